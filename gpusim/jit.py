@@ -1,0 +1,110 @@
+"""The one place that configures Numba. Import `njit` and `kernel` from here, never from numba.
+
+- The cache folder is keyed by a hash of all package sources: Numba's own cache looks only at the decorated
+  function's file, so an edited callee in another module would silently run its old code (numba PR #8396).
+- Reference counting of arrays passed between functions costs 10-50 times in a model of many small functions,
+  so `njit` (inner functions) switches the Numba runtime off through the private option `_nrt`; pyproject.toml
+  bounds the Numba version for that reason.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import sys
+from pathlib import Path
+from typing import Any
+
+import numba
+import numpy as np
+from llvmlite import ir
+from numba import types
+from numba.extending import intrinsic
+
+PACKAGE = Path(__file__).resolve().parent
+COMPILED = ("jit.py", "results/stalls.py", "model", "emulator")
+"""Files and folders whose sources decide what compiled code does; a test checks that no other module imports this one."""
+KEPT_CACHES = 4
+"""Cache folders of older sources that are kept, newest first."""
+
+
+def cache_root() -> Path:
+    """Folder of all compiled code: $GPUSIM_CACHE_DIR, else the user's cache folder."""
+    if override := os.environ.get("GPUSIM_CACHE_DIR"):
+        return Path(override)
+    base = os.environ.get("XDG_CACHE_HOME") or (
+        os.environ.get("LOCALAPPDATA") if sys.platform == "win32" else Path.home() / ".cache"
+    )
+    return Path(base) / "gpusim"
+
+
+def _python_files(path: Path) -> list[Path]:
+    return list(path.rglob("*.py")) if path.is_dir() else [path]
+
+
+def _source_hash() -> str:
+    digest = hashlib.sha256(f"{numba.__version__} {np.__version__} {numba.config.BOUNDSCHECK} {numba.config.OPT}".encode())
+    for path in sorted(p for name in COMPILED for p in _python_files(PACKAGE / name)):
+        digest.update(path.relative_to(PACKAGE).as_posix().encode())
+        digest.update(path.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+def _use_cache() -> Path:
+    folder = cache_root() / _source_hash()
+    if not folder.exists() and folder.parent.exists():
+        stale = sorted((f for f in folder.parent.iterdir() if f.is_dir()), key=lambda f: f.stat().st_mtime, reverse=True)
+        for old in stale[KEPT_CACHES:]:
+            shutil.rmtree(old, ignore_errors=True)
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+CACHE_FOLDER = _use_cache()
+numba.config.CACHE_DIR = str(CACHE_FOLDER)
+
+_COMMON: dict[str, Any] = {"cache": True, "nogil": True, "error_model": "numpy"}
+
+
+def kernel(function: Any) -> Any:
+    """Compile a function that Python calls: the entry of a compiled loop."""
+    return numba.njit(**_COMMON)(function)
+
+
+def njit(function: Any = None, *, forceinline: bool = False) -> Any:
+    """Compile an inner function: no reference counting, optionally inlined by force."""
+
+    def decorate(body: Any) -> Any:
+        return numba.njit(**_COMMON, _nrt=False, forceinline=forceinline, no_cpython_wrapper=True, no_cfunc_wrapper=True)(body)
+
+    return decorate if function is None else decorate(function)
+
+
+if numba.config.DISABLE_JIT:  # the same functions for a run without the compiler
+
+    def popcount64(value: int) -> int:
+        return int(value).bit_count() if value >= 0 else (int(value) + (1 << 64)).bit_count()
+
+    def trailing_zeros64(value: int) -> int:
+        return (int(value) & -int(value)).bit_length() - 1 if value else 64
+
+else:
+
+    @intrinsic
+    def popcount64(typing_context, value):  # noqa: ARG001 - Numba passes the typing context
+        """Number of set bits of a 64-bit integer."""
+
+        def generate(context, builder, signature, arguments):  # noqa: ARG001
+            return builder.ctpop(arguments[0])
+
+        return types.int64(types.int64), generate
+
+    @intrinsic
+    def trailing_zeros64(typing_context, value):  # noqa: ARG001
+        """Index of the lowest set bit of a 64-bit integer; 64 for zero."""
+
+        def generate(context, builder, signature, arguments):  # noqa: ARG001
+            return builder.cttz(arguments[0], ir.Constant(ir.IntType(1), 0))
+
+        return types.int64(types.int64), generate

@@ -1,0 +1,131 @@
+"""Trace: what every warp of every launch executed, and where it reached in memory. No cycle is known here.
+
+A Trace is a list of Launches. A Launch owns a Program and delivers its warps' streams in chunks of
+consecutive CTAs, so that a trace larger than memory still runs. The emulator produces chunks, the
+store writes and reads them, the timing model consumes them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import numpy as np
+
+from gpusim.sass.program import Program
+
+WARP_SIZE = 32
+
+EXPLICIT = np.int64(-(1 << 63))
+"""Value of MEMORY_RECORD_DTYPE.stride that marks explicit addresses."""
+
+MEMORY_RECORD_DTYPE = np.dtype(
+    [
+        ("base", "i8"),  # stride form: byte address of lane l is base + stride * l (lane 0 may be inactive);
+        #                  explicit form: index of the first active lane's address in CtaChunk.addresses
+        ("stride", "i8"),  # bytes between lanes, or EXPLICIT
+    ]
+)
+"""Addresses of one executed memory instruction. Shared and local addresses are offsets in their window."""
+
+
+@dataclass(frozen=True)
+class CtaChunk:
+    """Streams of CTAs first_cta .. first_cta + cta_count - 1, warps of a CTA in order.
+
+    Attributes:
+        instruction_start: (warps + 1,) int64 offsets into `index` and `mask`.
+        index: (instructions,) uint16 or uint32: row in Program.instructions.
+        mask: (instructions,) uint32: lanes that executed, i.e. active and guard true; 0 when predicated off.
+        record_start: (warps + 1,) int64 offsets into `records`.
+        records: (r,) MEMORY_RECORD_DTYPE: Program.address_counts rows per executed memory instruction, in order
+            (also for those with mask 0, then base and stride 0).
+        addresses: (a,) int64: explicit addresses, popcount(mask) per explicit record, in lane order.
+    """
+
+    first_cta: int
+    cta_count: int
+    instruction_start: np.ndarray
+    index: np.ndarray
+    mask: np.ndarray
+    record_start: np.ndarray
+    records: np.ndarray
+    addresses: np.ndarray
+
+    @property
+    def warp_instructions(self) -> int:
+        return len(self.index)
+
+
+class ChunkSource(Protocol):
+    """Where a Launch's chunks come from: memory or the store. Each call may decompress; callers keep what they need."""
+
+    @property
+    def cta_counts(self) -> np.ndarray:
+        """(chunks,) int64: CTAs in each chunk, in CTA order."""
+
+    @property
+    def instruction_counts(self) -> np.ndarray:
+        """(chunks,) int64: warp instructions in each chunk."""
+
+    def read(self, chunk: int) -> CtaChunk: ...
+
+
+@dataclass(frozen=True)
+class ChunkList:
+    """A ChunkSource over chunks held in memory."""
+
+    chunks: tuple[CtaChunk, ...]
+
+    @property
+    def cta_counts(self) -> np.ndarray:
+        return np.array([c.cta_count for c in self.chunks], dtype=np.int64)
+
+    @property
+    def instruction_counts(self) -> np.ndarray:
+        return np.array([c.warp_instructions for c in self.chunks], dtype=np.int64)
+
+    def read(self, chunk: int) -> CtaChunk:
+        return self.chunks[chunk]
+
+
+@dataclass(frozen=True)
+class Launch:
+    """One kernel launch. grid and block are (x, y, z); CTA ids are linear, x fastest."""
+
+    program: Program
+    grid: tuple[int, int, int]
+    block: tuple[int, int, int]
+    shared_bytes: int  # static + dynamic shared memory per CTA
+    source: ChunkSource
+    provenance: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def cta_count(self) -> int:
+        return self.grid[0] * self.grid[1] * self.grid[2]
+
+    @property
+    def threads_per_cta(self) -> int:
+        return self.block[0] * self.block[1] * self.block[2]
+
+    @property
+    def warps_per_cta(self) -> int:
+        return -(-self.threads_per_cta // WARP_SIZE)
+
+    @property
+    def warp_instructions(self) -> int:
+        return int(self.source.instruction_counts.sum())
+
+    def chunks(self) -> Iterator[CtaChunk]:
+        """All chunks in CTA order."""
+        for chunk in range(len(self.source.cta_counts)):
+            yield self.source.read(chunk)
+
+
+@dataclass(frozen=True)
+class Trace:
+    """Launches in order, with where they came from (source file and hash, compiler version, arguments, gpusim version)."""
+
+    launches: tuple[Launch, ...]
+    provenance: Mapping[str, str] = field(default_factory=dict)
