@@ -1,0 +1,134 @@
+"""A CtaChunk as columns of blocks: what can be derived is left out, addresses of one instruction lie together.
+
+Left out: `record_start` (from the instructions and Program.address_counts), records of instructions with mask 0
+(base and stride 0 by definition) and, as a residual that is zero, the place of explicit addresses. What is left of
+the addresses is grouped by static instruction before it is differenced: a loop's accesses then differ by a constant.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from gpusim.sass.program import Program
+from gpusim.trace.blocks import BlockReader, BlockWriter
+from gpusim.trace.trace import EXPLICIT, MEMORY_RECORD_DTYPE, CtaChunk
+
+
+def write_chunk(writer: BlockWriter, program: Program, warps_per_cta: int, chunk: CtaChunk) -> dict[str, Any]:
+    """Append a chunk; returns its index entry. Raises ValueError where the chunk contradicts itself or the program."""
+    _check_streams(program, warps_per_cta, chunk)
+    owner, slot = _record_owners(program, chunk.index)
+    _check_records(chunk, owner, program)
+    masks = chunk.mask[owner]
+    executed = masks != 0
+    explicit = chunk.records["stride"] == EXPLICIT
+    base = chunk.records["base"] - np.where(explicit, _explicit_start(masks, explicit), 0)
+    order = _grouped(slot, executed)
+    strided = order[~explicit[order]]
+    columns = {
+        "warp_instructions": writer.write(np.diff(chunk.instruction_start)),
+        "index": writer.write(chunk.index),
+        "mask": writer.write(chunk.mask),
+        "explicit": writer.write(explicit[order].view(np.uint8)),
+        "explicit_base": writer.write(base[order[explicit[order]]]),
+        "base": writer.write(base[strided], delta=True),
+        "stride": writer.write(chunk.records["stride"][strided]),
+        "addresses": writer.write(chunk.addresses, delta=True),
+    }
+    return {
+        "first_cta": int(chunk.first_cta),
+        "cta_count": int(chunk.cta_count),
+        "warp_instructions": chunk.warp_instructions,
+        "columns": columns,
+    }
+
+
+def read_chunk(reader: BlockReader, program: Program, entry: Mapping[str, Any]) -> CtaChunk:
+    """Inverse of `write_chunk`. Raises GpusimError where the file does not hold what its index says."""
+    columns = {name: reader.read(column) for name, column in entry["columns"].items()}
+    index, mask = columns["index"], columns["mask"]
+    starts = np.concatenate((np.zeros(1, np.int64), np.cumsum(columns["warp_instructions"], dtype=np.int64)))
+    owner, slot = _record_owners(program, index)
+    masks = mask[owner]
+    order = _grouped(slot, masks != 0)
+    explicit = np.zeros(len(owner), bool)
+    explicit[order] = columns["explicit"] != 0
+    strided, indirect = order[~explicit[order]], order[explicit[order]]
+    records = np.zeros(len(owner), MEMORY_RECORD_DTYPE)
+    records["base"][strided] = columns["base"]
+    records["base"][indirect] = columns["explicit_base"] + _explicit_start(masks, explicit)[indirect]
+    records["stride"][strided] = columns["stride"]
+    records["stride"][indirect] = EXPLICIT
+    return CtaChunk(
+        first_cta=int(entry["first_cta"]),
+        cta_count=int(entry["cta_count"]),
+        instruction_start=starts,
+        index=index,
+        mask=mask,
+        record_start=_record_start(program, index, starts),
+        records=records,
+        addresses=columns["addresses"],
+    )
+
+
+def _record_owners(program: Program, index: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Per memory record: which executed instruction it belongs to, and its static slot (instruction and operand)."""
+    counts = program.address_counts[index]
+    owner = np.repeat(np.arange(len(index)), counts)
+    which = np.zeros(len(owner), np.int64)
+    which[1:] = owner[1:] == owner[:-1]  # at most two records per instruction
+    slot = 2 * index[owner].astype(np.int64) + which
+    return owner, slot.astype(np.uint16) if 2 * len(program) <= 1 << 16 else slot
+
+
+def _record_start(program: Program, index: np.ndarray, instruction_start: np.ndarray) -> np.ndarray:
+    """(warps + 1,) offsets into records."""
+    before = np.concatenate((np.zeros(1, np.int64), np.cumsum(program.address_counts[index], dtype=np.int64)))
+    return before[instruction_start]
+
+
+def _explicit_start(masks: np.ndarray, explicit: np.ndarray) -> np.ndarray:
+    """Per record: where its addresses begin if those of all explicit records follow each other."""
+    lanes = np.where(explicit, np.bitwise_count(masks), 0).astype(np.int64)
+    return np.cumsum(lanes) - lanes
+
+
+def _grouped(slot: np.ndarray, executed: np.ndarray) -> np.ndarray:
+    """Executed records ordered by static slot, otherwise as they were. A radix sort for 16-bit slots."""
+    kept = np.flatnonzero(executed)
+    return kept[np.argsort(slot[kept], kind="stable")]
+
+
+def _check_streams(program: Program, warps_per_cta: int, chunk: CtaChunk) -> None:
+    starts = chunk.instruction_start
+    if chunk.cta_count < 1 or len(starts) != chunk.cta_count * warps_per_cta + 1:
+        raise ValueError(
+            f"a chunk of {chunk.cta_count} CTAs of {warps_per_cta} warps has {len(starts) - 1} warp streams"
+        )
+    if starts[0] != 0 or starts[-1] != len(chunk.index) or np.any(np.diff(starts) < 0):
+        raise ValueError("instruction_start does not ascend from 0 to the number of instructions")
+    if len(chunk.mask) != len(chunk.index):
+        raise ValueError(f"{len(chunk.mask)} masks for {len(chunk.index)} instructions")
+    if len(chunk.index) and int(chunk.index.max()) >= len(program):
+        raise ValueError(f"instruction index {int(chunk.index.max())} of a program of {len(program)}")
+    if not np.array_equal(chunk.record_start, _record_start(program, chunk.index, starts)):
+        raise ValueError("record_start disagrees with Program.address_counts")
+
+
+def _check_records(chunk: CtaChunk, owner: np.ndarray, program: Program) -> None:
+    if len(chunk.records) != len(owner):
+        raise ValueError(f"{len(chunk.records)} memory records where the instructions have {len(owner)}")
+    masks = chunk.mask[owner]
+    off = chunk.records[masks == 0]
+    if np.any(off["base"]) or np.any(off["stride"]):
+        raise ValueError("a memory record of an instruction with mask 0 is not zero")
+    explicit = chunk.records["stride"] == EXPLICIT
+    lanes = np.bitwise_count(masks[explicit]).astype(np.int64)
+    first = chunk.records["base"][explicit]
+    outside = (first < 0) | (first + lanes > len(chunk.addresses))
+    if outside.any():
+        opcode = program.opcode_of(chunk.index[owner[explicit][np.argmax(outside)]])
+        raise ValueError(f"the explicit addresses of a record of {opcode} lie outside the chunk's")

@@ -1,0 +1,303 @@
+"""The native trace store: a folder with `trace.json` and one binary file per program and per launch.
+
+`trace.json` names the format and its version, the provenance, each program's metadata, each launch's facts and
+where in its file every column of every chunk lies (offset, bytes, dtype, count, CRC-32). A launch's file is memory
+mapped and a chunk is decompressed when it is read, so a trace larger than memory runs.
+"""
+
+from __future__ import annotations
+
+import json
+import mmap
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import gpusim
+from gpusim.errors import GpusimError
+from gpusim.sass.program import INSTRUCTION_DTYPE, OPERAND_DTYPE, Program
+from gpusim.trace.blocks import REMEDY, BlockReader, BlockWriter, damaged
+from gpusim.trace.chunks import read_chunk, write_chunk
+from gpusim.trace.trace import WARP_SIZE, CtaChunk, Launch, Trace
+
+FORMAT = "gpusim-trace"
+VERSION = 1
+INDEX_NAME = "trace.json"
+
+
+def is_trace(path: Path) -> bool:
+    """Whether the folder holds a trace of this format, of any version."""
+    try:
+        return json.loads((path / INDEX_NAME).read_text()).get("format") == FORMAT
+    except (OSError, ValueError, AttributeError):
+        return False
+
+
+# ---------------------------------------------------------------------------------------------- writing
+
+
+class LaunchSink:
+    """Takes one launch's chunks in CTA order and appends them to its file."""
+
+    def __init__(self, writer: BlockWriter, program: Program, warps_per_cta: int) -> None:
+        self._writer = writer
+        self._program = program
+        self._warps_per_cta = warps_per_cta
+        self.entries: list[dict[str, Any]] = []
+        self.next_cta = 0
+
+    def add(self, chunk: CtaChunk) -> None:
+        """Append one chunk. Raises ValueError where it does not follow the last one or contradicts itself."""
+        if chunk.first_cta != self.next_cta:
+            raise ValueError(f"chunk begins at CTA {chunk.first_cta}, the next one is {self.next_cta}")
+        self.entries.append(write_chunk(self._writer, self._program, self._warps_per_cta, chunk))
+        self.next_cta += chunk.cta_count
+
+
+class TraceWriter:
+    """Streams a trace to disk. The folder appears under its name when the `with` block ends without an error.
+
+    Args:
+        path: folder to make; its parent is made where missing.
+        provenance: where the trace comes from; `gpusim_version` is added.
+        overwrite: replace an existing trace of this format. Anything else is never replaced.
+    Raises:
+        GpusimError: the path is taken, or cannot be written.
+    """
+
+    def __init__(
+        self, path: Path | str, provenance: Mapping[str, str] | None = None, *, overwrite: bool = False
+    ) -> None:
+        self.path = Path(path)
+        self._overwrite = overwrite
+        self._provenance = {**(provenance or {}), "gpusim_version": gpusim.__version__}
+        self._programs: list[dict[str, Any]] = []
+        self._known: list[Program] = []
+        self._launches: list[dict[str, Any]] = []
+        self._check_target()
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self._folder = Path(tempfile.mkdtemp(prefix=f".{self.path.name}.partial-", dir=self.path.parent))
+            self._folder.chmod(0o755)
+        except OSError as error:
+            raise GpusimError(f"{self.path}: cannot write a trace here ({error}); name another folder") from error
+
+    def __enter__(self) -> TraceWriter:
+        return self
+
+    def __exit__(self, kind: object, *_: object) -> None:
+        if kind is None:
+            self.close()
+        else:
+            self.discard()
+
+    @contextmanager
+    def launch(
+        self,
+        program: Program,
+        grid: Sequence[int],
+        block: Sequence[int],
+        shared_bytes: int,
+        provenance: Mapping[str, str] | None = None,
+    ) -> Iterator[LaunchSink]:
+        """One launch: `with writer.launch(...) as sink: sink.add(chunk)`. Raises ValueError unless all CTAs came."""
+        ctas, threads = int(np.prod(grid)), int(np.prod(block))
+        name = f"launch-{len(self._launches):04d}.bin"
+        with (self._folder / name).open("wb") as file:
+            writer = BlockWriter(file)
+            sink = LaunchSink(writer, program, -(-threads // WARP_SIZE))
+            yield sink
+        if sink.next_cta != ctas:
+            raise ValueError(f"launch of {program.name}: {sink.next_cta} of {ctas} CTAs were added")
+        self._launches.append(
+            {
+                "file": name,
+                "bytes": writer.offset,
+                "program": self._program_number(program),
+                "grid": [int(n) for n in grid],
+                "block": [int(n) for n in block],
+                "shared_bytes": int(shared_bytes),
+                "provenance": dict(provenance or {}),
+                "chunks": sink.entries,
+            }
+        )
+
+    def close(self) -> None:
+        """Write the index and give the folder its name."""
+        index = {
+            "format": FORMAT,
+            "version": VERSION,
+            "provenance": self._provenance,
+            "programs": self._programs,
+            "launches": self._launches,
+        }
+        (self._folder / INDEX_NAME).write_text(json.dumps(index, indent=1) + "\n")
+        self._check_target()
+        if self.path.exists() and is_trace(self.path):
+            old = self._folder.with_name(self._folder.name + "-old")
+            self.path.rename(old)
+            self._folder.rename(self.path)
+            shutil.rmtree(old)
+        else:
+            self._folder.rename(self.path)
+
+    def discard(self) -> None:
+        """Drop what was written."""
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    def _check_target(self) -> None:
+        if not self.path.exists() or (self.path.is_dir() and not any(self.path.iterdir())):
+            return
+        if not is_trace(self.path):
+            raise GpusimError(f"{self.path}: exists and is not a gpusim trace; name another folder")
+        if not self._overwrite:
+            raise GpusimError(f"{self.path}: holds a trace already; name another folder or ask to overwrite it")
+
+    def _program_number(self, program: Program) -> int:
+        """Number of the program in the index, written on its first launch."""
+        for number, known in enumerate(self._known):
+            if known is program or _same(known, program):
+                return number
+        name = f"program-{len(self._known):04d}.bin"
+        with (self._folder / name).open("wb") as file:
+            writer = BlockWriter(file)
+            entry = {
+                "file": name,
+                "metadata": program.metadata(),
+                "instructions": writer.write(program.instructions),
+                "operands": writer.write(program.operands),
+            }
+            entry["bytes"] = writer.offset
+        self._programs.append(entry)
+        self._known.append(program)
+        return len(self._known) - 1
+
+
+def _same(a: Program, b: Program) -> bool:
+    return (
+        a.metadata() == b.metadata()
+        and np.array_equal(a.instructions, b.instructions)
+        and np.array_equal(a.operands, b.operands)
+    )
+
+
+def write_trace(trace: Trace, path: Path | str, *, overwrite: bool = False) -> None:
+    """Store a whole Trace, chunk by chunk. Raises as `TraceWriter`."""
+    with TraceWriter(path, trace.provenance, overwrite=overwrite) as writer:
+        for launch in trace.launches:
+            facts = (launch.program, launch.grid, launch.block, launch.shared_bytes, launch.provenance)
+            with writer.launch(*facts) as sink:
+                for chunk in launch.chunks():
+                    sink.add(chunk)
+
+
+# ---------------------------------------------------------------------------------------------- reading
+
+
+@dataclass(frozen=True)
+class StoredChunks:
+    """A ChunkSource that decompresses from a memory-mapped launch file on each `read`."""
+
+    path: Path
+    program: Program
+    entries: Sequence[Mapping[str, Any]]
+
+    @property
+    def cta_counts(self) -> np.ndarray:
+        return np.array([entry["cta_count"] for entry in self.entries], dtype=np.int64)
+
+    @property
+    def instruction_counts(self) -> np.ndarray:
+        return np.array([entry["warp_instructions"] for entry in self.entries], dtype=np.int64)
+
+    def read(self, chunk: int) -> CtaChunk:
+        """Chunk number `chunk`. Raises GpusimError where the file is damaged."""
+        try:
+            return read_chunk(self._reader, self.program, self.entries[chunk])
+        except (KeyError, IndexError, TypeError, ValueError) as error:
+            raise damaged(self.path, f"chunk {chunk} does not fit its index ({error})") from error
+
+    @cached_property
+    def _reader(self) -> BlockReader:
+        return BlockReader(self.path, _map(self.path))
+
+
+def open_trace(path: Path | str) -> Trace:
+    """Open a stored trace; chunks are decompressed when read.
+
+    Raises:
+        GpusimError: the folder or a file is missing, damaged, truncated, or of another format version.
+    """
+    folder = Path(path)
+    index = _read_index(folder)
+    try:
+        programs = [_read_program(folder, entry) for entry in index["programs"]]
+        launches = tuple(_open_launch(folder, entry, programs) for entry in index["launches"])
+        return Trace(launches, dict(index["provenance"]))
+    except (KeyError, IndexError, TypeError, ValueError) as error:
+        raise damaged(folder / INDEX_NAME, f"{type(error).__name__}: {error}") from error
+
+
+def _read_index(folder: Path) -> dict[str, Any]:
+    path = folder / INDEX_NAME
+    if not folder.exists():
+        raise GpusimError(f"{folder}: no such trace; `gpusim trace` makes one")
+    if not path.is_file():
+        raise GpusimError(f"{folder}: not a gpusim trace, it has no {INDEX_NAME}; name the folder that holds it")
+    try:
+        index = json.loads(path.read_text())
+    except ValueError as error:
+        raise damaged(path, f"not JSON ({error})") from error
+    if not isinstance(index, dict) or index.get("format") != FORMAT:
+        raise GpusimError(
+            f"{path}: not the index of a gpusim trace (no format {FORMAT!r}); name the trace's own folder"
+        )
+    if index.get("version") != VERSION:
+        raise GpusimError(
+            f"{path}: format version {index.get('version')}, this gpusim {gpusim.__version__} reads version {VERSION}; "
+            "write the trace again with `gpusim trace`, or use the gpusim version that wrote it"
+        )
+    return index
+
+
+def _read_program(folder: Path, entry: Mapping[str, Any]) -> Program:
+    path = _checked_file(folder, entry)
+    reader = BlockReader(path, _map(path))
+    tables = reader.read(entry["instructions"], INSTRUCTION_DTYPE), reader.read(entry["operands"], OPERAND_DTYPE)
+    return Program.from_metadata(entry["metadata"], *tables)
+
+
+def _open_launch(folder: Path, entry: Mapping[str, Any], programs: Sequence[Program]) -> Launch:
+    program = programs[entry["program"]]
+    grid, block = (tuple(int(n) for n in entry[key]) for key in ("grid", "block"))
+    if len(grid) != 3 or len(block) != 3:
+        raise ValueError(f"grid {grid} and block {block} must have three numbers")
+    source = StoredChunks(_checked_file(folder, entry), program, tuple(entry["chunks"]))
+    launch = Launch(program, grid, block, int(entry["shared_bytes"]), source, dict(entry["provenance"]))
+    if int(source.cta_counts.sum()) != launch.cta_count:
+        raise ValueError(f"{int(source.cta_counts.sum())} CTAs of {launch.cta_count} are indexed")
+    return launch
+
+
+def _checked_file(folder: Path, entry: Mapping[str, Any]) -> Path:
+    path = folder / Path(entry["file"]).name
+    if not path.is_file():
+        raise GpusimError(f"{path}: missing file of the trace; {REMEDY}")
+    if (size := path.stat().st_size) != entry["bytes"]:
+        raise damaged(path, f"{size} bytes where the index says {entry['bytes']} (truncated copy?)")
+    return path
+
+
+def _map(path: Path) -> memoryview:
+    """The file's bytes, mapped: only what is touched is read."""
+    with path.open("rb") as file:
+        if not path.stat().st_size:
+            return memoryview(b"")
+        return memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
