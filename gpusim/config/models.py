@@ -1,0 +1,257 @@
+"""Config: every number that the timing model reads, as frozen pydantic models.
+
+Latencies are in SM clock cycles unless the name says otherwise. Numbers and their sources stand in configs/*.yaml;
+this file holds names, meanings and bounds only. A latency called `raw` runs from the issue of the producer to the
+earliest issue of a consumer, one called `war` to the earliest issue of an instruction that overwrites a source
+(both as in Table 2 of arXiv 2503.20481).
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Cycles = Annotated[int, Field(ge=0, le=100_000)]
+Count = Annotated[int, Field(ge=1, le=1 << 20)]
+Size = Annotated[int, Field(ge=1, le=1 << 30)]
+ByWidth = tuple[Cycles, Cycles, Cycles]
+"""A latency for accesses of 32, 64 and 128 bits per lane."""
+
+
+class Section(BaseModel):
+    """Base of all sections: immutable, unknown keys refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Clocks(Section):
+    core_mhz: Annotated[float, Field(gt=0)] = Field(description="SM, interconnect and L2 clock")
+    memory_mhz: Annotated[float, Field(gt=0)] = Field(description="DRAM data clock")
+
+
+class Cache(Section):
+    """Geometry of a set-associative cache with LRU replacement."""
+
+    sets: Count
+    ways: Count
+    line_bytes: Annotated[int, Field(ge=32, le=256)]
+
+
+class InstructionFetch(Section):
+    buffer_entries: Annotated[int, Field(ge=1, le=8)] = Field(description="instruction buffer entries per warp")
+    hit_to_issue: Cycles = Field(description="from an L0 hit to the earliest issue")
+    branch_refill: Cycles = Field(description="from the issue of a taken branch to the fetch of its target")
+    perfect: bool = Field(description="every fetch hits")
+    l0: Cache
+    stream_buffer_lines: Annotated[int, Field(ge=0, le=32)] = Field(description="prefetched lines, 0: no stream buffer")
+
+
+class Issue(Section):
+    scheduler: Literal["cggty", "gto", "lrr"]
+    constant_miss_hold: Cycles = Field(description="issue stops this long for the greedy warp's constant miss")
+    yield_without_stall: Cycles = Field(description="next issue after stall 0 with yield (quirk of the hardware)")
+    long_stall_limit: Cycles = Field(description="stall counts above this without yield are not honoured")
+    long_stall_wait: Cycles = Field(description="what such an instruction waits instead")
+    imad_port_block: Cycles = Field(description="extra cycles the issue port is blocked after an IMAD")
+
+
+class RegisterFile(Section):
+    read_ports: Annotated[int, Field(ge=1, le=15)] = Field(description="1024-bit read ports per bank; 15: ideal")
+    write_ports: Annotated[int, Field(ge=1, le=15)] = Field(description="1024-bit write ports per bank")
+    read_cycles: Annotated[int, Field(ge=1, le=8)] = Field(description="cycles of the read window")
+    tensor_read_cycles: Annotated[int, Field(ge=1, le=12)] = Field(description="read window with a 4-register operand")
+    cache: bool = Field(description="register file cache")
+
+
+class ClassTiming(Section):
+    """A fixed-latency class."""
+
+    latency: Annotated[int, Field(ge=1, le=48)] = Field(description="raw latency, issue to dependent issue")
+    initiation_interval: Annotated[int, Field(ge=1, le=32)] = Field(description="cycles the unit's input latch is busy")
+
+
+class FixedClasses(Section):
+    int: ClassTiming
+    fp32: ClassTiming
+    imad: ClassTiming
+    imad_wide: ClassTiming
+    half: ClassTiming
+    predicate: ClassTiming
+    uniform: ClassTiming
+    branch: ClassTiming
+    exit: ClassTiming
+    misc: ClassTiming
+
+
+class TensorTiming(Section):
+    """Tensor instructions: cycles = M*N*K*bits / (rate), from the mnemonic."""
+
+    fixed_latency: bool = Field(description="the compiler schedules by stall count; false: by dependence counter")
+    bits_per_cycle: Count = Field(description="M*N*K*bits done per cycle")
+    fp32_accumulate_extra: Cycles = Field(description="added for HMMA with F32 accumulator")
+
+
+class VariableTiming(Section):
+    """A variable-latency unit outside the memory pipeline."""
+
+    raw: Cycles
+    war: Cycles
+    initiation_interval: Annotated[int, Field(ge=1, le=64)]
+    queue_entries: Annotated[int, Field(ge=1, le=64)]
+
+
+class Execution(Section):
+    fp32_in_int_pipe: bool = Field(description="FP32 other than IMAD may use the INT pipe when FP32 is busy")
+    result_queue_entries: Annotated[int, Field(ge=1, le=48)]
+    fixed: FixedClasses
+    tensor: TensorTiming
+    sfu: VariableTiming
+    fp64: VariableTiming
+    misc_queue: VariableTiming
+    fp64_shared: bool = Field(description="one FP64 unit for the SM; false: one per sub-core")
+
+
+class LoadTiming(Section):
+    war: ByWidth
+    raw: ByWidth
+
+
+class AddressTiming(Section):
+    """An access by the kind of its address: regular registers, or uniform registers and immediates only."""
+
+    regular: LoadTiming
+    uniform: LoadTiming
+
+
+class FlatTiming(Section):
+    war: Cycles
+    raw: Cycles
+
+
+class MemoryLatency(Section):
+    """Unloaded latencies of hits, Table 2 of the paper."""
+
+    global_load: AddressTiming
+    global_store: AddressTiming
+    shared_load: AddressTiming
+    shared_store: AddressTiming
+    constant_load: AddressTiming
+    global_to_shared: LoadTiming
+    shared_atomic: FlatTiming
+    shuffle: FlatTiming
+    special_register: FlatTiming
+
+
+class MemoryQueue(Section):
+    """The sub-core's memory unit."""
+
+    entries: Annotated[int, Field(ge=1, le=16)] = Field(description="instructions besides the one in the Control latch")
+    register_read: Cycles = Field(description="from issue to the register read of an unqueued instruction")
+    address_to_grant_regular: Cycles = Field(description="from that read to the request to the SM-shared unit")
+    address_to_grant_uniform: Cycles
+    address_interval_regular: Annotated[int, Field(ge=1, le=16)] = Field(description="address unit busy per instruction")
+    address_interval_uniform: Annotated[int, Field(ge=1, le=16)]
+
+
+class SubCore(Section):
+    fetch: InstructionFetch
+    issue: Issue
+    register_file: RegisterFile
+    execution: Execution
+    memory_queue: MemoryQueue
+    constant_cache: Cache = Field(description="L0 FL: constants of fixed-latency instructions, looked up at issue")
+
+
+class SharedMemory(Section):
+    banks: Literal[32]
+    minimum_cycles: Annotated[int, Field(ge=1, le=16)] = Field(description="data cycles of a conflict-free 32-bit access")
+    allocation_bytes: Size = Field(description="granularity of a CTA's allocation")
+    reserved_bytes: Annotated[int, Field(ge=0)] = Field(description="kept by the driver, per CTA")
+    options_kb: tuple[int, ...] = Field(description="carve-outs of the unified memory, ascending")
+
+
+class L1Data(Section):
+    unified_kb: Count = Field(description="L1D and shared memory together")
+    sets: Count
+    mshr_entries: Annotated[int, Field(ge=1, le=1024)]
+    tag_lookups_per_cycle: Annotated[int, Field(ge=1, le=32)]
+    return_bytes_per_cycle: Annotated[int, Field(ge=1, le=512)] = Field(description="data path from L1D to the registers")
+    miss_latency: Cycles = Field(description="from the tag lookup to the request at the interconnect")
+    fill_latency: Cycles = Field(description="from the arrival of the last sector to the earliest dependent issue")
+
+
+class InstructionHierarchy(Section):
+    """L1 instruction cache, unified with the L1.5 constant cache."""
+
+    l1: Cache
+    l0_to_l1: Cycles
+    l1_to_l0: Cycles
+
+
+class MemoryShared(Section):
+    """The SM-shared memory unit."""
+
+    grant_interval: Annotated[int, Field(ge=1, le=16)] = Field(description="cycles between accepted instructions")
+    pending_instructions: Annotated[int, Field(ge=1, le=16)] = Field(description="accepted but not yet in a data path")
+    pending_requests: Annotated[int, Field(ge=1, le=1024)] = Field(description="pending request table entries")
+    l1_data: L1Data
+    shared_memory: SharedMemory
+    constant_cache: Cache = Field(description="L0 VL: LDC")
+
+
+class Barriers(Section):
+    release: Cycles = Field(description="from the last arrival to the earliest issue behind the barrier")
+    membar_cta: Cycles
+    membar_gpu: Cycles
+    membar_system: Cycles
+
+
+class Sm(Section):
+    warps: Annotated[int, Field(ge=4, le=64, multiple_of=4)]
+    ctas: Annotated[int, Field(ge=1, le=32)]
+    registers: Size
+    register_allocation: Count = Field(description="registers a warp's allocation is rounded to")
+    sub_core: SubCore
+    instruction_hierarchy: InstructionHierarchy
+    memory_shared: MemoryShared
+    barriers: Barriers
+
+
+class Interconnect(Section):
+    request_latency: Cycles = Field(description="SM to L2 slice")
+    reply_latency: Cycles = Field(description="L2 slice to SM")
+    bytes_per_cycle: Count = Field(description="per SM and direction")
+
+
+class L2(Section):
+    slices: Count
+    sets: Count
+    ways: Count
+    line_bytes: Literal[128]
+    latency: Cycles = Field(description="lookup to data")
+    bytes_per_cycle: Count = Field(description="per slice")
+
+
+class Dram(Section):
+    channels: Count
+    latency: Cycles = Field(description="L2 miss to data, unloaded")
+    bytes_per_transfer: Count = Field(description="bus width of a channel")
+    efficiency: Annotated[float, Field(gt=0, le=1)] = Field(description="share of the peak bandwidth that is reached")
+
+
+class GpuConfig(Section):
+    """One card."""
+
+    name: str
+    architecture: Literal[75, 80, 86, 89, 90, 120]
+    isa: Literal["sm_75", "sm_80", "sm_86", "sm_90"] = Field(description="opcode table")
+    experimental: bool = False
+    sms: Annotated[int, Field(ge=1, le=256)]
+    kernel_launch_latency: Cycles
+    cta_launch_latency: Cycles
+    clocks: Clocks
+    sm: Sm
+    interconnect: Interconnect
+    l2: L2
+    dram: Dram
