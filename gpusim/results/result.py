@@ -1,0 +1,194 @@
+"""Result: what a simulation measured, per kernel and per PC. Plain arrays, immutable, saved and loaded losslessly."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+
+from gpusim.errors import GpusimError
+from gpusim.results.counters import BY_NAME
+from gpusim.results.files import replacing
+from gpusim.results.stalls import STALL_REASONS
+from gpusim.results.timeline import TIMELINE_DTYPE
+
+FORMAT = "gpusim-result"
+VERSION = 1
+
+
+@dataclass(frozen=True, eq=False)
+class KernelResult:
+    """One simulated kernel launch.
+
+    Attributes:
+        name: kernel name. grid, block: (x, y, z).
+        cycles: core clock cycles from the first CTA's launch to the end of the last.
+        warp_instructions: issued, predicated-off ones included. thread_instructions: lanes that executed.
+        counters: events by name; every name is in gpusim.results.counters.
+        pc: (n,) int64 byte offsets of the static instructions.
+        pc_issues: (n,) int64 issues per static instruction.
+        pc_stalls: (n, reasons) int64 warp-cycles per static instruction and reason, columns as STALL_REASONS.
+        resident_warp_cycles: sum over cycles of resident warps; equals the sum of pc_stalls and of stalls.
+        occupancy: mean resident warps per active SM cycle over the SM's warp slots, 0..1.
+        seconds: CPU seconds that simulating it took.
+        timeline: (warp_instructions,) TIMELINE_DTYPE, or None where none was recorded; not part of the JSON file.
+    """
+
+    name: str
+    grid: tuple[int, int, int]
+    block: tuple[int, int, int]
+    cycles: int
+    warp_instructions: int
+    thread_instructions: int
+    counters: Mapping[str, int]
+    pc: np.ndarray
+    pc_issues: np.ndarray
+    pc_stalls: np.ndarray
+    resident_warp_cycles: int
+    occupancy: float
+    seconds: float
+    timeline: np.ndarray | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("pc", "pc_issues", "pc_stalls"):
+            array = np.array(getattr(self, name), dtype=np.int64)
+            array.flags.writeable = False
+            object.__setattr__(self, name, array)
+        object.__setattr__(self, "counters", MappingProxyType(dict(self.counters)))
+        if self.pc_issues.shape != self.pc.shape or self.pc_stalls.shape != (len(self.pc), len(STALL_REASONS)):
+            raise ValueError(f"per-PC tables of {self.name} do not fit: {self.pc_issues.shape}, {self.pc_stalls.shape}")
+        if unknown := [name for name in self.counters if name not in BY_NAME]:
+            raise ValueError(f"counters {unknown} are not in the table of gpusim.results.counters")
+        if self.timeline is not None and self.timeline.dtype != TIMELINE_DTYPE:
+            raise ValueError("the timeline is not a table of TIMELINE_DTYPE")
+
+    @property
+    def ipc(self) -> float:
+        """Warp instructions per cycle, all SMs together."""
+        return self.warp_instructions / self.cycles if self.cycles else 0.0
+
+    @property
+    def stalls(self) -> dict[str, int]:
+        """Warp-cycles by reason, all reasons, in the order of STALL_REASONS."""
+        return dict(zip(STALL_REASONS, self.pc_stalls.sum(axis=0).tolist()))
+
+    @property
+    def warp_instructions_per_cpu_second(self) -> float:
+        return self.warp_instructions / self.seconds if self.seconds > 0 else 0.0
+
+    def summary(self) -> dict[str, Any]:
+        """JSON-ready row without the per-PC tables."""
+        return {
+            "name": self.name,
+            "grid": list(self.grid),
+            "block": list(self.block),
+            "cycles": self.cycles,
+            "warp_instructions": self.warp_instructions,
+            "thread_instructions": self.thread_instructions,
+            "ipc": self.ipc,
+            "occupancy": self.occupancy,
+            "resident_warp_cycles": self.resident_warp_cycles,
+            "stalls": self.stalls,
+            "counters": dict(self.counters),
+            "seconds": self.seconds,
+        }
+
+    def as_dict(self) -> dict[str, Any]:
+        """`summary` and the per-PC tables (stalls as one row per PC)."""
+        tables = {name: getattr(self, name).tolist() for name in ("pc", "pc_issues", "pc_stalls")}
+        return self.summary() | tables
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> KernelResult:
+        """Inverse of `as_dict`. Raises KeyError or ValueError where the data is not one."""
+        plain = (
+            "name",
+            "cycles",
+            "warp_instructions",
+            "thread_instructions",
+            "resident_warp_cycles",
+            "occupancy",
+            "seconds",
+        )
+        return cls(
+            grid=tuple(data["grid"]),
+            block=tuple(data["block"]),
+            counters=data["counters"],
+            pc=np.array(data["pc"], dtype=np.int64),
+            pc_issues=np.array(data["pc_issues"], dtype=np.int64),
+            pc_stalls=np.array(data["pc_stalls"], dtype=np.int64).reshape(-1, len(STALL_REASONS)),
+            **{key: data[key] for key in plain},
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class Result:
+    """A simulated trace: one KernelResult per kernel, in launch order.
+
+    Attributes:
+        config: name of the configuration. provenance: trace, overrides, gpusim version, free-form strings.
+        cpu_seconds: process CPU seconds of the whole simulation, all threads, reading the trace included.
+    """
+
+    config: str
+    kernels: tuple[KernelResult, ...]
+    cpu_seconds: float
+    provenance: Mapping[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "provenance", MappingProxyType(dict(self.provenance)))
+
+    @property
+    def warp_instructions(self) -> int:
+        return sum(kernel.warp_instructions for kernel in self.kernels)
+
+    @property
+    def warp_instructions_per_cpu_second(self) -> float:
+        return self.warp_instructions / self.cpu_seconds if self.cpu_seconds > 0 else 0.0
+
+    def totals(self) -> dict[str, Any]:
+        """Sums over kernels, which run one after another; ipc is the mean over all cycles."""
+        keys = ("cycles", "warp_instructions", "thread_instructions", "resident_warp_cycles")
+        sums: dict[str, Any] = {key: sum(getattr(kernel, key) for kernel in self.kernels) for key in keys}
+        sums["ipc"] = sums["warp_instructions"] / sums["cycles"] if sums["cycles"] else 0.0
+        rows = [kernel.stalls for kernel in self.kernels]
+        sums["stalls"] = {reason: sum(row[reason] for row in rows) for reason in STALL_REASONS}
+        return sums
+
+    def summary(self) -> dict[str, Any]:
+        """The object that `gpusim run --json` prints."""
+        return {
+            "config": self.config,
+            "kernels": [kernel.summary() for kernel in self.kernels],
+            "totals": self.totals(),
+            "cpu_seconds": self.cpu_seconds,
+            "warp_instructions_per_cpu_second": self.warp_instructions_per_cpu_second,
+            "provenance": dict(self.provenance),
+        }
+
+    def save(self, path: Path | str) -> None:
+        """Write everything but timelines as JSON. Raises GpusimError where the file cannot be written."""
+        data = {"format": FORMAT, "version": VERSION} | self.summary()
+        data["kernels"] = [kernel.as_dict() for kernel in self.kernels]
+        with replacing(path) as file:
+            json.dump(data, file, separators=(",", ":"))
+            file.write("\n")
+
+    @classmethod
+    def load(cls, path: Path | str) -> Result:
+        """Read what `save` wrote. Raises GpusimError where the file is missing, damaged or of another version."""
+        try:
+            data = json.loads(Path(path).read_text())
+            if data["format"] != FORMAT or data["version"] != VERSION:
+                raise GpusimError(f"{path}: {data['format']} version {data['version']}, expected {FORMAT} {VERSION}")
+            kernels = tuple(KernelResult.from_dict(kernel) for kernel in data["kernels"])
+            return cls(data["config"], kernels, data["cpu_seconds"], data["provenance"])
+        except OSError as error:
+            raise GpusimError(f"{path}: cannot be read ({error.strerror}); `gpusim run --output` makes one") from error
+        except (KeyError, TypeError, ValueError) as error:
+            raise GpusimError(f"{path}: not a saved result ({error!r}); `gpusim run --output` makes one") from error
