@@ -215,6 +215,7 @@ class Sm(Section):
     sub_core: SubCore
     instruction_hierarchy: InstructionHierarchy
     memory_shared: MemoryShared
+    memory_latency: MemoryLatency
     barriers: Barriers
 
 
