@@ -1,0 +1,50 @@
+"""`gpusim config`: show a card's full parameters, list the cards, check a file."""
+
+from __future__ import annotations
+
+import argparse
+
+
+def add_parser(commands: argparse._SubParsersAction) -> None:
+    parser = commands.add_parser("config", help="show, list or check configurations")
+    actions = parser.add_subparsers(metavar="ACTION", required=True)
+
+    show = actions.add_parser("show", help="print a configuration in full, every inherited value included")
+    show.add_argument("name", metavar="NAME", help="card (a6000) or YAML file")
+    show.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="override one parameter")
+    show.set_defaults(command=run_show)
+
+    listing = actions.add_parser("list", help="list the cards that come with gpusim")
+    listing.set_defaults(command=run_list)
+
+    check = actions.add_parser("check", help="check a file and report all problems at once")
+    check.add_argument("file", metavar="FILE", help="YAML file or card")
+    check.set_defaults(command=run_check)
+
+
+def run_show(args: argparse.Namespace) -> int:
+    """Print the expanded YAML; returns the exit code."""
+    from gpusim.config import expand, load_config
+
+    print(expand(load_config(args.name, args.set)), end="")
+    return 0
+
+
+def run_list(_: argparse.Namespace) -> int:
+    """One line per card: name, architecture, SMs; returns the exit code."""
+    from gpusim.config import list_configs, load_config
+
+    for name in list_configs():
+        config = load_config(name)
+        note = "  (experimental)" if config.experimental else ""
+        print(f"{name:<14} sm_{config.architecture:<4} {config.sms:>3} SMs  {config.clocks.core_mhz:>6.0f} MHz{note}")
+    return 0
+
+
+def run_check(args: argparse.Namespace) -> int:
+    """Say that a file is valid; invalid ones raise. Returns the exit code."""
+    from gpusim.config import load_config
+
+    config = load_config(args.file)
+    print(f"{args.file}: valid: {config.name}, sm_{config.architecture}, {config.sms} SMs")
+    return 0

@@ -1,0 +1,107 @@
+"""`gpusim doctor`: what is installed, where compiled code lies, and whether a tiny kernel runs from text to cycles."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+import sys
+import tempfile
+import time
+from importlib.metadata import PackageNotFoundError, requires, version
+from pathlib import Path
+
+import gpusim
+from gpusim.errors import GpusimError
+
+SELF_RUN_CONFIG = "a6000"
+SELF_RUN_INSTRUCTIONS = 4
+SELF_RUN = """\
+.arch sm_86
+.kernel doctor
+.grid 1
+.block 32
+[B------:R-:W-:-:S04] MOV R2, 0x3f800000 ;
+[B------:R-:W-:-:S04] FADD R3, R2, R2 ;
+[B------:R-:W-:-:S04] NOP ;
+[B------:R-:W-:-:S05] EXIT ;
+"""
+"""One warp, four instructions: needs the assembler, the emulator and the model, but no NVIDIA tool."""
+
+
+def add_parser(commands: argparse._SubParsersAction) -> None:
+    parser = commands.add_parser("doctor", help="check the installation with a tiny self-run")
+    parser.set_defaults(command=run)
+
+
+def run(_: argparse.Namespace) -> int:
+    """Print the findings; returns 0 if the core works, 1 if not. Missing extras are no fault."""
+    print(
+        f"gpusim {gpusim.__version__}, Python {platform.python_version()}, {platform.platform()}, {os.cpu_count()} CPUs"
+    )
+    for extra, names in packages().items():
+        print(f"{extra:<9}", ", ".join(f"{name} {installed(name) or 'missing'}" for name in names))
+    _print_toolchain()
+    healthy = _print_cache()
+    return 0 if _self_run() and healthy else 1
+
+
+def packages() -> dict[str, list[str]]:
+    """Names of the packages that gpusim's metadata asks for, by extra; `core` first."""
+    found: dict[str, list[str]] = {"core": []}
+    for line in requires("gpusim") or []:
+        requirement, _, marker = line.partition(";")
+        name = requirement.split("[")[0].rstrip("<>=!~.,0123456789 ")
+        extra = marker.split("extra ==")[1].strip(" '\"") if "extra ==" in marker else "core"
+        found.setdefault(extra, []).append(name)
+    return found
+
+
+def installed(name: str) -> str | None:
+    """Version of an installed distribution, None where it is absent."""
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return None
+
+
+def _print_toolchain() -> None:
+    from gpusim.sass.toolchain import describe
+
+    tools = describe()
+    print(f"nvdisasm  {tools.nvdisasm}")
+    print(f"nvrtc     {tools.nvrtc}")
+    print(f"headers   {', '.join(map(str, tools.include_folders)) or 'none found'}")
+
+
+def _print_cache() -> bool:
+    from gpusim.jit import CACHE_FOLDER
+
+    files = [path for path in CACHE_FOLDER.rglob("*") if path.is_file()]
+    size = sum(path.stat().st_size for path in files) / 1e6
+    writable = os.access(CACHE_FOLDER, os.W_OK)
+    print(f"cache     {CACHE_FOLDER}: {len(files)} files, {size:.1f} MB{'' if writable else ', NOT WRITABLE'}")
+    return writable
+
+
+def _self_run() -> bool:
+    from gpusim.cli.sources import load_source
+    from gpusim.config import load_config
+    from gpusim.model.simulate import RunOptions, simulate
+
+    start = time.process_time()
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "doctor.sass"
+        path.write_text(SELF_RUN)
+        try:
+            kernel = simulate(load_source(str(path), None, 86), load_config(SELF_RUN_CONFIG), RunOptions()).kernels[0]
+        except GpusimError as error:
+            print(f"self-run  FAILED: {error}", file=sys.stderr)
+            return False
+    seconds = time.process_time() - start
+    right = kernel.warp_instructions == SELF_RUN_INSTRUCTIONS
+    state = "ok" if right else f"FAILED: {SELF_RUN_INSTRUCTIONS} warp instructions expected"
+    print(
+        f"self-run  {kernel.warp_instructions} warp instructions, {kernel.cycles} cycles, {seconds:.1f} CPU s: {state}"
+    )
+    return right

@@ -1,0 +1,57 @@
+"""Progress on standard error: a live line on a terminal, a line now and then in a log."""
+
+from __future__ import annotations
+
+import sys
+import time
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from gpusim.model.simulate import Progress
+
+LOG_SECONDS = 30.0
+"""Between lines where standard error is no terminal."""
+
+
+class ProgressView:
+    """Shows the reports that `simulate` gives: kernel i of n, simulated cycles, warp instructions per second, ETA.
+
+    Use as a context manager and pass the object itself as RunOptions.progress.
+    """
+
+    def __init__(self) -> None:
+        self._terminal = sys.stderr.isatty()
+        self._start = self._last = time.monotonic()
+        self._bar: Any = None
+        self._task: Any = None
+
+    def __enter__(self) -> ProgressView:
+        if self._terminal:
+            from rich.console import Console
+            from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
+            from rich.progress import Progress as Bar
+
+            columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("ETA"), TimeRemainingColumn())
+            self._bar = Bar(*columns, console=Console(stderr=True), transient=True)
+            self._bar.start()
+            self._task = self._bar.add_task("reading the trace, loading compiled code", total=None)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._bar is not None:
+            self._bar.stop()
+
+    def __call__(self, progress: Progress) -> None:
+        now = time.monotonic()
+        rate = progress.warp_instructions_done / max(now - self._start, 1e-9)
+        text = (
+            f"kernel {progress.kernel_index + 1}/{progress.kernel_count} {progress.kernel_name}: "
+            f"cycle {progress.cycle:,}, {rate:,.0f} warp instr./s"
+        )
+        if self._bar is not None:
+            done, total = progress.warp_instructions_done, progress.warp_instructions_total
+            self._bar.update(self._task, description=text, completed=done, total=total)
+        elif now - self._last >= LOG_SECONDS:
+            self._last = now
+            left = (progress.warp_instructions_total - progress.warp_instructions_done) / max(rate, 1e-9)
+            print(f"{text}, ETA {left:,.0f} s", file=sys.stderr)

@@ -1,0 +1,60 @@
+"""What may stand where a trace is asked for: a trace folder, a bundled trace by name, or a kernel file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from gpusim.errors import GpusimError, nearest
+
+if TYPE_CHECKING:
+    from gpusim.trace.trace import Trace
+
+KERNEL_SUFFIXES = (".sass", ".cu", ".cubin")
+ARCHITECTURES = {"sm_75": 75, "sm_80": 80, "sm_86": 86, "sm_90": 90}
+
+
+def bundled_traces() -> list[str]:
+    """Names of the bundled traces, as `ampere/sgemm`."""
+    from gpusim import resources
+    from gpusim.trace.store import INDEX_NAME
+
+    root = resources.find("traces")
+    return sorted(path.parent.relative_to(root).as_posix() for path in root.glob(f"*/*/{INDEX_NAME}"))
+
+
+def find_trace(name: str) -> Path:
+    """The path itself where it exists, else the bundled trace of that name, with or without `traces/` before it.
+
+    Raises GpusimError naming the nearest bundled trace.
+    """
+    path = Path(name)
+    if path.exists():
+        return path
+    from gpusim import resources
+
+    known = bundled_traces()
+    wanted = name.removeprefix("traces/").rstrip("/")
+    if wanted in known:
+        return resources.find("traces") / wanted
+    hint = nearest(wanted, known)
+    raise GpusimError(f"{name}: no such trace or kernel file{hint}; bundled traces: {', '.join(known) or 'none'}")
+
+
+def load_source(name: str, launch: str | None, architecture: int) -> Trace:
+    """The Trace that `name` stands for. `launch` and `architecture` count for kernel files only.
+
+    Raises GpusimError where the trace is missing or damaged, or the kernel cannot be compiled or executed.
+    """
+    path = find_trace(name)
+    if path.suffix in KERNEL_SUFFIXES and path.is_file():
+        from gpusim.emulator.tracing import trace_in_memory
+
+        return trace_in_memory(path, Path(launch) if launch else None, architecture)
+    if path.is_file():
+        raise GpusimError(f"{path}: neither a trace folder nor a kernel file ({', '.join(KERNEL_SUFFIXES)})")
+    if launch:
+        raise GpusimError(f"--launch {launch}: {path} is a trace, its launches are recorded already")
+    from gpusim.trace.store import open_trace
+
+    return open_trace(path)
