@@ -1,6 +1,7 @@
 # Everything needs only Python 3.11+ and make: the first call creates the virtual environment.
 PYTHON ?= python3
 VENV ?= .venv
+DIST ?= dist
 BIN := $(VENV)/bin
 GPUSIM := $(BIN)/gpusim
 
@@ -50,8 +51,8 @@ format: $(VENV)/.dev ## let ruff rewrite what it can
 traces: $(VENV)/.dev ## rebuild the bundled traces from their sources
 	$(BIN)/python traces/build.py
 
-wheel: $(VENV)/.dev ## build dist/*.whl
-	$(BIN)/python -m build --wheel --outdir dist .
+wheel: $(VENV)/.dev ## build a wheel into $(DIST)
+	$(BIN)/python -m build --wheel --outdir $(DIST) .
 
 clean: ## remove build outputs (the environment stays)
 	rm -rf build dist *.egg-info .pytest_cache .ruff_cache .hypothesis
