@@ -9,11 +9,12 @@ Encoding facts (bit positions of the control field, reuse bits) are documented i
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import astuple, dataclass, field
 from enum import IntEnum
 from functools import cached_property
 from types import MappingProxyType
-from typing import Any, Mapping
+from typing import Any
 
 import numpy as np
 
@@ -80,13 +81,15 @@ OPERAND_DTYPE = np.dtype(
         ("uniform", "u1"),  # MEMORY, CONSTANT: uniform register added to the address, URZ for none
         ("uniform_width", "u1"),  # its registers: 1 or 2; 0 for none
         ("scale", "u1"),  # MEMORY: factor on the register: 1, 4, 8, 16
-        ("descriptor", "u1"),  # MEMORY: uniform register of a memory descriptor, URZ for none
+        ("descriptor", "u1"),  # MEMORY: uniform register of a memory descriptor, URZ for none;
+        #                        CONSTANT: that of a bindless bank (bank 255)
     ]
 )
 """One operand. MEMORY and CONSTANT name their base register in `register` (RZ for none) and its size in `width`."""
 
 OPERAND_SELECTORS = (
-    "", "H0_H0", "H1_H1", "H0_H1", "H1_H0", "H0_NH1", "F32", "H0", "H1", "B0", "B1", "B2", "B3", "U32", "64", "F16", "ROW", "COL",
+    "", "H0_H0", "H1_H1", "H0_H1", "H1_H0", "H0_NH1", "F32", "H0", "H1", "B0", "B1", "B2", "B3", "U32", "64", "F16",
+    "ROW", "COL", "SIGN",
 )  # fmt: skip
 """Suffixes that an operand may carry (`R4.H0_H0`, `R2.B1`), by index of OPERAND_DTYPE.select."""
 
@@ -124,6 +127,36 @@ class Parameter:
 
 
 @dataclass(frozen=True)
+class Symbol:
+    """A named variable: in a constant bank, or with bank -1 among the __device__ variables."""
+
+    name: str
+    bank: int
+    offset: int  # bytes from the start of the bank or of the __device__ variables
+    size: int  # bytes
+
+
+@dataclass(frozen=True)
+class Relocation:
+    """A place in a constant bank that receives an address once the __device__ variables have theirs."""
+
+    bank: int
+    offset: int  # bytes from the start of the bank
+    size: int  # 4 or 8 bytes, little endian
+    addend: int  # bytes from the start of the __device__ variables
+
+
+@dataclass(frozen=True)
+class GlobalData:
+    """The __device__ variables that a kernel can reach: `size` bytes, `image` first and zeros after it."""
+
+    size: int = 0
+    image: bytes = b""
+    relocations: tuple[Relocation, ...] = ()
+    symbols: tuple[Symbol, ...] = ()
+
+
+@dataclass(frozen=True)
 class Program:
     """One kernel's machine code and launch facts. Immutable: arrays are set read-only.
 
@@ -137,6 +170,7 @@ class Program:
         text: one line of assembly per instruction, without control field.
         constants: initial images of constant banks 2, 3 and 4 (bytes).
         parameters: in order; parameter_base is their byte offset in bank 0.
+        globals: __device__ variables, the places that hold their addresses, and named variables.
         registers: registers per thread. shared_bytes: static shared memory per CTA.
         local_bytes: local memory (stack and frame) per thread. barriers: CTA barriers used.
         provenance: source file, its SHA-256, compiler and version; free-form strings.
@@ -150,6 +184,7 @@ class Program:
     special_registers: tuple[str, ...]
     text: tuple[str, ...]
     constants: Mapping[int, bytes] = field(default_factory=dict)
+    globals: GlobalData = field(default_factory=GlobalData)
     parameters: tuple[Parameter, ...] = ()
     parameter_base: int = 0x160
     registers: int = 16
@@ -187,7 +222,9 @@ class Program:
     def address_counts(self) -> np.ndarray:
         """(n,) uint8: memory records per execution: 0, 1, or 2 (LDGSTS: global source, then shared destination)."""
         spaces = self.instructions.space
-        return np.where(spaces == MemorySpace.NONE, 0, np.where(spaces == MemorySpace.GLOBAL_TO_SHARED, 2, 1)).astype(np.uint8)
+        return np.where(spaces == MemorySpace.NONE, 0, np.where(spaces == MemorySpace.GLOBAL_TO_SHARED, 2, 1)).astype(
+            np.uint8
+        )
 
     def metadata(self) -> dict[str, Any]:
         """Everything but the two tables, as JSON-ready values (bytes in hexadecimal)."""
@@ -198,6 +235,12 @@ class Program:
             "special_registers": list(self.special_registers),
             "text": list(self.text),
             "constants": {str(bank): data.hex() for bank, data in self.constants.items()},
+            "globals": {
+                "size": self.globals.size,
+                "image": self.globals.image.hex(),
+                "relocations": [list(astuple(r)) for r in self.globals.relocations],
+                "symbols": [list(astuple(s)) for s in self.globals.symbols],
+            },
             "parameters": [[p.offset, p.size, p.name] for p in self.parameters],
             "parameter_base": self.parameter_base,
             "registers": self.registers,
@@ -219,6 +262,12 @@ class Program:
             special_registers=tuple(metadata["special_registers"]),
             text=tuple(metadata["text"]),
             constants={int(bank): bytes.fromhex(data) for bank, data in metadata["constants"].items()},
+            globals=GlobalData(
+                size=int(metadata["globals"]["size"]),
+                image=bytes.fromhex(metadata["globals"]["image"]),
+                relocations=tuple(Relocation(*r) for r in metadata["globals"]["relocations"]),
+                symbols=tuple(Symbol(*s) for s in metadata["globals"]["symbols"]),
+            ),
             parameters=tuple(Parameter(*p) for p in metadata["parameters"]),
             parameter_base=int(metadata["parameter_base"]),
             registers=int(metadata["registers"]),

@@ -1,0 +1,312 @@
+"""cubin (ELF64) -> Programs.
+
+ELF facts: plain ELF64, machine 190 (EM_CUDA); e_flags carries the architecture in byte 1 (0x56 = 86).
+Sections per kernel K: .text.K, .nv.info.K, .nv.constant<bank>.K, .nv.shared.K. `.nv.info` sections are lists of
+attributes: format (u8), attribute (u8), size or value (u16), payload. Attribute numbers as `cuobjdump -elf` of the
+CUDA toolkit names them; checked against its listing and compiled code.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import struct
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from gpusim.errors import GpusimError
+from gpusim.sass import toolchain
+from gpusim.sass.program import GlobalData, Parameter, Program, Relocation, Symbol
+
+if TYPE_CHECKING:
+    from elftools.elf.elffile import ELFFile
+
+SUPPORTED_ARCHITECTURES = (75, 80, 86, 89, 90)
+"""Architectures that can be read; sm_89 uses the opcode table of sm_86."""
+EM_CUDA = 190
+DEFAULT_STACK_BYTES = 1024
+"""Stack per thread where the compiler cannot tell it (recursion): the CUDA runtime's default cudaLimitStackSize."""
+CONSTANT_BANKS = (2, 3, 4)
+"""Banks with initial contents: literals and jump tables, __constant__ data, addresses of globals."""
+
+_FORMAT_SIZED = 4
+_PARAM_CBANK, _KPARAM_INFO, _FRAME_SIZE, _MIN_STACK_SIZE, _REGCOUNT, _NUM_BARRIERS = 0x0A, 0x17, 0x11, 0x12, 0x2F, 0x4C
+_STT_OBJECT, _STT_FUNC = "STT_OBJECT", "STT_FUNC"
+_KERNEL_OTHER = 0x10
+_UNKNOWN_STACK = 0xFFFFFFFF
+_R_CUDA_64, _R_CUDA_32 = 2, 1
+_GLOBAL_ALIGNMENT = 256
+_SHF_BARRIERS_SHIFT, _SHF_BARRIERS_MASK = 20, 0x7F
+
+
+@dataclass(frozen=True)
+class Attribute:
+    """One entry of a .nv.info section: value for inline formats, payload for sized ones."""
+
+    number: int
+    value: int
+    payload: bytes
+
+
+def parse_attributes(data: bytes, origin: str) -> Iterator[Attribute]:
+    """Entries of a .nv.info section. Raises GpusimError if it ends within one."""
+    offset = 0
+    while offset < len(data):
+        if offset + 4 > len(data):
+            raise GpusimError(f"{origin}: an entry at byte {offset:#x} is cut off")
+        kind, number, value = struct.unpack_from("<BBH", data, offset)
+        size = value if kind == _FORMAT_SIZED else 0
+        payload = data[offset + 4 : offset + 4 + size]
+        if len(payload) != size:
+            raise GpusimError(f"{origin}: an entry at byte {offset:#x} is cut off")
+        yield Attribute(number, value, payload)
+        offset += 4 + size
+
+
+class CubinFile:
+    """An opened cubin: sections, symbols and launch facts. Raises GpusimError if it is none or unsupported."""
+
+    def __init__(self, data: bytes, origin: str) -> None:
+        self.data, self.origin = data, origin
+        self.elf = _open_elf(data, origin)
+        self.architecture = _architecture(self.elf, origin)
+        self.sections = {section.name: section for section in self.elf.iter_sections()}
+        self.symbols = list(self.sections[".symtab"].iter_symbols()) if ".symtab" in self.sections else []
+        self.section_names = [section.name for section in self.elf.iter_sections()]
+
+    def content(self, name: str) -> bytes:
+        """Bytes of a section, empty if it is missing. Raises GpusimError if the file ends within it."""
+        section = self.sections.get(name)
+        if section is None or section["sh_type"] == "SHT_NOBITS":
+            return b""
+        end = section["sh_offset"] + section["sh_size"]
+        if end > len(self.data):
+            raise GpusimError(
+                f"{self.origin}: truncated: section {name} ends at byte {end}, the file at {len(self.data)}"
+            )
+        return section.data()
+
+    def kernels(self) -> list[tuple[int, str]]:
+        """(symbol index, name) of every kernel, in symbol order."""
+        return [
+            (index, symbol.name)
+            for index, symbol in enumerate(self.symbols)
+            if symbol["st_info"]["type"] == _STT_FUNC
+            and symbol["st_info"]["bind"] != "STB_LOCAL"
+            and f".text.{symbol.name}" in self.sections
+        ]
+
+    @cached_property
+    def per_function(self) -> dict[tuple[int, int], int]:
+        """(attribute, symbol index) -> value, of the cubin-wide .nv.info section."""
+        facts = {}
+        for attribute in parse_attributes(self.content(".nv.info"), f"{self.origin}: .nv.info"):
+            if len(attribute.payload) == 8:
+                symbol, value = struct.unpack("<II", attribute.payload)
+                facts[attribute.number, symbol] = value
+        return facts
+
+
+def _open_elf(data: bytes, origin: str) -> ELFFile:
+    try:
+        from elftools.common.exceptions import ELFError
+        from elftools.construct import ConstructError
+        from elftools.elf.elffile import ELFFile
+    except ImportError as error:
+        raise GpusimError(f"reading a cubin needs pyelftools; {toolchain.REMEDY}") from error
+    if data[:4] != b"\x7fELF":
+        raise GpusimError(f"{origin}: not an ELF file, so not a cubin; make one with NVRTC or nvcc -cubin")
+    try:
+        elf = ELFFile(io.BytesIO(data))
+        end = elf["e_shoff"] + elf["e_shnum"] * elf["e_shentsize"]
+        if end > len(data):
+            raise GpusimError(f"{origin}: truncated: the section table ends at byte {end}, the file at {len(data)}")
+        machine = elf["e_machine"]
+        for _ in elf.iter_sections():
+            pass
+    except (ELFError, ConstructError, struct.error, ValueError, KeyError) as error:
+        raise GpusimError(f"{origin}: truncated or damaged ELF file: {error}") from error
+    if machine not in (EM_CUDA, "EM_CUDA"):
+        raise GpusimError(f"{origin}: the machine of this ELF file is {machine}, not CUDA (190): it is host code")
+    return elf
+
+
+def _architecture(elf: ELFFile, origin: str) -> int:
+    """Compute capability from e_flags: byte 1 carries it (ELF ABI 8); byte 0 in older files."""
+    flags = elf["e_flags"]
+    candidates = (flags >> 8 & 0xFF, flags & 0xFF)
+    for candidate in candidates:
+        if candidate in SUPPORTED_ARCHITECTURES:
+            return candidate
+    known = ", ".join(f"sm_{a}" for a in SUPPORTED_ARCHITECTURES)
+    found = next((f"sm_{c}" for c in candidates if 20 <= c <= 130), f"unknown (e_flags {flags:#x})")
+    raise GpusimError(f"{origin}: architecture {found} is not supported; supported: {known}; recompile for one of them")
+
+
+def _parameters(cubin: CubinFile, kernel: str) -> tuple[int, tuple[Parameter, ...]]:
+    """Byte offset of the parameters in constant bank 0, and the parameters in order."""
+    base, parameters = None, []
+    for attribute in parse_attributes(cubin.content(f".nv.info.{kernel}"), f"{cubin.origin}: .nv.info.{kernel}"):
+        if attribute.number == _PARAM_CBANK:
+            _, base, _ = struct.unpack("<IHH", attribute.payload)
+        elif attribute.number == _KPARAM_INFO:
+            _, ordinal, offset, packed = struct.unpack("<IHHI", attribute.payload)
+            parameters.append((ordinal, Parameter(offset, packed >> 18)))
+    if base is None:
+        base = 0x210 if cubin.architecture >= 90 else 0x160
+    return base, tuple(parameter for _, parameter in sorted(parameters, key=lambda item: item[0]))
+
+
+def _launch_facts(cubin: CubinFile, index: int, kernel: str) -> dict[str, Any]:
+    """Registers, shared and local bytes, barriers, parameters of one kernel."""
+    facts = cubin.per_function
+    base, parameters = _parameters(cubin, kernel)
+    stack = max(facts.get((_FRAME_SIZE, index), 0), 0)
+    minimum = facts.get((_MIN_STACK_SIZE, index), 0)
+    local = stack + DEFAULT_STACK_BYTES if minimum == _UNKNOWN_STACK else max(stack, minimum)
+    shared = cubin.sections.get(f".nv.shared.{kernel}")
+    text = cubin.sections[f".text.{kernel}"]
+    barriers = text["sh_flags"] >> _SHF_BARRIERS_SHIFT & _SHF_BARRIERS_MASK
+    for attribute in parse_attributes(cubin.content(f".nv.info.{kernel}"), cubin.origin):
+        if attribute.number == _NUM_BARRIERS:
+            barriers = max(barriers, attribute.value & 0xFF)
+    return {
+        "parameters": parameters,
+        "parameter_base": base,
+        "registers": facts.get((_REGCOUNT, index), text["sh_info"] >> 24),
+        "shared_bytes": shared["sh_size"] if shared is not None else 0,
+        "local_bytes": local,
+        "barriers": barriers,
+    }
+
+
+def _global_layout(cubin: CubinFile) -> dict[str, int]:
+    """Offset of each section of __device__ variables in the image: initialised ones first."""
+    offsets, end = {}, 0
+    names = [n for n in cubin.section_names if n == ".nv.global.init"] + [
+        n for n in cubin.section_names if n == ".nv.global"
+    ]
+    for name in names:
+        offsets[name] = end
+        size = cubin.sections[name]["sh_size"]
+        end += -(-size // _GLOBAL_ALIGNMENT) * _GLOBAL_ALIGNMENT
+    return offsets
+
+
+def _symbols(cubin: CubinFile, layout: Mapping[str, int]) -> tuple[Symbol, ...]:
+    """Named __device__ and __constant__ variables."""
+    found = []
+    for symbol in cubin.symbols:
+        if symbol["st_info"]["type"] != _STT_OBJECT or not isinstance(symbol["st_shndx"], int):
+            continue
+        section = cubin.section_names[symbol["st_shndx"]]
+        if section in layout:
+            found.append(Symbol(symbol.name, -1, layout[section] + symbol["st_value"], symbol["st_size"]))
+        elif section == ".nv.constant3":
+            found.append(Symbol(symbol.name, 3, symbol["st_value"], symbol["st_size"]))
+    return tuple(found)
+
+
+def _relocations(cubin: CubinFile, layout: Mapping[str, int]) -> tuple[Relocation, ...]:
+    """Places in constant bank 4 that receive the address of a __device__ variable.
+
+    Raises GpusimError naming the type of any relocation of code, constants or globals that cannot be applied.
+    """
+    found = []
+    for name, section in cubin.sections.items():
+        if section["sh_type"] not in ("SHT_REL", "SHT_RELA"):
+            continue
+        target = cubin.section_names[section["sh_info"]] if section["sh_info"] < len(cubin.section_names) else ""
+        target = name.removeprefix(".rela").removeprefix(".rel") or target
+        if not target.startswith((".text", ".nv.constant", ".nv.global")):
+            continue
+        for entry in section.iter_relocations():
+            symbol = cubin.symbols[entry["r_info_sym"]]
+            index = symbol["st_shndx"]
+            home = cubin.section_names[index] if isinstance(index, int) else ""
+            kind = entry["r_info_type"]
+            if target != ".nv.constant4" or home not in layout or kind not in (_R_CUDA_64, _R_CUDA_32):
+                raise GpusimError(
+                    f"{cubin.origin}: cannot apply relocation type {kind} at {target}+{entry['r_offset']:#x} "
+                    f"(symbol '{symbol.name}' in {home or 'no section'}); "
+                    "link the code fully (no -rdc)"
+                )
+            addend = entry["r_addend"] if entry.is_RELA() else 0
+            size = 8 if kind == _R_CUDA_64 else 4
+            found.append(Relocation(4, entry["r_offset"], size, layout[home] + symbol["st_value"] + addend))
+    return tuple(found)
+
+
+def _global_data(cubin: CubinFile) -> GlobalData:
+    layout = _global_layout(cubin)
+    size = max((offset + cubin.sections[name]["sh_size"] for name, offset in layout.items()), default=0)
+    return GlobalData(
+        size=size,
+        image=cubin.content(".nv.global.init"),
+        relocations=_relocations(cubin, layout),
+        symbols=_symbols(cubin, layout),
+    )
+
+
+def _constants(cubin: CubinFile, kernel: str) -> dict[int, bytes]:
+    """Images of the banks with initial contents, those of the kernel before those of the whole cubin."""
+    banks = {}
+    for bank in CONSTANT_BANKS:
+        image = cubin.content(f".nv.constant{bank}.{kernel}") or cubin.content(f".nv.constant{bank}")
+        if image:
+            banks[bank] = image
+    return banks
+
+
+def load_programs(source: Path | str | bytes, *, provenance: Mapping[str, str] | None = None) -> tuple[Program, ...]:
+    """All kernels of a cubin, in symbol order.
+
+    Args:
+        source: path of the file, or its bytes.
+        provenance: facts to record with every Program, beside the cubin's hash and the disassembler's version.
+
+    Raises GpusimError for anything that is not a readable cubin of a supported architecture, for code that
+    the opcode tables or the operand parser do not understand (naming kernel and pc), and if a tool is missing.
+    """
+    from gpusim.sass.decoder import decode_kernel
+    from gpusim.sass.disassembly import disassemble
+
+    if isinstance(source, bytes):
+        data, origin = source, (provenance or {}).get("source", "cubin")
+    else:
+        origin = str(source)
+        try:
+            data = Path(source).read_bytes()
+        except OSError as error:
+            raise GpusimError(f"{origin}: cannot read the cubin: {error.strerror}") from error
+    cubin = CubinFile(data, origin)
+    functions = disassemble(data, origin)
+    facts = {
+        **({} if isinstance(source, bytes) else {"source": Path(source).name}),
+        "cubin_sha256": hashlib.sha256(data).hexdigest(),
+        "disassembler": f"nvdisasm {toolchain.nvdisasm_version()}",
+        **(provenance or {}),
+    }
+    globals_ = _global_data(cubin)
+    programs = []
+    for index, kernel in cubin.kernels():
+        if kernel not in functions:
+            raise GpusimError(f"{origin}: nvdisasm printed no code for kernel '{kernel}'")
+        tables = decode_kernel(functions[kernel], cubin, kernel)
+        programs.append(
+            Program(
+                name=kernel,
+                architecture=cubin.architecture,
+                constants=_constants(cubin, kernel),
+                globals=globals_,
+                provenance=facts,
+                **tables,
+                **_launch_facts(cubin, index, kernel),
+            )
+        )
+    if not programs:
+        raise GpusimError(f"{origin}: this cubin holds no kernel; add a __global__ function")
+    return tuple(programs)
