@@ -52,6 +52,7 @@ traces: $(VENV)/.dev ## rebuild the bundled traces from their sources
 	$(BIN)/python traces/build.py
 
 wheel: $(VENV)/.dev ## build a wheel into $(DIST)
+	rm -rf build
 	$(BIN)/python -m build --wheel --outdir $(DIST) .
 
 clean: ## remove build outputs (the environment stays)

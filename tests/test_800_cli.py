@@ -1,0 +1,285 @@
+"""The command line: quick help, exit codes, and messages instead of tracebacks."""
+
+from __future__ import annotations
+
+import csv
+import json
+import subprocess
+import sys
+
+import pytest
+from trace_cases import make_trace
+
+from gpusim.cli import main as cli
+from gpusim.results.result import Result
+from gpusim.results.stalls import STALL_REASONS
+from gpusim.results.timeline import STAGES, TIMELINE_COLUMNS
+from gpusim.trace.store import write_trace
+
+HEAVY = ("numba", "numpy", "pandas", "matplotlib", "pydantic", "rich", "yaml", "zstandard")
+SASS = """\
+.arch sm_86
+.kernel three_adds
+.grid 2
+.block 64
+[B------:R-:W-:-:S04] MOV R2, 0x3f800000 ;
+[B------:R-:W-:-:S04] FADD R3, R2, R2 ;
+[B------:R-:W-:-:S04] FADD R4, R3, R2 ;
+[B------:R-:W-:-:S04] FADD R5, R4, R2 ;
+[B------:R-:W-:-:S05] EXIT ;
+"""
+WARP_INSTRUCTIONS = 5 * 2 * 2
+
+
+@pytest.fixture
+def sass(tmp_path):
+    path = tmp_path / "three_adds.sass"
+    path.write_text(SASS)
+    return path
+
+
+@pytest.fixture
+def stored(tmp_path):
+    write_trace(make_trace(), tmp_path / "toy")
+    return tmp_path / "toy"
+
+
+def call(capsys, *arguments) -> tuple[int, str, str]:
+    """Exit code, standard output and standard error of one command, run in this process."""
+    try:
+        code = cli.main([str(argument) for argument in arguments])
+    except SystemExit as stop:  # argparse
+        code = stop.code
+    captured = capsys.readouterr()
+    return code, captured.out, captured.err
+
+
+def refused(capsys, *arguments) -> str:
+    """The message of a command that must end with exit code 2, a message and no traceback."""
+    code, out, err = call(capsys, *arguments)
+    assert code == 2
+    assert out == ""
+    assert "Traceback" not in err
+    return err
+
+
+def test_help_imports_nothing_slow():
+    script = (
+        "import sys\nfrom gpusim.cli.main import main\n"
+        "try:\n    main(['--help'])\nexcept SystemExit as stop:\n    assert not stop.code\n"
+        f"print([name for name in {HEAVY} if name in sys.modules], file=sys.stderr)"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert "COMMAND" in done.stdout
+    assert done.stderr.strip() == "[]"
+
+
+@pytest.mark.parametrize("command", [["run"], ["trace"], ["trace", "info"], ["config"], ["doctor"], ["bench"]])
+def test_every_command_explains_itself(capsys, command):
+    code, out, _ = call(capsys, *command, "--help")
+    assert code == 0
+    assert " ".join(["usage: gpusim", *command]) in out
+
+
+def test_an_error_is_one_message_of_a_real_process(tmp_path):
+    command = [sys.executable, "-m", "gpusim.cli.main", "trace", "info", str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert done.stderr.startswith("gpusim: error: ")
+    assert done.stderr.count("\n") == 1
+
+
+def test_ctrl_c_is_130(capsys, monkeypatch, stored):
+    def interrupted(_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("gpusim.trace.store.open_trace", interrupted)
+    code, _, err = call(capsys, "trace", "info", stored)
+    assert (code, err) == (130, "gpusim: interrupted\n")
+
+
+# ------------------------------------------------------------------------------------------ bad input
+
+
+def test_truncated_trace(capsys, stored):
+    file = stored / "launch-0000.bin"
+    file.write_bytes(file.read_bytes()[:-7])
+    for arguments in (("trace", "info", stored), ("run", "--config", "a6000", stored)):
+        err = refused(capsys, *arguments)
+        assert "launch-0000.bin" in err
+        assert "truncated" in err
+
+
+def test_unknown_trace_suggests_a_bundled_one(capsys):
+    err = refused(capsys, "run", "--config", "a6000", "traces/ampere/sgem")
+    assert "did you mean 'ampere/sgemm'?" in err
+
+
+def test_unknown_card_suggests_the_nearest(capsys, stored):
+    err = refused(capsys, "run", "--config", "a600", stored)
+    assert "a600" in err
+    assert "did you mean" in err
+
+
+def test_three_mistakes_in_a_config_are_reported_at_once(capsys, tmp_path, stored):
+    path = tmp_path / "mine.yaml"
+    path.write_text("base: a6000\nsmss: 4\nsm:\n  warps: 47\n  sub_core:\n    register_file:\n      read_prots: 2\n")
+    for arguments in (("config", "check", path), ("run", "--config", path, stored)):
+        err = refused(capsys, *arguments)
+        assert "mine.yaml" in err
+        assert "smss" in err
+        assert "did you mean 'sms'?" in err
+        assert "sm.warps" in err
+        assert "read_prots" in err
+        assert "did you mean 'read_ports'?" in err
+
+
+def test_unknown_override_suggests_the_nearest(capsys, stored):
+    err = refused(capsys, "run", "--config", "a6000", "--set", "sm.sub_core.register_file.read_prots=2", stored)
+    assert "read_ports" in err
+
+
+def test_unknown_opcode_is_named_with_its_place(capsys, tmp_path):
+    path = tmp_path / "bad.sass"
+    path.write_text(SASS.replace("FADD R4, R3, R2", "FROB R4, R3, R2"))
+    err = refused(capsys, "run", "--config", "a6000", path)
+    assert "FROB" in err
+    assert "bad.sass" in err
+
+
+BUFFER_LAUNCH = """\
+buffers:
+  x: {dtype: float32, shape: [16], fill: zeros}
+launches:
+  - kernel: overrun
+    grid: [1]
+    block: [32]
+    arguments:
+      - {buffer: x}
+"""
+BUFFER_SASS = """\
+.arch sm_86
+.kernel overrun
+.grid 1
+.block 32
+.param x 8
+[B------:R-:W0:-:S01] S2R R0, SR_TID.X ;
+[B------:R-:W-:-:S04] MOV R3, 0x4 ;
+[B0-----:R-:W-:-:S05] IMAD.WIDE R2, R0, R3, c[0x0][0x160] ;
+[B------:R-:W1:-:S01] LDG.E R4, [R2] ;
+[B-1----:R-:W-:-:S05] EXIT ;
+"""
+
+
+def test_too_small_buffer_names_pc_lane_and_address(capsys, tmp_path):
+    (tmp_path / "overrun.sass").write_text(BUFFER_SASS)
+    (tmp_path / "overrun.yaml").write_text(BUFFER_LAUNCH)
+    command = ("trace", tmp_path / "overrun.sass", "--launch", tmp_path / "overrun.yaml", "-o", tmp_path / "out")
+    err = refused(capsys, *command)
+    assert "LDG.E" in err
+    assert "lane 16" in err
+    assert "0x30" in err
+    assert "'x'" in err or " x" in err
+    assert not (tmp_path / "out").exists()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["overrun.sass", "overrun.yaml"]
+
+
+def test_kernel_filter_errors(capsys, stored):
+    assert "not a regular expression" in refused(capsys, "run", "--config", "a6000", "--kernel", "(", stored)
+    err = refused(capsys, "run", "--config", "a6000", "--kernel", "tyo", stored)
+    assert "no kernel matches" in err
+    assert "toy" in err
+
+
+def test_misplaced_files(capsys, tmp_path, stored):
+    text = tmp_path / "notes.txt"
+    text.write_text("x")
+    assert "neither a trace folder nor a kernel file" in refused(capsys, "run", "--config", "a6000", text)
+    assert "not a kernel file" in refused(capsys, "trace", text, "-o", tmp_path / "out")
+    assert "no such file" in refused(capsys, "trace", tmp_path / "absent.cu", "-o", tmp_path / "out")
+    assert "recorded already" in refused(capsys, "run", "--config", "a6000", stored, "--launch", "x.yaml")
+    assert "not at least 1" in refused(capsys, "run", "--config", "a6000", stored, "--threads", "0")
+
+
+def test_trace_does_not_replace_a_folder_unasked(capsys, sass, stored):
+    assert "holds a trace already" in refused(capsys, "trace", sass, "-o", stored)
+    code, out, _ = call(capsys, "trace", sass, "-o", stored, "--overwrite")
+    assert code == 0
+    assert "three_adds" in out
+
+
+# ------------------------------------------------------------------------------------------ good input
+
+
+def test_trace_then_info_then_run_agree_on_the_count(capsys, sass, tmp_path):
+    assert call(capsys, "trace", sass, "-o", tmp_path / "t")[0] == 0
+    info = json.loads(call(capsys, "trace", "info", tmp_path / "t", "--json")[1])
+    assert info["warp_instructions"] == WARP_INSTRUCTIONS
+    assert info["thread_instructions"] == 32 * WARP_INSTRUCTIONS
+    assert info["launches"][0]["opcodes"]["FADD"] == 12
+    for source in (tmp_path / "t", sass):
+        code, out, _ = call(capsys, "run", "--config", "a6000.yaml", source, "--json")
+        result = json.loads(out)
+        assert code == 0
+        assert result["totals"]["warp_instructions"] == WARP_INSTRUCTIONS
+        assert result["kernels"][0]["name"] == "three_adds"
+        assert list(result["kernels"][0]["stalls"]) == list(STALL_REASONS)
+        assert result["kernels"][0]["stalls"]["selected"] == WARP_INSTRUCTIONS
+        assert result["config"]
+        assert result["warp_instructions_per_cpu_second"] > 0
+
+
+def test_report_shows_cycles_reasons_and_sass(capsys, sass):
+    code, out, _ = call(capsys, "run", "--config", "a6000", sass)
+    assert code == 0
+    for word in ("three_adds", "cycles", "IPC", "occupancy", "selected", "FADD R5, R4, R2", "[B------:R-:W-:-:S04]"):
+        assert word in out
+
+
+def test_timeline_and_output_files(capsys, sass, tmp_path):
+    timeline, output = tmp_path / "t.csv", tmp_path / "r.json"
+    code, _, _ = call(capsys, "run", "--config", "a6000", sass, "--timeline", timeline, "--output", output)
+    assert code == 0
+    with timeline.open() as file:
+        rows = list(csv.DictReader(file))
+    assert tuple(rows[0])[: len(TIMELINE_COLUMNS)] == TIMELINE_COLUMNS
+    assert len(rows) == WARP_INSTRUCTIONS
+    for row in rows:
+        cycles = [int(row[stage]) for stage in STAGES if row[stage]]
+        assert cycles == sorted(cycles)
+        assert row["issue"]
+    assert Result.load(output).warp_instructions == WARP_INSTRUCTIONS
+
+
+def test_result_does_not_depend_on_how_it_is_simulated(capsys, sass):
+    def cycles(*options):
+        return json.loads(call(capsys, "run", "--config", "a6000", sass, "--json", *options)[1])["kernels"][0]["cycles"]
+
+    assert cycles() == cycles("--no-skip") == cycles("--threads", 2) == cycles("--window", 1)
+
+
+def test_an_override_changes_the_result(capsys, sass):
+    def cycles(*options):
+        return json.loads(call(capsys, "run", "--config", "a6000", sass, "--json", *options)[1])["kernels"][0]["cycles"]
+
+    assert cycles("--set", "cta_launch_latency=500") > cycles()
+
+
+def test_config_commands(capsys, tmp_path):
+    code, out, _ = call(capsys, "config", "list")
+    assert code == 0
+    assert "a6000" in out
+    code, out, _ = call(capsys, "config", "show", "a6000", "--set", "sm.sub_core.register_file.read_ports=2")
+    assert code == 0
+    assert "read_ports: 2" in out
+    (tmp_path / "full.yaml").write_text(out)
+    code, out, _ = call(capsys, "config", "check", tmp_path / "full.yaml")
+    assert code == 0
+    assert "valid" in out
+
+
+def test_doctor_runs_a_kernel(capsys):
+    code, out, _ = call(capsys, "doctor")
+    assert code == 0
+    for word in ("gpusim", "numba", "nvdisasm", "cache", "self-run", "ok"):
+        assert word in out
