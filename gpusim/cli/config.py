@@ -24,9 +24,9 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
 
 def run_show(args: argparse.Namespace) -> int:
     """Print the expanded YAML; returns the exit code."""
-    from gpusim.config import expand, load_config
+    from gpusim.config import expand
 
-    print(expand(load_config(args.name, args.set)), end="")
+    print(expand(args.name, args.set), end="")
     return 0
 
 

@@ -1,0 +1,52 @@
+"""A card written out in full, each value with its source and the line it came from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import yaml
+
+from gpusim.config.loading import Draft, checked
+from gpusim.config.source import KeyPath
+
+
+def expand(name_or_path: str | Path, overrides: Sequence[str] = ()) -> str:
+    """YAML text of a card with all that it inherits; it loads to an equal config.
+
+    Comments keep the sources of the numbers and name the file and line of each value.
+    Raises GpusimError, as `load_config`.
+    """
+    config, draft = checked(name_or_path, overrides)
+    lines = []
+    for source in draft.sources:
+        lines += [f"# {text}".rstrip() for text in (f"--- {source.path.name}", *source.header)]
+    lines += ["", *_section(config.model_dump(mode="json"), (), draft)]
+    return "\n".join(lines) + "\n"
+
+
+def _section(values: dict[str, object], path: KeyPath, draft: Draft) -> Iterator[str]:
+    indent = "  " * len(path)
+    for key, value in values.items():
+        here = (*path, key)
+        origin = draft.origins.get(here)
+        for text in origin.above if origin else ():
+            yield f"{indent}# {text}"
+        note = _note(here, draft)
+        if isinstance(value, dict):
+            yield f"{indent}{key}:{note}"
+            yield from _section(value, here, draft)
+        else:
+            yield f"{indent}{key}: {_scalar(value)}{note}"
+
+
+def _note(path: KeyPath, draft: Draft) -> str:
+    origin = draft.origins.get(path)
+    if origin is None:
+        return "  # default"
+    place = f"[{Path(origin.file).name}:{origin.line}]" if origin.line else f"[{origin.file}]"
+    return f"  # {origin.beside} {place}" if origin.beside else f"  # {place}"
+
+
+def _scalar(value: object) -> str:
+    return yaml.safe_dump(value, default_flow_style=True, width=10_000).removesuffix("\n").removesuffix("\n...")
