@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from gpusim.errors import GpusimError
 from gpusim.sass import toolchain
+from gpusim.sass.isa import load_isa
 from gpusim.sass.program import GlobalData, Parameter, Program, Relocation, Symbol
 
 if TYPE_CHECKING:
@@ -148,15 +149,13 @@ def _architecture(elf: ELFFile, origin: str) -> int:
 
 def _parameters(cubin: CubinFile, kernel: str) -> tuple[int, tuple[Parameter, ...]]:
     """Byte offset of the parameters in constant bank 0, and the parameters in order."""
-    base, parameters = None, []
+    base, parameters = load_isa(cubin.architecture).parameter_base, []
     for attribute in parse_attributes(cubin.content(f".nv.info.{kernel}"), f"{cubin.origin}: .nv.info.{kernel}"):
         if attribute.number == _PARAM_CBANK:
             _, base, _ = struct.unpack("<IHH", attribute.payload)
         elif attribute.number == _KPARAM_INFO:
             _, ordinal, offset, packed = struct.unpack("<IHHI", attribute.payload)
             parameters.append((ordinal, Parameter(offset, packed >> 18)))
-    if base is None:
-        base = 0x210 if cubin.architecture >= 90 else 0x160
     return base, tuple(parameter for _, parameter in sorted(parameters, key=lambda item: item[0]))
 
 

@@ -51,7 +51,8 @@ def apply_encoding(instruction: Instruction, line: DisassembledLine, isa: Isa) -
     immediates = [o for o in instruction.operands if o.kind == OperandKind.IMMEDIATE]
     form = line.low >> _FORM_BIT & 0x7
     for operand in instruction.operands:
-        if operand.slot != NO_SLOT:
+        # texture instructions use these bits for other fields; memory instructions never reuse
+        if operand.slot != NO_SLOT and instruction.info.unit != "memory":
             operand.reuse = reuse >> operand.slot & 1
     if form in IMMEDIATE_FORMS and immediates and instruction.info.immediate != "int":
         immediates[0].immediate = line.low >> 32

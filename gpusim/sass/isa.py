@@ -31,7 +31,17 @@ WIDTH_KEYS = ("d", "a", "b", "c", "e")
 TABLE_OF = {75: "sm_75", 80: "sm_80", 86: "sm_86", 89: "sm_86", 90: "sm_90"}
 """Table that serves an architecture; Ada reads that of sm_86."""
 
-_FILE_KEYS = ("base", "architecture", "source", "without", "groups", "descriptor_bits", "sizes", "atomic_sizes")
+_FILE_KEYS = (
+    "base",
+    "architecture",
+    "source",
+    "without",
+    "groups",
+    "descriptor_bits",
+    "parameter_base",
+    "sizes",
+    "atomic_sizes",
+)
 
 
 @dataclass(frozen=True)
@@ -89,6 +99,15 @@ class _Entry:
     variants: tuple[tuple[tuple[str, ...], Mapping[str, Any]], ...]
 
 
+@dataclass
+class _Table:
+    """A table file with its bases applied."""
+
+    entries: dict[str, _Entry] = field(default_factory=dict)
+    descriptor_bits: Mapping[str, int] = field(default_factory=dict)
+    parameter_base: int = 0
+
+
 def _contains(modifiers: tuple[str, ...], wanted: tuple[str, ...]) -> bool:
     """Whether `wanted` occurs in `modifiers` in order, other modifiers between allowed."""
     rest = iter(modifiers)
@@ -96,12 +115,13 @@ def _contains(modifiers: tuple[str, ...], wanted: tuple[str, ...]) -> bool:
 
 
 class Isa:
-    """The opcode table of one architecture."""
+    """The opcode table of one architecture; `parameter_base` is the byte offset of kernel parameters in bank 0."""
 
-    def __init__(self, architecture: int, entries: Mapping[str, _Entry], descriptor_bits: Mapping[str, int]) -> None:
+    def __init__(self, architecture: int, table: _Table) -> None:
         self.architecture = architecture
-        self._entries = dict(entries)
-        self._descriptor_bits = dict(descriptor_bits)
+        self.parameter_base = table.parameter_base
+        self._entries = table.entries
+        self._descriptor_bits = table.descriptor_bits
         self._cache: dict[str, OpcodeInfo] = {}
 
     @property
@@ -178,8 +198,8 @@ def _read_group(path: Path, group: Mapping[str, Any]) -> dict[str, _Entry]:
     return entries
 
 
-def _read_table(path: Path) -> tuple[dict[str, _Entry], dict[str, int]]:
-    """Entries and descriptor bits of a table file, its `base` first."""
+def _read_table(path: Path) -> _Table:
+    """A table file, its `base` first."""
     import yaml
 
     try:
@@ -187,17 +207,16 @@ def _read_table(path: Path) -> tuple[dict[str, _Entry], dict[str, int]]:
     except (OSError, yaml.YAMLError) as error:
         raise GpusimError(f"{path}: cannot read the opcode table: {error}") from error
     _check_keys(path, "top level", content, _FILE_KEYS)
-    entries: dict[str, _Entry] = {}
-    descriptor_bits: dict[str, int] = {}
-    if "base" in content:
-        entries, descriptor_bits = _read_table(path.parent / content["base"])
+    table = _read_table(path.parent / content["base"]) if "base" in content else _Table()
     for opcode in content.get("without", ()):
-        if opcode not in entries:
-            _fail(path, "without", f"no opcode '{opcode}' to leave out{nearest(opcode, entries)}")
-        del entries[opcode]
+        if opcode not in table.entries:
+            _fail(path, "without", f"no opcode '{opcode}' to leave out{nearest(opcode, table.entries)}")
+        del table.entries[opcode]
     for group in content.get("groups", ()):
-        entries.update(_read_group(path, group))
-    return entries, content.get("descriptor_bits", descriptor_bits)
+        table.entries.update(_read_group(path, group))
+    table.descriptor_bits = content.get("descriptor_bits", table.descriptor_bits)
+    table.parameter_base = content.get("parameter_base", table.parameter_base)
+    return table
 
 
 @lru_cache(maxsize=8)
@@ -206,5 +225,4 @@ def load_isa(architecture: int) -> Isa:
     if architecture not in TABLE_OF:
         known = ", ".join(f"sm_{a}" for a in TABLE_OF)
         raise GpusimError(f"no opcode table for sm_{architecture}; supported: {known}")
-    entries, descriptor_bits = _read_table(resources.find("isa") / f"{TABLE_OF[architecture]}.yaml")
-    return Isa(architecture, entries, descriptor_bits)
+    return Isa(architecture, _read_table(resources.find("isa") / f"{TABLE_OF[architecture]}.yaml"))
