@@ -58,8 +58,14 @@ def checked(name_or_path: str | Path, overrides: Sequence[str] = ()) -> tuple[Gp
     if draft.problems or config is None:
         count = len(draft.problems)
         head = f"configuration {draft.label}: {count} problem{'s' if count > 1 else ''}"
-        raise GpusimError("\n  ".join([head, *draft.problems]))
+        raise GpusimError("\n  ".join([head, *draft.problems, *_family_hint(draft)]))
     return config, draft
+
+
+def _family_hint(draft: Draft) -> list[str]:
+    if "name" in draft.values:
+        return []
+    return [f"without a name this is a family, for cards to name as their base; cards: {', '.join(list_configs())}"]
 
 
 def _packaged() -> dict[str, Path]:

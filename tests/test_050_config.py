@@ -1,0 +1,181 @@
+"""Cards: every packaged one loads, inherits, can be overridden and written out; the numbers are those of the sources."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from gpusim.config import expand, json_schema, list_configs, load_config
+from gpusim.config.source import read
+from gpusim.resources import find
+
+CARDS = ["a6000", "rtx2070super", "rtx2080ti", "rtx3080", "rtx3080ti", "rtx3090", "rtx5070ti"]
+
+# Table 4 of arXiv 2503.20481: core MHz, memory MHz, SMs, warps per SM, unified KB, partitions, L2 MB; then the
+# bandwidth in GB/s of the card's data sheet.
+TABLE_4 = {
+    "rtx3080": (1710, 9500, 68, 48, 128, 20, 5.0, 760),
+    "rtx3080ti": (1365, 9500, 80, 48, 128, 24, 6.0, 912),
+    "rtx3090": (1395, 9750, 82, 48, 128, 24, 6.0, 936),
+    "a6000": (1800, 8000, 84, 48, 128, 24, 6.0, 768),
+    "rtx2070super": (1605, 7000, 40, 32, 96, 16, 4.0, 448),
+    "rtx2080ti": (1350, 7000, 68, 32, 96, 22, 5.5, 616),
+    "rtx5070ti": (2580, 14000, 70, 48, 128, 16, 48.0, 896),
+}
+
+
+def leaves(values: object, path: tuple[str, ...] = ()):
+    if isinstance(values, dict):
+        for key, value in values.items():
+            yield from leaves(value, (*path, key))
+    else:
+        yield path
+
+
+def test_all_cards_of_the_paper_are_listed():
+    assert list_configs() == CARDS
+
+
+@pytest.mark.parametrize("card", CARDS)
+def test_card_agrees_with_table_4(card):
+    config = load_config(card)
+    core, memory, sms, warps, unified, partitions, l2_mb, bandwidth = TABLE_4[card]
+    assert (config.clocks.core_mhz, config.clocks.memory_mhz) == (core, memory)
+    assert (config.sms, config.sm.warps, config.dram.channels) == (sms, warps, partitions)
+    l2, l1 = config.l2, config.sm.memory_shared.l1_data
+    assert l2.slices * l2.sets * l2.ways * l2.line_bytes == l2_mb * 2**20
+    assert l1.unified_kb == unified
+    assert config.dram.channels * config.dram.bytes_per_transfer * memory / 1000 == bandwidth
+
+
+@pytest.mark.parametrize(
+    ("card", "l1_hit", "l2_hit"), [("a6000", 32, 250), ("rtx3090", 32, 250), ("rtx2070super", 32, 236)]
+)
+def test_unloaded_latencies_add_up_to_the_measured_ones(card, l1_hit, l2_hit):
+    """A40: RRZE-HPC/gpu-benches; RTX 2070: sjfeng1999/gpu-arch-microbenchmark; L1: Table 2 of the paper."""
+    config = load_config(card)
+    queue, l1 = config.sm.sub_core.memory_queue, config.sm.memory_shared.l1_data
+    assert config.sm.memory_latency.global_load.regular.raw[0] == l1_hit
+    to_grant = queue.register_read + queue.address_to_grant_regular
+    beyond = config.interconnect.request_latency + config.l2.latency + config.interconnect.reply_latency
+    assert to_grant == 11
+    assert to_grant + l1.miss_latency + beyond + l1.fill_latency == l2_hit
+    assert beyond == l2_hit - l1_hit
+
+
+def test_dram_latency_keeps_its_nanoseconds_on_all_ampere_cards():
+    for card in ("a6000", "rtx3080", "rtx3080ti", "rtx3090"):
+        config = load_config(card)
+        assert config.dram.latency / config.clocks.core_mhz * 1000 == pytest.approx((546 - 250) / 1.74, rel=0.005)
+
+
+def test_turing_differs_from_ampere_as_the_sources_say():
+    turing, ampere = load_config("rtx2080ti"), load_config("a6000")
+    assert (turing.isa, ampere.isa, turing.architecture, ampere.architecture) == ("sm_75", "sm_86", 75, 86)
+    t, a = turing.sm.sub_core, ampere.sm.sub_core
+    assert (t.execution.fp32_in_int_pipe, a.execution.fp32_in_int_pipe) == (False, True)
+    assert (t.execution.tensor.fixed_latency, a.execution.tensor.fixed_latency) == (False, True)
+    assert (t.execution.fixed.half.latency, a.execution.fixed.half.latency) == (6, 5)
+    assert (t.execution.fixed.predicate.latency, a.execution.fixed.predicate.latency) == (12, 13)
+    assert (t.execution.fp64.raw, t.memory_queue.entries, a.memory_queue.entries) == (45, 3, 4)
+    assert (t.fetch.l0.sets, a.fetch.l0.sets) == (4, 8)
+    assert turing.sm.memory_shared.shared_memory.options_kb == (32, 64)
+    assert ampere.sm.memory_shared.shared_memory.options_kb == (0, 8, 16, 32, 64, 100)
+    assert t.execution.fixed.int == a.execution.fixed.int
+    assert turing.sm.memory_latency == ampere.sm.memory_latency
+
+
+def test_only_blackwell_is_experimental():
+    assert [card for card in CARDS if load_config(card).experimental] == ["rtx5070ti"]
+
+
+@pytest.mark.parametrize("path", sorted(find("configs").glob("*.yaml")), ids=lambda path: path.stem)
+def test_every_number_has_a_source_beside_it(path):
+    source = read(path)
+    unsourced = []
+    for leaf in leaves(source.values):
+        value = source.values
+        for key in leaf:
+            value = value[key]
+        sections = [source.origins[leaf[:length]] for length in range(1, len(leaf) + 1)]
+        if not isinstance(value, str | bool) and not any(origin.beside or origin.above for origin in sections):
+            unsourced.append(".".join(leaf))
+    assert not unsourced
+
+
+def test_a_file_inherits_from_a_chain_and_changes_only_what_it_names(tmp_path):
+    (tmp_path / "mine.yaml").write_text("base: a6000\nsm:\n  sub_core:\n    fetch: {stream_buffer_lines: 16}\n")
+    (tmp_path / "more.yaml").write_text("base: mine.yaml\nname: more\n")
+    config = load_config(tmp_path / "more.yaml")
+    expected = load_config("a6000").model_dump()
+    expected["name"] = "more"
+    expected["sm"]["sub_core"]["fetch"]["stream_buffer_lines"] = 16
+    assert config.model_dump() == expected
+
+
+def test_a_file_in_the_working_folder_wins_over_a_packaged_card(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert load_config("a6000.yaml").name == "NVIDIA RTX A6000"
+    Path("a6000.yaml").write_text(f"base: {find('configs') / 'a6000.yaml'}\nname: mine\n")
+    assert load_config("a6000.yaml").name == "mine"
+    assert load_config("./a6000.yaml").name == "mine"
+    assert load_config("a6000").name == "NVIDIA RTX A6000"
+
+
+@pytest.mark.parametrize(
+    "key", ["sm.sub_core.register_file.read_ports", "sub_core.register_file.read_ports", "read_ports"]
+)
+def test_override_by_full_path_or_unique_ending(key):
+    changed = load_config("a6000", [f"{key}=2"])
+    assert changed.sm.sub_core.register_file.read_ports == 2
+    assert load_config("a6000", [f"{key}=2", f"{key}=1"]) == load_config("a6000")
+
+
+def test_override_of_lists_words_and_sections():
+    config = load_config(
+        "a6000",
+        [
+            "issue.scheduler=gto",
+            "global_load.regular.raw=[40, 42, 46]",
+            "fetch.l0={sets: 2, ways: 4}",
+            "register_file.cache=false",
+        ],
+    )
+    assert config.sm.sub_core.issue.scheduler == "gto"
+    assert config.sm.memory_latency.global_load.regular.raw == (40, 42, 46)
+    assert config.sm.sub_core.fetch.l0.model_dump() == {"sets": 2, "ways": 4, "line_bytes": 128}
+    assert config.sm.sub_core.register_file.cache is False
+
+
+@pytest.mark.parametrize("card", CARDS)
+def test_expanded_card_loads_to_an_equal_config(card, tmp_path):
+    overrides = ["read_ports=3", "dram.efficiency=0.5"]
+    path = tmp_path / "expanded.yaml"
+    path.write_text(expand(card, overrides))
+    assert load_config(path) == load_config(card, overrides)
+
+
+def test_expanded_card_keeps_sources_lines_and_overrides():
+    text = expand("rtx2080ti", ["read_ports=3"])
+    line = next(line for line in text.splitlines() if line.strip().startswith("half:"))
+    assert "ISA-Latencies 6" in line
+    assert "turing.yaml:" in line
+    assert "read_ports: 3  # [override 'read_ports=3']" in text
+    assert "[rtx2080ti.yaml:" in text
+    assert "[ampere.yaml:" in text
+    assert yaml.safe_load(text)["sm"]["warps"] == 32
+
+
+def test_schema_describes_every_section():
+    schema = json_schema()
+    assert set(schema["required"]) >= {"name", "sms", "clocks", "sm", "l2", "dram"}
+    assert schema["$defs"]["RegisterFile"]["properties"]["read_ports"]["maximum"] == 15
+
+
+def test_importing_the_package_imports_no_validation_library():
+    code = "import sys, gpusim.config; sys.exit('pydantic' in sys.modules or 'yaml' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
