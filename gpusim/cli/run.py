@@ -45,6 +45,8 @@ def run(args: argparse.Namespace) -> int:
     from gpusim.trace.select import select_kernels
 
     config = load_config(args.config, args.set)
+    if config.experimental:
+        print(f"gpusim: note: {config.name} is experimental: its latencies were not measured", file=sys.stderr)
     trace = select_kernels(load_source(args.trace, args.launch, ARCHITECTURES[args.arch]), args.kernel)
     result = _simulate(trace, config, args)
     programs = [launch.program for launch in trace.launches]
