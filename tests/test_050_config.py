@@ -160,11 +160,12 @@ def test_expanded_card_loads_to_an_equal_config(card, tmp_path):
 
 
 def test_expanded_card_keeps_sources_lines_and_overrides():
-    text = expand("rtx2080ti", ["read_ports=3"])
+    text = expand("rtx2080ti", ["read_ports=3", "fetch.l0={ways: 4}"])
     line = next(line for line in text.splitlines() if line.strip().startswith("half:"))
     assert "ISA-Latencies 6" in line
     assert "turing.yaml:" in line
     assert "read_ports: 3  # [override 'read_ports=3']" in text
+    assert "ways: 4  # [override 'fetch.l0={ways: 4}']" in text
     assert "[rtx2080ti.yaml:" in text
     assert "[ampere.yaml:" in text
     assert yaml.safe_load(text)["sm"]["warps"] == 32

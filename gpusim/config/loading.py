@@ -153,10 +153,16 @@ def _override(draft: Draft, text: str) -> None:
     if isinstance(path, str):
         draft.problems.append(f"{origin}: {key}: {path}")
         return
+    draft.origins.update((inner, origin) for inner in _paths_in(value, path))
     for step in reversed(path):
         value = {step: value}
     _merge(draft.values, value)
-    draft.origins[path] = origin
+
+
+def _paths_in(value: object, path: KeyPath) -> Iterator[KeyPath]:
+    yield path
+    for key, inner in value.items() if isinstance(value, dict) else ():
+        yield from _paths_in(inner, (*path, str(key)))
 
 
 def _complete(ending: KeyPath) -> KeyPath | str:
