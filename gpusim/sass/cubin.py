@@ -267,8 +267,9 @@ def load_programs(source: Path | str | bytes, *, provenance: Mapping[str, str] |
         source: path of the file, or its bytes.
         provenance: facts to record with every Program, beside the cubin's hash and the disassembler's version.
 
-    Raises GpusimError for anything that is not a readable cubin of a supported architecture, for code that
-    the opcode tables or the operand parser do not understand (naming kernel and pc), and if a tool is missing.
+    An opcode that the table does not list gets roles guessed from its first letters; provenance then names it
+    under `unlisted_opcodes`. Raises GpusimError for anything that is not a readable cubin of a supported
+    architecture, for operands that are not understood (naming kernel and pc), and if a tool is missing.
     """
     from gpusim.sass.decoder import decode_kernel
     from gpusim.sass.disassembly import disassemble
@@ -289,19 +290,20 @@ def load_programs(source: Path | str | bytes, *, provenance: Mapping[str, str] |
         "disassembler": f"nvdisasm {toolchain.nvdisasm_version()}",
         **(provenance or {}),
     }
-    globals_ = _global_data(cubin)
+    globals_, isa = _global_data(cubin), load_isa(cubin.architecture)
     programs = []
     for index, kernel in cubin.kernels():
         if kernel not in functions:
             raise GpusimError(f"{origin}: nvdisasm printed no code for kernel '{kernel}'")
         tables = decode_kernel(functions[kernel], cubin, kernel)
+        guessed = [opcode for opcode in tables["opcodes"] if not isa.lookup(opcode).known]
         programs.append(
             Program(
                 name=kernel,
                 architecture=cubin.architecture,
                 constants=_constants(cubin, kernel),
                 globals=globals_,
-                provenance=facts,
+                provenance={**facts, **({"unlisted_opcodes": " ".join(guessed)} if guessed else {})},
                 **tables,
                 **_launch_facts(cubin, index, kernel),
             )

@@ -71,8 +71,8 @@ def _untold_descriptor(operand: Operand) -> bool:
 def decode_kernel(function: DisassembledFunction, cubin: CubinFile, kernel: str) -> Mapping[str, object]:
     """The tables of one kernel as keyword arguments of Program.
 
-    Raises GpusimError naming kernel and pc for text that is not understood, an opcode that no table lists,
-    or code that differs from the file's (nvdisasm and the ELF reader disagree).
+    Raises GpusimError naming kernel and pc for text that is not understood, or code that differs from the
+    file's (nvdisasm and the ELF reader disagree).
     """
     isa = load_isa(cubin.architecture)
     code = cubin.content(f".text.{kernel}")

@@ -13,8 +13,8 @@ from gpusim.errors import GpusimError
 from gpusim.sass import toolchain
 from gpusim.sass.cubin import SUPPORTED_ARCHITECTURES
 
-DEFAULT_OPTIONS = ("-default-device", "-lineinfo")
-"""`-default-device` lets unannotated functions compile; `-lineinfo` keeps source lines and changes no code."""
+DEFAULT_OPTIONS = ("-default-device",)
+"""Functions without annotation compile for the device."""
 
 
 @dataclass(frozen=True)

@@ -125,7 +125,7 @@ def _signed(text: str) -> int:
 def _parse_address(operand: Operand, text: str, wide: bool) -> None:
     """Fill register, scale, uniform register and offset from the inside of the last brackets (`R2.64+UR4+0x10`)."""
     rest = text.strip()
-    for term in re.findall(r"[+-]?\s*[^+-]+|[+-](?=-)", rest.replace("+-", "-")):
+    for term in re.findall(r"[+-]?\s*[^+-]+", rest.replace("+-", "-")):
         term = term.replace(" ", "")
         match = _TERM.fullmatch(term.lstrip("+"))
         if not match:
@@ -133,8 +133,6 @@ def _parse_address(operand: Operand, text: str, wide: bool) -> None:
                 raise GpusimError(f"'{term}' in address [{text}] is neither a register nor an offset")
             operand.immediate += _signed(term)
             continue
-        if term.startswith("-"):
-            raise GpusimError(f"a register cannot be subtracted in address [{text}]")
         letters, number = _register(match["register"])
         suffixes = [s for s in match["suffix"].split(".") if s]
         if letters == "UR":

@@ -1,0 +1,98 @@
+"""Opcode tables: every field sourced, deltas between architectures, guesses marked as such, errors."""
+
+from __future__ import annotations
+
+import pytest
+
+from gpusim import resources
+from gpusim.errors import GpusimError
+from gpusim.sass import isa
+from gpusim.sass.isa import DESTINATIONS, IMMEDIATES, LATENCY_CLASSES, UNITS, load_isa
+
+ARCHITECTURES = tuple(isa.TABLE_OF)
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_every_opcode_has_its_facts_and_their_source(architecture):
+    table = load_isa(architecture)
+    assert len(table.opcodes) > 100
+    for opcode in table.opcodes:
+        info = table.lookup(opcode)
+        assert info.known, opcode
+        assert info.source, opcode
+        assert info.unit in UNITS, opcode
+        assert info.latency_class in LATENCY_CLASSES, opcode
+        assert info.destinations in DESTINATIONS, opcode
+        assert info.immediate in IMMEDIATES, opcode
+        assert bool(info.access_bytes) == (info.space != 0), opcode
+
+
+def test_variants_apply_by_ordered_modifiers():
+    table = load_isa(86)
+    assert table.lookup("IMAD").latency_class == "imad"
+    assert table.lookup("IMAD.WIDE.U32.X").latency_class == "imad_wide"
+    assert table.lookup("F2F.FTZ.F64.F32").widths == {"d": 2}
+    assert table.lookup("F2F.FTZ.F32.F64").widths == {"a": 2}
+    assert table.lookup("HMMA.1688.F32.TF32").widths["a"] == 4
+    assert table.lookup("HMMA.1688.F32").widths["a"] == 2
+
+
+def test_architectures_differ_where_the_hardware_does():
+    assert load_isa(86).lookup("LDGSTS.E").known
+    assert not load_isa(75).lookup("LDGSTS.E").known
+    assert load_isa(90).lookup("VIADD").known
+    assert not load_isa(86).lookup("VIADD").known
+    assert load_isa(75).lookup("I2FP.F32.S32").known is False
+    assert load_isa(89).lookup("FFMA") == load_isa(86).lookup("FFMA")
+    assert (load_isa(86).parameter_base, load_isa(90).parameter_base) == (0x160, 0x210)
+    assert load_isa(86).descriptor_bit("LDG") == 32
+    assert load_isa(86).descriptor_bit("STG") == 64
+    assert load_isa(75).descriptor_bit("LDG") is None
+    assert load_isa(90).descriptor_bit("LDG") is None
+
+
+@pytest.mark.parametrize(
+    ("opcode", "unit"),
+    [("UFOO", "uniform"), ("LDFOO", "memory"), ("BRFOO", "branch"), ("DFOO", "fp64"), ("QFOO", "int")],
+)
+def test_unlisted_opcodes_are_guessed_and_marked(opcode, unit):
+    info = load_isa(86).lookup(opcode)
+    assert (info.unit, info.known) == (unit, False)
+
+
+def test_unsupported_architecture_is_named():
+    with pytest.raises(GpusimError, match="sm_61"):
+        load_isa(61)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("grups: []", "unknown key 'grups'.*groups"),
+        ("groups: [{name: g, unit: itn, latency_class: int, source: s, opcodes: {A: {}}}]", "did you mean 'int'"),
+        ("groups: [{name: g, unit: int, latency_class: int, opcodes: {A: {}}}]", "'source' is missing"),
+        (
+            "groups: [{name: g, unit: int, latency_class: int, source: s, opcodes: {A: {slot: [A]}}}]",
+            "unknown key 'slot'",
+        ),
+        ("groups: [{name: g, unit: int, latency_class: int, source: s, opcodes: {A: {slots: [D]}}}]", "slots"),
+        ("groups: [{name: g, unit: int, latency_class: int, source: s, opcodes: {A: {widths: {z: 2}}}}]", "'z'"),
+        ("without: [NOPE]", "no opcode 'NOPE'"),
+        ("groups: [", "cannot read the opcode table"),
+    ],
+)
+def test_malformed_tables_are_refused_by_place(tmp_path, monkeypatch, text, message):
+    (tmp_path / "isa").mkdir()
+    (tmp_path / "isa" / "sm_86.yaml").write_text(text)
+    monkeypatch.setattr(resources, "find", lambda kind: tmp_path / kind)
+    load_isa.cache_clear()
+    try:
+        with pytest.raises(GpusimError, match=message):
+            load_isa(86)
+    finally:
+        load_isa.cache_clear()
+
+
+def test_data_folders_are_found():
+    for kind in resources.KINDS:
+        assert resources.find(kind).is_dir()
