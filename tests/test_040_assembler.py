@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -146,7 +148,10 @@ def test_compiler_output_reassembles_to_the_same_tables(tmp_path, architecture):
     """Text and control fields of compiled kernels carry everything but descriptors that the text does not tell."""
     for program in programs(DATA / "reuse.cu", architecture).values():
         lines = [f".arch sm_{architecture}", f".kernel {program.name}"]
-        for row, text in zip(program.instructions, program.text, strict=True):
+        texts = list(zip(program.instructions, program.text, strict=True))
+        labels = {row.target: re.search(r"`\((.+)\)", text)[1] for row, text in texts if row.target >= 0}
+        for index, (row, text) in enumerate(texts):
+            lines += [f"{labels[index]}:"] if index in labels else []
             lines.append(f"{control_bits.decode(int(row.encoding_high))} {text} ;")
         copy = assemble(write(tmp_path, "\n".join(lines)))[0].program
         fields = [n for n in copy.instructions.dtype.names if not n.startswith("encoding")]
