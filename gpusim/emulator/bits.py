@@ -1,0 +1,149 @@
+"""Bit-level helpers of compiled code: bit casts, fused multiply-add, counting, and half precision.
+
+All floating-point values live in 32-bit register words; these functions are the only place where a word
+becomes a number and back.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from llvmlite import ir
+from numba import types
+from numba.extending import intrinsic
+
+from gpusim.jit import njit
+
+NAN32 = np.uint32(0x7FFFFFFF)
+"""The NaN that single-precision units produce (PTX ISA, section on floating-point instructions)."""
+NAN64 = np.uint64(0xFFF8000000000000)
+"""The NaN that the double-precision unit produces."""
+NAN16 = np.uint32(0x7FFF)
+"""The NaN that half-precision units produce."""
+
+
+def _bitcast(source: types.Type, target: types.Type, target_ir: ir.Type):
+    @intrinsic
+    def cast(typing_context, value):
+        def generate(context, builder, signature, arguments):
+            return builder.bitcast(arguments[0], target_ir)
+
+        return target(source), generate
+
+    return cast
+
+
+word_to_float = _bitcast(types.uint32, types.float32, ir.FloatType())
+float_to_word = _bitcast(types.float32, types.uint32, ir.IntType(32))
+long_to_double = _bitcast(types.uint64, types.float64, ir.DoubleType())
+double_to_long = _bitcast(types.float64, types.uint64, ir.IntType(64))
+
+
+@intrinsic
+def fma32(typing_context, a, b, c):
+    """a * b + c in float32 with one rounding."""
+
+    def generate(context, builder, signature, arguments):
+        return builder.fma(*arguments)
+
+    return types.float32(types.float32, types.float32, types.float32), generate
+
+
+@intrinsic
+def fma64(typing_context, a, b, c):
+    """a * b + c in float64 with one rounding."""
+
+    def generate(context, builder, signature, arguments):
+        return builder.fma(*arguments)
+
+    return types.float64(types.float64, types.float64, types.float64), generate
+
+
+@intrinsic
+def popcount32(typing_context, value):
+    """Number of set bits of a 32-bit word."""
+
+    def generate(context, builder, signature, arguments):
+        return builder.zext(builder.ctpop(arguments[0]), ir.IntType(64))
+
+    return types.int64(types.uint32), generate
+
+
+@intrinsic
+def leading_zeros32(typing_context, value):
+    """Zeros above the highest set bit of a 32-bit word; 32 for zero."""
+
+    def generate(context, builder, signature, arguments):
+        return builder.zext(builder.ctlz(arguments[0], ir.Constant(ir.IntType(1), 0)), ir.IntType(64))
+
+    return types.int64(types.uint32), generate
+
+
+@intrinsic
+def trailing_zeros32(typing_context, value):
+    """Index of the lowest set bit of a 32-bit word; 32 for zero."""
+
+    def generate(context, builder, signature, arguments):
+        return builder.zext(builder.cttz(arguments[0], ir.Constant(ir.IntType(1), 0)), ir.IntType(64))
+
+    return types.int64(types.uint32), generate
+
+
+@njit(forceinline=True)
+def signed(word):
+    """A 32-bit word as a signed number in 64 bits."""
+    return np.int64(np.int32(word))
+
+
+@njit(forceinline=True)
+def pair(low, high):
+    """Two words as one unsigned 64-bit value."""
+    return np.uint64(low) | (np.uint64(high) << np.uint64(32))
+
+
+@njit(forceinline=True)
+def flush(word, ftz):
+    """`word` with a subnormal float32 replaced by zero of the same sign when `ftz` is set."""
+    subnormal = (word & np.uint32(0x7F800000)) == np.uint32(0)
+    return word & np.uint32(0x80000000) if ftz and subnormal else word
+
+
+@njit(forceinline=True)
+def canonical(value):
+    """The word of a float32; every NaN becomes NAN32."""
+    return float_to_word(value) if value == value else NAN32
+
+
+@njit
+def half_to_float(word):
+    """IEEE binary16 in the low 16 bits of `word`, as float32 (exact)."""
+    word = np.uint32(word)
+    sign = (word & np.uint32(0x8000)) << np.uint32(16)
+    magnitude = word & np.uint32(0x7FFF)
+    if magnitude >= np.uint32(0x7C00):
+        bits = (magnitude << np.uint32(13)) | np.uint32(0x7F800000)
+    elif magnitude >= np.uint32(0x0400):
+        bits = (magnitude << np.uint32(13)) + np.uint32(0x38000000)
+    else:
+        bits = float_to_word(np.float32(magnitude) * np.float32(2.0**-24))
+    return word_to_float(np.uint32(sign | bits))
+
+
+@njit
+def double_to_half(value):
+    """A float64 rounded once, to nearest even, to binary16; returns its 16 bits in a word.
+
+    One rounding from float64 is exact for float32 inputs and for the sum or product of two binary16 numbers
+    (at most 42 significant bits where they matter).
+    """
+    bits = double_to_long(value)
+    sign = np.uint32((bits >> np.uint64(48)) & np.uint64(0x8000))
+    magnitude = abs(value)
+    if value != value:
+        return NAN16
+    if magnitude >= 65520.0:
+        return np.uint32(sign | np.uint32(0x7C00))
+    if magnitude < 2.0**-14:
+        return np.uint32(sign | np.uint32(np.rint(magnitude * 2.0**24)))
+    exponent = np.int64((bits >> np.uint64(52)) & np.uint64(0x7FF)) - 1023
+    scaled = np.int64(np.rint(magnitude * 2.0 ** (10 - exponent)))
+    return np.uint32(sign | np.uint32(((exponent + 14) << 10) + scaled))

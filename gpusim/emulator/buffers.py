@@ -1,0 +1,125 @@
+"""Global memory of a run: named buffers at deterministic 64-bit addresses."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from gpusim.emulator.state import GLOBAL_BASE, GRANULE
+from gpusim.errors import GpusimError
+
+GUARD = 4096
+"""Unallocated bytes between two buffers, so that an access past an end is caught, not served by the neighbour."""
+
+
+class GlobalMemory:
+    """Named buffers laid out from GLOBAL_BASE upwards, each 512-byte aligned with a gap behind it."""
+
+    def __init__(self) -> None:
+        self._names: list[str] = []
+        self._starts: list[int] = []
+        self._sizes: list[int] = []
+        self._dtypes: list[np.dtype] = []
+        self._shapes: list[tuple[int, ...]] = []
+        self._used = 0
+        self._pending: list[np.ndarray] = []
+        self.image = np.zeros(0, np.uint32)
+
+    def add(self, name: str, contents: np.ndarray) -> int:
+        """Place a buffer; returns its address."""
+        contents = np.ascontiguousarray(contents)
+        start = self._used
+        self._names.append(name)
+        self._starts.append(start)
+        self._sizes.append(contents.nbytes)
+        self._dtypes.append(contents.dtype)
+        self._shapes.append(contents.shape)
+        self._pending.append(contents)
+        self._used = start + -(-contents.nbytes // GRANULE) * GRANULE + GUARD
+        return GLOBAL_BASE + start
+
+    def settle(self) -> None:
+        """Copy buffers added since the last call into the image."""
+        if not self._pending:
+            return
+        image = np.zeros(self._used // 4, np.uint32)
+        image[: len(self.image)] = self.image
+        data = image.view(np.uint8)
+        for contents, start in zip(self._pending, self._starts[-len(self._pending) :], strict=True):
+            data[start : start + contents.nbytes] = contents.reshape(-1).view(np.uint8)
+        self.image, self._pending = image, []
+
+    def address(self, name: str) -> int:
+        return GLOBAL_BASE + self._starts[self._names.index(name)]
+
+    def contents(self) -> Mapping[str, np.ndarray]:
+        """Every buffer as it is now, by name, in its dtype and shape."""
+        data = self.image.view(np.uint8)
+        return {
+            name: data[start : start + size].view(dtype).reshape(shape).copy()
+            for name, start, size, dtype, shape in zip(
+                self._names, self._starts, self._sizes, self._dtypes, self._shapes, strict=True
+            )
+        }
+
+    def tables(self) -> tuple[np.ndarray, np.ndarray]:
+        """Allocation + 1 of each granule, and the end of each allocation (Machine.granules, Machine.ends)."""
+        granules = np.zeros(self._used // GRANULE + 1, np.int32)
+        for number, (start, size) in enumerate(zip(self._starts, self._sizes, strict=True), 1):
+            granules[start // GRANULE : -(-(start + size) // GRANULE)] = number
+        ends = [0] + [start + size for start, size in zip(self._starts, self._sizes, strict=True)]
+        return granules, np.array(ends, np.int64)
+
+    def nearest(self, address: int) -> str:
+        """Where an address lies, in words: inside or how far from which buffer."""
+        if not self._names:
+            return "the launch has no buffers"
+        place = address - GLOBAL_BASE
+        gaps = [max(start - place, place - (start + size) + 1, 0) for start, size in zip(self._starts, self._sizes)]
+        k = int(np.argmin(gaps))
+        low, high = GLOBAL_BASE + self._starts[k], GLOBAL_BASE + self._starts[k] + self._sizes[k]
+        if not gaps[k]:
+            return f"inside buffer '{self._names[k]}' ({low:#x} to {high:#x})"
+        side = "past the end of" if address >= high else "before"
+        distance = address - high if address >= high else low - address
+        size = self._sizes[k]
+        return f"{distance} bytes {side} the nearest buffer '{self._names[k]}' ({low:#x} to {high:#x}, {size} bytes)"
+
+
+def fill_buffer(name: str, spec: object, folder: object) -> np.ndarray:
+    """Initial contents of a buffer of a launch file (launch.Buffer). Raises GpusimError for an unusable .npy file."""
+    dtype, shape = np.dtype(spec.dtype), tuple(spec.shape)
+    count = int(np.prod(shape))
+    if spec.fill == "zeros":
+        return np.zeros(shape, dtype)
+    if spec.fill == "constant":
+        return np.full(shape, spec.value, dtype)
+    if spec.fill == "arange":
+        return (spec.start + spec.step * np.arange(count)).astype(dtype).reshape(shape)
+    if spec.fill == "npy":
+        return _load_npy(name, folder / spec.file, dtype, shape)
+    generator = np.random.default_rng(spec.seed)
+    if spec.fill == "random":
+        if dtype.kind == "f":
+            return generator.uniform(spec.low, spec.high, shape).astype(dtype)
+        return generator.integers(int(spec.low), int(spec.high), shape, dtype=dtype)
+    order = generator.permutation(count)
+    if spec.fill == "permutation":
+        return (order * spec.scale).astype(dtype).reshape(shape)
+    following = np.empty(count, np.int64)  # cycle: element k names the one after it
+    following[order] = np.roll(order, -1)
+    return (following * spec.scale).astype(dtype).reshape(shape)
+
+
+def _load_npy(name: str, path: object, dtype: np.dtype, shape: tuple[int, ...]) -> np.ndarray:
+    try:
+        contents = np.load(path, allow_pickle=False)
+    except (OSError, ValueError) as error:
+        raise GpusimError(f"buffer '{name}': cannot read {path}: {error}") from error
+    if contents.dtype != dtype or contents.shape != shape:
+        raise GpusimError(
+            f"buffer '{name}': {path} holds {contents.dtype} {list(contents.shape)}, "
+            f"the launch file says {dtype} {list(shape)}"
+        )
+    return contents

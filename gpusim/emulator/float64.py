@@ -1,0 +1,107 @@
+"""Double-precision operations on register pairs; flags and rounding modes as in float32.py."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from gpusim.emulator.bits import NAN64, double_to_long, fma64, long_to_double, pair
+from gpusim.emulator.float32 import DOWN, NEAREST, ROUND_SHIFT, UP, compare
+from gpusim.emulator.integer import combine
+from gpusim.jit import njit
+
+DFMA, DSETP, DMNMX, DADD, DMUL = range(250, 255)
+
+
+@njit(forceinline=True)
+def read(R, row, lane):
+    return long_to_double(pair(R[row, lane], R[row + 1, lane]))
+
+
+@njit(forceinline=True)
+def write(R, lane, value):
+    """Store a double as result rows 0 and 1, NaN as NAN64."""
+    bits = double_to_long(value) if value == value else NAN64
+    R[0, lane] = bits
+    R[1, lane] = bits >> np.uint64(32)
+
+
+@njit
+def next_double(value, upwards):
+    """The neighbouring float64 above or below a number."""
+    if value == 0.0:
+        return long_to_double(np.uint64(1)) if upwards else long_to_double(np.uint64(0x8000000000000001))
+    bits = double_to_long(value)
+    grow = (value > 0.0) == upwards
+    return long_to_double(bits + np.uint64(1) if grow else bits - np.uint64(1))
+
+
+@njit
+def directed(nearest, rest, mode):
+    """`nearest` moved to the neighbour that the rounding mode asks for, given the sign of exact - nearest."""
+    if not np.isfinite(nearest) or rest == 0.0:
+        return nearest
+    if rest > 0.0 and (mode == UP or (mode != DOWN and nearest < 0.0)):
+        return next_double(nearest, True)
+    if rest < 0.0 and (mode == DOWN or (mode != UP and nearest > 0.0)):
+        return next_double(nearest, False)
+    return nearest
+
+
+@njit
+def residue(a, b, c, nearest):
+    """A number with the sign of a * b + c - nearest, for results that are not near the underflow limit."""
+    product = a * b
+    product_rest = fma64(a, b, -product)
+    total = product + c
+    back = total - product
+    total_rest = (product - (total - back)) + (c - back)
+    return (total - nearest) + (total_rest + product_rest)
+
+
+@njit
+def dfma(R, i, a, b, c):
+    mode = i.x >> ROUND_SHIFT
+    for lane in range(32):
+        u, v, w = read(R, a, lane), read(R, b, lane), read(R, c, lane)
+        value = fma64(u, v, w)
+        if mode != NEAREST:
+            value = directed(value, residue(u, v, w, value), mode)
+        write(R, lane, value)
+
+
+@njit
+def dadd(R, a, b):
+    for lane in range(32):
+        write(R, lane, read(R, a, lane) + read(R, b, lane))
+
+
+@njit
+def dmul(R, a, b):
+    for lane in range(32):
+        write(R, lane, read(R, a, lane) * read(R, b, lane))
+
+
+@njit
+def dsetp(R, i, a, b, in0):
+    """Compare with code y, then AND, OR or XOR (z) with in0."""
+    less, equal, unordered = np.int64(0), np.int64(0), np.int64(0)
+    for lane in range(32):
+        u, v = read(R, a, lane), read(R, b, lane)
+        less |= np.int64(u < v) << lane
+        equal |= np.int64(u == v) << lane
+        unordered |= np.int64(u != u or v != v) << lane
+    return combine(compare(less, equal, unordered, i.y), i.z, in0)
+
+
+@njit
+def execute(op, R, i, a, b, c, in0):
+    """Run one double-precision operation; returns p | q << 32."""
+    if op == DSETP:
+        return dsetp(R, i, a, b, in0)
+    if op == DADD:
+        dadd(R, a, b)
+    elif op == DMUL:
+        dmul(R, a, b)
+    else:
+        dfma(R, i, a, b, c)
+    return np.int64(0)

@@ -1,0 +1,421 @@
+"""The compiled loop: warps of a CTA in turn, CTAs one after another.
+
+A warp runs until its lanes wait or exit, or until its time slice is over, so that warps which spin on each other
+make progress. Every executed instruction goes to the log with the lanes that executed it.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from gpusim.emulator import atomics, control, convert, float32, float64, half, integer, memory, special, warpwide
+from gpusim.emulator.fetch import modified, predicate, row_of, write_back, write_predicate
+from gpusim.emulator.state import (
+    ADDRESSES_USED,
+    BAD_TARGET,
+    BARRIERS_TOUCHED,
+    CLOCK,
+    CTA,
+    CTA_CLOCK,
+    CTA_LIMIT,
+    DEADLOCK,
+    ERROR,
+    ERROR_PC,
+    ERROR_WARP,
+    FINISHED,
+    FIRST_REGISTER_ROW,
+    INDEX_USED,
+    LIMIT_REACHED,
+    LOCAL_BYTES,
+    LOCAL_WORD,
+    LOG_FULL,
+    NEXT_WARP,
+    OK,
+    PROGRESS,
+    READY,
+    RECORDS_USED,
+    ROWS_PER_WARP,
+    SEGMENTS_USED,
+    SHARED_BYTES,
+    SHARED_WORD,
+    STARTED,
+    THREADS,
+    TIME_SLICE,
+    WARPS,
+)
+from gpusim.emulator.trace_log import has_room, record
+from gpusim.jit import kernel, njit
+
+ALL = np.int64(0xFFFFFFFF)
+GLOBAL_TO_SHARED = 6
+
+
+@njit
+def memory_operation(m, w, i, a, b, c, d, mask, reach):
+    """Run one memory instruction; mask: lanes that execute, reach: lanes that are written. False after an error."""
+    op = i.op
+    if op == memory.LDGSTS:
+        return memory.copy_to_shared(m, w, i, a, b, c, mask)
+    memory.addresses(m, i, a, b)
+    if i.space != 0:
+        record(m, mask)
+    if op == memory.TOUCH:
+        return True
+    if op == memory.LDSM:
+        return memory.load_matrices(m, w, i)
+    if not memory.locate(m, w, i.access, i.bytes, i.z, reach):
+        return False
+    if op == memory.LOAD:
+        memory.load(m, i, i.bytes, reach)
+    elif op == memory.STORE:
+        memory.store(m, c, i.bytes, mask)
+    else:
+        atomics.atomic(m, i, c, d, mask)
+    return True
+
+
+@njit
+def compute(m, w, i, pc, base, mask):
+    """Run one instruction that does not change control flow; False after an error."""
+    R, P, op = m.registers, m.predicates[w], i.op
+    a, b, c, d = row_of(i.a, base), row_of(i.b, base), row_of(i.c, base), row_of(i.d, base)
+    if i.modified:
+        a = modified(R, a, m.modifiers[pc, 0], 0)
+        b = modified(R, b, m.modifiers[pc, 1], 1)
+        c = modified(R, c, m.modifiers[pc, 2], 2)
+    reach = ALL if i.uniform else mask
+    result = np.int64(0)
+    if op < 100:
+        if not memory_operation(m, w, i, a, b, c, d, mask, reach):
+            return False
+    else:
+        in0, in1 = predicate(P, i.in0, i.not0), predicate(P, i.in1, i.not1)
+        if op < 200:
+            result = integer.execute(op, R, i, a, b, c, in0, in1)
+        elif op < 250:
+            result = float32.execute(op, R, i, a, b, c, in0, mask)
+        elif op < 300:
+            result = float64.execute(op, R, i, a, b, c, in0)
+        elif op < 350:
+            convert.execute(op, R, i, a, b, reach)
+        elif op < 400:
+            result = half.execute(op, R, i, a, b, c, in0)
+        else:
+            in2 = predicate(P, i.in2, i.not2)
+            result = warpwide.execute(op, R, P, i, a, b, c, in0, in1, in2, mask)
+        write_predicate(P, i.p, result & ALL, reach)
+        write_predicate(P, i.q, (result >> 32) & ALL, reach)
+    if i.destination_words:
+        write_back(R, base + i.destination, i.destination_words, reach)
+    return True
+
+
+@njit
+def read_machine(m, w, i, base, mask):
+    """S2R (special registers) and B2R (the result of BAR.RED)."""
+    R = m.registers
+    reach = ALL if i.uniform else mask
+    if i.op == control.S2R:
+        special.read_special(m, w, i.x)
+    else:
+        value = m.warps[w].barrier_result
+        for lane in range(32):
+            R[0, lane] = value
+        write_predicate(m.predicates[w], i.p, ALL if value else np.int64(0), reach)
+    write_back(R, base + i.destination, i.destination_words, reach)
+
+
+@njit
+def part(m, w, taken, rest, target, pc):
+    """Lanes that branch and lanes that do not; returns the program counter to go on with if all agree, else -1."""
+    if rest == 0:
+        return target
+    if taken == 0:
+        return pc + 1
+    control.suspend(m, w, taken, target)
+    control.suspend(m, w, rest, pc + 1)
+    return np.int64(-1)
+
+
+@njit
+def branch(m, w, i, pc, base, mask, active):
+    """Next program counter of the running lanes after a branch, -1 if they part, -2 for a bad target."""
+    P = m.predicates[w]
+    taken = mask & predicate(P, i.in0, i.not0)
+    if i.op == control.BRA_DIV or i.op == control.BRA_CONV:
+        named = np.int64(m.registers[row_of(i.a, base), 0])
+        if i.x:
+            named ^= ALL
+        together = named & np.int64(m.warps[w].alive) & ~active == 0
+        if together != (i.op == control.BRA_CONV):
+            return pc + 1
+    if i.op == control.JUMP_REGISTER:
+        rest = active & ~taken
+        if taken == 0:
+            return pc + 1
+        target = control.jump(m, w, taken, row_of(i.a, base), i.offset, m.table.size)
+        if target == -2:
+            return target
+        if rest == 0 and target >= 0:
+            return target
+        control.suspend(m, w, rest, pc + 1)
+        return np.int64(-1)
+    return part(m, w, taken, active & ~taken, np.int64(i.target), pc)
+
+
+@njit
+def exit_lanes(m, w, i, pc, mask, active):
+    """EXIT: end lanes; returns the program counter of those that stay, -1 if none of the running ones does."""
+    gone = mask & predicate(m.predicates[w], i.in0, i.not0)
+    warp = m.warps[w]
+    warp.alive = np.int64(warp.alive) & ~gone
+    if gone and warp.waiting:
+        control.release_converged(m, w)
+    if active & ~gone == 0:
+        return np.int64(-1)
+    return pc + 1
+
+
+@njit
+def synchronise(m, w, i, pc, base, mask, active):
+    """BSSY, BSYNC, BREAK, WARPSYNC, BAR, YIELD: next program counter, or -1 if the lanes were sent away."""
+    op, R = i.op, m.registers
+    if op == control.BSSY:
+        row = control.barrier_row(m, w, i.x)
+        for lane in range(32):
+            if (mask >> lane) & 1:
+                R[row, lane] = mask
+        return pc + 1
+    if op == control.BREAK:
+        lanes = mask & predicate(m.predicates[w], i.in0, i.not0)
+        control.leave(m, w, lanes, i.x)
+        control.release_converged(m, w)
+        return pc + 1
+    if op == control.YIELD:
+        warp = m.warps[w]
+        warp.yields += 1
+        if warp.yields <= control.PATIENCE or warp.waiting == 0:
+            return pc + 1
+        warp.yields = 0
+        freed = control.let_through(m, w)
+        if freed:
+            control.suspend(m, w, active, pc + 1)
+            lane = 0
+            while (freed >> lane) & 1 == 0:
+                lane += 1
+            warp.next_pc = m.lane_pc[w, lane]
+            return np.int64(-1)
+        return pc + 1
+    if op == control.BAR_SYNC or op == control.BAR_ARRIVE:
+        in0 = predicate(m.predicates[w], i.in0, i.not0)
+        control.arrive_cta(m, w, i, row_of(i.a, base), row_of(i.b, base), in0, mask, pc)
+        if op == control.BAR_ARRIVE:
+            return pc + 1
+    else:
+        number = np.int64(i.x)
+        if op == control.WARPSYNC:
+            row, source = control.barrier_row(m, w, number), row_of(i.a, base)
+            for lane in range(32):
+                if (mask >> lane) & 1:
+                    R[row, lane] = R[source, lane]
+        if control.arrive(m, w, mask, pc, number) == mask:
+            return pc + 1
+    control.suspend(m, w, active & ~mask, pc + 1)
+    return np.int64(-1)
+
+
+@njit
+def control_flow(m, w, i, pc, base, mask, active):
+    """Run one control instruction; next program counter, -1 if the running lanes changed, -2 for a bad target."""
+    op = i.op
+    if op == control.NOP:
+        return pc + 1
+    if mask == 0:
+        return pc + 1
+    if op == control.S2R or op == control.B2R:
+        read_machine(m, w, i, base, mask)
+        return pc + 1
+    if op == control.EXIT:
+        return exit_lanes(m, w, i, pc, mask, active)
+    if op == control.BRA or op == control.BRA_DIV or op == control.BRA_CONV or op == control.JUMP_REGISTER:
+        return branch(m, w, i, pc, base, mask, active)
+    return synchronise(m, w, i, pc, base, mask, active)
+
+
+@njit
+def open_segment(m, w):
+    s = m.control[SEGMENTS_USED]
+    m.segments[s, 0] = (m.control[CTA] << 16) | w
+    m.segments[s, 1] = m.control[INDEX_USED]
+    m.segments[s, 3] = m.control[RECORDS_USED]
+    m.segments[s, 5] = m.control[ADDRESSES_USED]
+
+
+@njit
+def close_segment(m):
+    s = m.control[SEGMENTS_USED]
+    m.segments[s, 2] = m.control[INDEX_USED]
+    m.segments[s, 4] = m.control[RECORDS_USED]
+    m.segments[s, 6] = m.control[ADDRESSES_USED]
+    m.control[SEGMENTS_USED] = s + 1
+
+
+@njit
+def log_instruction(m, i, pc, mask):
+    at = m.control[INDEX_USED]
+    m.log_index[at] = pc
+    m.log_mask[at] = mask
+    m.control[INDEX_USED] = at + 1
+    if mask == 0 and i.space != 0:
+        record(m, mask)
+        if i.space == GLOBAL_TO_SHARED:
+            record(m, mask)
+
+
+@njit
+def select(m, w):
+    """The program counter of the subset of lanes to run next; -1 if no lane can run."""
+    warp = m.warps[w]
+    pc = np.int64(warp.next_pc)
+    warp.next_pc = -1
+    if pc >= 0 and control.lanes_at(m, w, pc):
+        return pc
+    return control.lowest_pc(m, w, -1)
+
+
+@njit
+def run_lanes(m, w, base, limit):
+    """Run subsets of a warp's lanes until none can run or `limit` instructions are done; returns an error code."""
+    pc = select(m, w)
+    active = control.lanes_at(m, w, pc) if pc >= 0 else np.int64(0)
+    done, count = 0, m.table.size
+    while active and done < limit:
+        if pc >= count:
+            m.control[ERROR_PC] = pc
+            return BAD_TARGET
+        if not has_room(m):
+            control.suspend(m, w, active, pc)
+            m.warps[w].next_pc = pc
+            return LOG_FULL
+        i = m.table[pc]
+        mask = active & predicate(m.predicates[w], i.guard, i.guard_negate)
+        log_instruction(m, i, pc, mask)
+        done += 1
+        if i.op > control.LAST_CONTROL:
+            if mask and not compute(m, w, i, pc, base, mask):
+                m.control[ERROR_PC] = pc
+                return m.control[ERROR]
+            pc += 1
+            continue
+        after = control_flow(m, w, i, pc, base, mask, active)
+        if after == -2:
+            m.control[ERROR_PC] = pc
+            return BAD_TARGET
+        if i.op == control.EXIT:
+            active &= np.int64(m.warps[w].alive)
+        pc = after
+        if after == -1:
+            pc = select(m, w)
+            active = control.lanes_at(m, w, pc) if pc >= 0 else np.int64(0)
+    if active:
+        control.suspend(m, w, active, pc)
+        m.warps[w].next_pc = control.lowest_pc(m, w, pc)
+    return OK
+
+
+@njit
+def run_slice(m, w):
+    """One time slice of a warp; returns an error code."""
+    g = m.geometry
+    if m.control[SEGMENTS_USED] >= m.segments.shape[0]:
+        return LOG_FULL
+    before = m.control[INDEX_USED]
+    open_segment(m, w)
+    code = run_lanes(m, w, g[FIRST_REGISTER_ROW] + w * g[ROWS_PER_WARP], g[TIME_SLICE])
+    close_segment(m)
+    m.control[CLOCK] += m.control[INDEX_USED] - before
+    control.finish_slice(m, w)
+    if code != OK and code != LOG_FULL:
+        m.control[ERROR_WARP] = w
+    return code
+
+
+@njit
+def start_cta(m):
+    """Registers, predicates, shared and local memory of a new CTA: zero; every thread at the first instruction."""
+    g = m.geometry
+    warps = g[WARPS]
+    m.registers[g[FIRST_REGISTER_ROW] :, :] = 0
+    m.barriers[:, :] = 0
+    m.lane_pc[:, :] = 0
+    m.lane_wait[:, :] = 0
+    shared = g[SHARED_WORD]
+    m.memory[shared : shared + (g[SHARED_BYTES] >> 2)] = 0
+    local = g[LOCAL_WORD]
+    m.memory[local : local + ((warps * 32 * g[LOCAL_BYTES]) >> 2)] = 0
+    for w in range(warps):
+        m.predicates[w, :] = 0
+        m.predicates[w, 7] = ALL
+        m.predicates[w, 15] = ALL
+        warp = m.warps[w]
+        warp.alive = ALL >> max(32 * (w + 1) - g[THREADS], 0)
+        warp.waiting = 0
+        warp.status = READY
+        warp.yields = 0
+        warp.next_pc = -1
+        warp.barrier_result = 0
+    c = m.control
+    c[STARTED], c[NEXT_WARP], c[PROGRESS], c[BARRIERS_TOUCHED] = 1, 0, 0, 0
+    c[CTA_CLOCK] = c[CLOCK]
+
+
+@njit
+def release_barriers(m):
+    """Look at the CTA barriers with arrivals; returns whether one was released."""
+    released = False
+    for b in range(16):
+        if (m.control[BARRIERS_TOUCHED] >> b) & 1 and control.release_cta_barrier(m, b):
+            m.control[BARRIERS_TOUCHED] &= ~(np.int64(1) << b)
+            released = True
+    return released
+
+
+@njit
+def run_cta(m):
+    """Run (or go on with) the current CTA to its end; returns an error code."""
+    c, warps = m.control, m.geometry[WARPS]
+    while True:
+        for w in range(c[NEXT_WARP], warps):
+            if m.warps[w].status == READY:
+                code = run_slice(m, w)
+                c[NEXT_WARP] = w
+                if code != OK:
+                    return code
+                c[PROGRESS] += 1
+        c[NEXT_WARP] = 0
+        progress = c[PROGRESS] + release_barriers(m)
+        c[PROGRESS] = 0
+        if progress == 0:
+            for w in range(warps):
+                if m.warps[w].status != FINISHED:
+                    return DEADLOCK
+            c[STARTED] = 0
+            return OK
+        if c[CLOCK] - c[CTA_CLOCK] > m.geometry[CTA_LIMIT]:
+            return LIMIT_REACHED
+
+
+@kernel
+def run_ctas(m, end, enough):
+    """Run CTAs from the current one up to `end` until the log holds `enough` instructions; returns an error code."""
+    c = m.control
+    while c[CTA] < end:
+        if c[STARTED] == 0:
+            start_cta(m)
+        code = run_cta(m)
+        if code != OK:
+            return code
+        c[CTA] += 1
+        if c[INDEX_USED] >= enough:
+            break
+    return OK

@@ -1,0 +1,216 @@
+"""A launch made ready to run: constant banks, machine arrays, and what to say when it fails."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from gpusim.emulator import state
+from gpusim.emulator.buffers import GlobalMemory
+from gpusim.emulator.decode import decode
+from gpusim.emulator.state import Machine
+from gpusim.errors import GpusimError
+from gpusim.sass.program import Program
+
+BLOCK_OFFSET, GRID_OFFSET, SHARED_WINDOW_OFFSET, LOCAL_WINDOW_OFFSET, STACK_OFFSET = 0x0, 0xC, 0x18, 0x20, 0x28
+"""Places of launch facts in constant bank 0, as compiled code for sm_75 to sm_90 reads them."""
+SHARED_RESERVED = {90: 1024}
+"""Bytes at the start of the shared window that the system keeps; kernels for sm_90 add them to their addresses."""
+TIME_SLICE_INSTRUCTIONS = 4096
+"""Warp instructions after which the next warp of the CTA runs."""
+CTA_INSTRUCTION_LIMIT = 1 << 30
+"""Warp instructions after which a CTA is taken to wait for something that never comes."""
+SM_COUNT = 84
+"""SMs that SR_VIRTID numbers CTAs over; timing is not affected."""
+LOG_INSTRUCTIONS, LOG_RECORDS, LOG_ADDRESSES, LOG_SEGMENTS = 1 << 19, 1 << 17, 1 << 18, 1 << 15
+"""First capacities of the log; it grows when they do not suffice."""
+
+
+@dataclass
+class Prepared:
+    """One launch, ready to run."""
+
+    program: Program
+    grid: tuple[int, int, int]
+    block: tuple[int, int, int]
+    shared_bytes: int
+    machine: Machine
+
+
+def constant_banks(
+    program: Program,
+    grid: Sequence[int],
+    block: Sequence[int],
+    arguments: bytes,
+    globals_address: int,
+) -> Mapping[int, bytes]:
+    """Contents of the constant banks of a launch; `arguments` as laid out from Program.parameter_base."""
+    bank = bytearray(program.parameter_base + max(len(arguments), 4))
+    for offset, sizes in ((BLOCK_OFFSET, block), (GRID_OFFSET, grid)):
+        for k, size in enumerate(sizes):
+            bank[offset + 4 * k : offset + 4 * k + 4] = int(size).to_bytes(4, "little")
+    bank[SHARED_WINDOW_OFFSET : SHARED_WINDOW_OFFSET + 8] = state.SHARED_WINDOW.to_bytes(8, "little")
+    bank[LOCAL_WINDOW_OFFSET : LOCAL_WINDOW_OFFSET + 8] = state.LOCAL_WINDOW.to_bytes(8, "little")
+    bank[STACK_OFFSET : STACK_OFFSET + 4] = local_bytes(program).to_bytes(4, "little")
+    bank[program.parameter_base : program.parameter_base + len(arguments)] = arguments
+    banks = {0: bytes(bank)}
+    for number, image in program.constants.items():
+        patched = bytearray(image)
+        for relocation in program.globals.relocations:
+            if relocation.bank == number:
+                value = (globals_address + relocation.addend) & ((1 << 8 * relocation.size) - 1)
+                patched[relocation.offset : relocation.offset + relocation.size] = value.to_bytes(
+                    relocation.size, "little"
+                )
+        banks[number] = bytes(patched)
+    return banks
+
+
+def local_bytes(program: Program) -> int:
+    """Local memory per thread, rounded so that every thread's begins aligned for the widest access."""
+    return -(-program.local_bytes // 16) * 16
+
+
+def _words(data: bytes) -> np.ndarray:
+    return np.frombuffer(data + bytes(-len(data) % 16), np.uint32)
+
+
+def _tail(
+    banks: Mapping[int, bytes], warps: int, shared: int, local: int, start: int, g: np.ndarray
+) -> list[np.ndarray]:
+    """Arrays that follow global memory, with their places noted in the geometry."""
+    parts = [np.zeros(shared // 4, np.uint32), np.zeros(warps * 32 * local // 4, np.uint32)]
+    g[state.SHARED_WORD], g[state.SHARED_BYTES] = start, shared
+    g[state.LOCAL_WORD], g[state.LOCAL_BYTES] = start + len(parts[0]), local
+    at = start + len(parts[0]) + len(parts[1])
+    for bank in range(state.CONSTANT_BANKS):
+        data = banks.get(bank, b"")
+        g[state.CONSTANT_WORD + bank], g[state.CONSTANT_BYTES + bank] = at, len(data)
+        parts.append(_words(data))
+        at += len(parts[-1])
+    return parts
+
+
+def prepare(
+    program: Program,
+    grid: tuple[int, int, int],
+    block: tuple[int, int, int],
+    dynamic_shared: int,
+    arguments: bytes,
+    memory: GlobalMemory,
+    globals_address: int = 0,
+) -> Prepared:
+    """Decode the program for this launch and build the machine. Raises GpusimError for unknown instructions."""
+    banks = constant_banks(program, grid, block, arguments, globals_address)
+    decoded = decode(program, banks)
+    memory.settle()
+    threads = int(np.prod(block))
+    warps = -(-threads // 32)
+    reserved = SHARED_RESERVED.get(program.architecture, 0)
+    shared = program.shared_bytes + dynamic_shared
+    g = np.zeros(state.GEOMETRY_WORDS, np.int64)
+    g[state.BLOCK_X : state.BLOCK_X + 3], g[state.GRID_X : state.GRID_X + 3] = block, grid
+    g[state.THREADS], g[state.WARPS] = threads, warps
+    first = state.LITERAL_ROW + len(decoded.literals)
+    per_warp = decoded.registers + state.UNIFORM_REGISTERS + state.BARRIER_REGISTERS + 1
+    g[state.FIRST_REGISTER_ROW], g[state.ROWS_PER_WARP] = first, per_warp
+    g[state.UNIFORM_ROW] = decoded.registers
+    g[state.BARRIER_ROW] = decoded.registers + state.UNIFORM_REGISTERS
+    g[state.SM_COUNT], g[state.TIME_SLICE], g[state.CTA_LIMIT] = (
+        SM_COUNT,
+        TIME_SLICE_INSTRUCTIONS,
+        CTA_INSTRUCTION_LIMIT,
+    )
+    tail = _tail(banks, warps, -(-(shared + reserved) // 16) * 16, local_bytes(program), len(memory.image), g)
+    registers = np.zeros((first + warps * per_warp, 32), np.uint32)
+    registers[state.LITERAL_ROW : first] = decoded.literals[:, None]
+    granules, ends = memory.tables()
+    machine = Machine(
+        table=decoded.table,
+        modifiers=decoded.modifiers,
+        registers=registers,
+        predicates=np.zeros((warps, state.PREDICATES), np.uint32),
+        lane_pc=np.zeros((warps, 32), np.int32),
+        lane_wait=np.zeros((warps, 32), np.int32),
+        warps=np.zeros(warps, state.WARP_DTYPE),
+        memory=np.concatenate([memory.image, *tail]),
+        granules=granules,
+        ends=ends,
+        geometry=g,
+        control=np.zeros(state.CONTROL_WORDS, np.int64),
+        barriers=np.zeros((16, 6), np.int64),
+        address=np.zeros((3, 32), np.int64),
+        log_index=np.zeros(LOG_INSTRUCTIONS, np.uint32),
+        log_mask=np.zeros(LOG_INSTRUCTIONS, np.uint32),
+        log_records=np.zeros((LOG_RECORDS, 2), np.int64),
+        log_addresses=np.zeros(LOG_ADDRESSES, np.int64),
+        segments=np.zeros((LOG_SEGMENTS, state.SEGMENT_COLUMNS), np.int64),
+    )
+    return Prepared(program, grid, block, shared, machine)
+
+
+def _grown(array: np.ndarray, full: bool) -> np.ndarray:
+    return np.concatenate([array, np.zeros_like(array)]) if full else array
+
+
+def grow_log(machine: Machine) -> Machine:
+    """The same machine with a larger log, where it is nearly full."""
+    c = machine.control
+    index_full = c[state.INDEX_USED] >= len(machine.log_index)
+    return machine._replace(
+        log_index=_grown(machine.log_index, index_full),
+        log_mask=_grown(machine.log_mask, index_full),
+        log_records=_grown(machine.log_records, c[state.RECORDS_USED] + 2 > len(machine.log_records)),
+        log_addresses=_grown(machine.log_addresses, c[state.ADDRESSES_USED] + 64 > len(machine.log_addresses)),
+        segments=_grown(machine.segments, c[state.SEGMENTS_USED] >= len(machine.segments)),
+    )
+
+
+def _place(prepared: Prepared, pc: int) -> str:
+    program, c = prepared.program, prepared.machine.control
+    cta, (gx, gy, _) = int(c[state.CTA]), prepared.grid
+    at = f"CTA ({cta % gx}, {cta // gx % gy}, {cta // (gx * gy)}), warp {int(c[state.ERROR_WARP])}"
+    text = program.text[pc] if 0 <= pc < len(program) else "past the last instruction"
+    return f"kernel {program.name}, pc {16 * pc:#06x} ({text}), {at}"
+
+
+def _deadlock(prepared: Prepared) -> str:
+    """Every live warp's lanes and where they wait."""
+    m, program = prepared.machine, prepared.program
+    lines = []
+    for w, warp in enumerate(m.warps):
+        lanes = [lane for lane in range(32) if int(warp["alive"]) >> lane & 1]
+        for pc in sorted({int(m.lane_pc[w, lane]) for lane in lanes}):
+            mask = sum(1 << lane for lane in lanes if m.lane_pc[w, lane] == pc)
+            before = program.text[pc - 1] if 0 < pc <= len(program) else ""
+            lines.append(f"  warp {w}: lanes {mask:#010x} wait before pc {16 * pc:#06x}, after {before}")
+    cta = int(m.control[state.CTA])
+    return f"kernel {program.name}, CTA {cta}: deadlock, all warps wait:\n" + "\n".join(lines)
+
+
+def explain(prepared: Prepared, code: int, memory: GlobalMemory) -> GpusimError:
+    """The error that stopped a launch, in words."""
+    c = prepared.machine.control
+    pc = int(c[state.ERROR_PC])
+    if code == state.DEADLOCK:
+        return GpusimError(_deadlock(prepared))
+    if code == state.LIMIT_REACHED:
+        return GpusimError(
+            f"kernel {prepared.program.name}: CTA {int(c[state.CTA])} has run {CTA_INSTRUCTION_LIMIT} warp instructions "
+            "without an end; it may wait for another CTA, which the emulator runs only after this one"
+        )
+    if code == state.BAD_TARGET:
+        return GpusimError(f"{_place(prepared, pc)}: jumps to where there is no instruction")
+    address, row = int(c[state.ERROR_ADDRESS]), prepared.machine.table[pc]
+    verb = f"{int(row['bytes'])}-byte access to address {address:#x}"
+    lane = f"lane {int(c[state.ERROR_LANE])}"
+    if code == state.MISALIGNED:
+        return GpusimError(f"{_place(prepared, pc)}, {lane}: {verb} is not aligned to its size")
+    where = {
+        2: f"shared memory of the CTA has {int(prepared.machine.geometry[state.SHARED_BYTES])} bytes",
+        3: f"local memory of a thread has {int(prepared.machine.geometry[state.LOCAL_BYTES])} bytes",
+        4: "the constant bank ends before it",
+    }.get(int(row["access"]), memory.nearest(address))
+    return GpusimError(f"{_place(prepared, pc)}, {lane}: {verb} is out of bounds: {where}")

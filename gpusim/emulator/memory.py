@@ -1,0 +1,202 @@
+"""Loads, stores, atomics and their addresses.
+
+Memory is one array of 32-bit words: global memory from word 0 (address GLOBAL_BASE), then the CTA's shared memory,
+every thread's local memory, and the constant banks. Every access is checked: it must be aligned to its size and lie
+inside one allocation, or the emulation stops and names the place.
+
+Within one instruction, lanes act in ascending order. That is the order of atomics in a warp; hardware promises none.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from gpusim.emulator.state import (
+    CONSTANT_BYTES,
+    CONSTANT_WORD,
+    ERROR,
+    ERROR_ADDRESS,
+    ERROR_LANE,
+    GLOBAL_BASE,
+    GRANULE,
+    LOCAL_BYTES,
+    LOCAL_WINDOW,
+    LOCAL_WORD,
+    MISALIGNED,
+    OUT_OF_BOUNDS,
+    SHARED_BYTES,
+    SHARED_WINDOW,
+    SHARED_WORD,
+    WINDOW_BYTES,
+)
+from gpusim.emulator.trace_log import record
+from gpusim.jit import njit
+
+LOAD, STORE, ATOMIC, LDGSTS, LDSM, TOUCH = range(50, 56)
+
+# MemorySpace values that compiled code tells apart.
+GLOBAL, SHARED, LOCAL, CONSTANT, GENERIC = 1, 2, 3, 4, 5
+
+
+@njit
+def addresses(m, i, a, b):
+    """Byte address of every lane: register * scale + uniform register + offset, into m.address[0]."""
+    R = m.registers
+    for lane in range(32):
+        base = np.int64(R[a, lane])
+        if i.wide & 1:
+            base |= np.int64(R[a + 1, lane]) << 32
+        uniform = np.int64(R[b, lane])
+        if i.wide & 2:
+            uniform |= np.int64(R[b + 1, lane]) << 32
+        m.address[0, lane] = base * i.scale + uniform + i.offset
+    if i.access == SHARED or i.access == LOCAL or i.access == CONSTANT:
+        for lane in range(32):
+            m.address[0, lane] &= 0xFFFFFFFF
+
+
+@njit
+def word_of(m, thread, space, address, size, bank):
+    """Word index in m.memory of an access, or -1 if it lies outside every allocation."""
+    g = m.geometry
+    if space == GENERIC:
+        if SHARED_WINDOW <= address < SHARED_WINDOW + WINDOW_BYTES:
+            space, address = SHARED, address - SHARED_WINDOW
+        elif LOCAL_WINDOW <= address < LOCAL_WINDOW + WINDOW_BYTES:
+            space, address = LOCAL, address - LOCAL_WINDOW
+    if space == SHARED:
+        return g[SHARED_WORD] + (address >> 2) if 0 <= address and address + size <= g[SHARED_BYTES] else np.int64(-1)
+    if space == LOCAL:
+        inside = 0 <= address and address + size <= g[LOCAL_BYTES]
+        return g[LOCAL_WORD] + ((thread * g[LOCAL_BYTES] + address) >> 2) if inside else np.int64(-1)
+    if space == CONSTANT:
+        inside = 0 <= address and address + size <= g[CONSTANT_BYTES + bank]
+        return g[CONSTANT_WORD + bank] + (address >> 2) if inside else np.int64(-1)
+    place = address - GLOBAL_BASE
+    if place < 0 or place // GRANULE >= m.granules.size:
+        return np.int64(-1)
+    allocation = m.granules[place // GRANULE]
+    return place >> 2 if allocation > 0 and place + size <= m.ends[allocation] else np.int64(-1)
+
+
+@njit
+def fail(m, code, lane, address):
+    m.control[ERROR] = code
+    m.control[ERROR_LANE] = lane
+    m.control[ERROR_ADDRESS] = address
+    return False
+
+
+@njit
+def locate(m, w, space, size, bank, mask):
+    """Check m.address[0] of the active lanes and put their word indices into m.address[1]; False after an error."""
+    ored = np.int64(0)
+    low, high = np.int64(0x7FFFFFFFFFFFFFFF), np.int64(-0x8000000000000000)
+    for lane in range(32):
+        if (mask >> lane) & 1:
+            address = m.address[0, lane]
+            ored |= address
+            low, high = min(low, address), max(high, address)
+    if ored & (size - 1) == 0 and space == GLOBAL:
+        first, last = low - GLOBAL_BASE, high - GLOBAL_BASE
+        if first >= 0 and last // GRANULE < m.granules.size:
+            allocation = m.granules[first // GRANULE]
+            if allocation > 0 and last + size <= m.ends[allocation]:
+                for lane in range(32):
+                    m.address[1, lane] = (m.address[0, lane] - GLOBAL_BASE) >> 2
+                return True
+    for lane in range(32):
+        if (mask >> lane) & 1:
+            address = m.address[0, lane]
+            if address & (size - 1):
+                return fail(m, MISALIGNED, lane, address)
+            word = word_of(m, w * 32 + lane, space, address, size, bank)
+            if word < 0:
+                return fail(m, OUT_OF_BOUNDS, lane, address)
+            m.address[1, lane] = word
+    return True
+
+
+@njit
+def load(m, i, size, mask):
+    """Active lanes' words into the result rows; x: sign extension of bytes and halves."""
+    R, M = m.registers, m.memory
+    if size >= 4:
+        for k in range(size >> 2):
+            for lane in range(32):
+                if (mask >> lane) & 1:
+                    R[k, lane] = M[m.address[1, lane] + k]
+        return
+    bits = 8 * size
+    for lane in range(32):
+        if (mask >> lane) & 1:
+            value = (np.int64(M[m.address[1, lane]]) >> (8 * (m.address[0, lane] & 3))) & ((1 << bits) - 1)
+            if i.x and value >> (bits - 1):
+                value -= 1 << bits
+            R[0, lane] = value
+
+
+@njit
+def store(m, row, size, mask):
+    """Active lanes' registers from `row` into memory, lanes in ascending order."""
+    R, M = m.registers, m.memory
+    for lane in range(32):
+        if (mask >> lane) & 1 == 0:
+            continue
+        word = m.address[1, lane]
+        if size >= 4:
+            for k in range(size >> 2):
+                M[word + k] = R[row + k, lane]
+        else:
+            shift = 8 * (m.address[0, lane] & 3)
+            keep = ((np.int64(1) << (8 * size)) - 1) << shift
+            M[word] = (np.int64(M[word]) & ~keep) | ((np.int64(R[row, lane]) << shift) & keep)
+
+
+@njit
+def copy_to_shared(m, w, i, a, b, c, mask):
+    """LDGSTS: a is the shared address row, c the global one; records the source, then the destination.
+
+    offset: of the shared address; z: of the global one.
+    """
+    R, M = m.registers, m.memory
+    for lane in range(32):
+        m.address[0, lane] = (np.int64(R[c, lane]) | (np.int64(R[c + 1, lane]) << 32)) + np.int64(R[b, lane]) + i.z
+    if not locate(m, w, GLOBAL, i.bytes, 0, mask):
+        return False
+    record(m, mask)
+    source = m.address[2]
+    for lane in range(32):
+        source[lane] = m.address[1, lane]
+        m.address[0, lane] = (np.int64(R[a, lane]) * i.scale + i.offset) & 0xFFFFFFFF
+    if not locate(m, w, SHARED, i.bytes, 0, mask):
+        return False
+    record(m, mask)
+    for lane in range(32):
+        if (mask >> lane) & 1:
+            for k in range(i.bytes >> 2):
+                M[m.address[1, lane] + k] = M[source[lane] + k]
+    return True
+
+
+@njit
+def load_matrices(m, w, i):
+    """LDSM: x 8x8 matrices of 16-bit elements; lane 8 * k + r names row r of matrix k. y: transposed.
+
+    Lane l receives elements 2 * (l % 4) and the next one of row l / 4 (PTX ISA, ldmatrix).
+    """
+    R, M = m.registers, m.memory
+    used = np.int64(0xFFFFFFFF) >> (32 - 8 * i.x)
+    if not locate(m, w, SHARED, 16, 0, used):
+        return False
+    for k in range(i.x):
+        for lane in range(32):
+            row, column = lane >> 2, lane & 3
+            if i.y == 0:
+                R[k, lane] = M[m.address[1, 8 * k + row] + column]
+            else:
+                shift = 16 * (row & 1)
+                low = np.int64(M[m.address[1, 8 * k + 2 * column] + (row >> 1)]) >> shift
+                high = np.int64(M[m.address[1, 8 * k + 2 * column + 1] + (row >> 1)]) >> shift
+                R[k, lane] = (low & 0xFFFF) | ((high & 0xFFFF) << 16)
+    return True

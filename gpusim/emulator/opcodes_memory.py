@@ -1,0 +1,163 @@
+"""Handlers of memory instructions (see opcodes.py)."""
+
+from __future__ import annotations
+
+from gpusim.emulator import atomics, control, integer, memory
+from gpusim.emulator.decode import Instruction, UnknownInstruction
+from gpusim.sass.program import RZ, URZ, MemorySpace, OperandKind
+
+HINTS = (
+    "E", "SYS", "GPU", "SM", "CTA", "STRONG", "WEAK", "CONSTANT", "PRIVATE", "EF", "EL", "LU", "EU", "NA", "U",
+    "LTC64B", "LTC128B", "LTC256B", "BYPASS", "ACCESS",
+)  # fmt: skip
+"""Modifiers without effect on values: address size, scope, ordering and cache policy."""
+SIZES = {"U8": 1, "S8": 1, "U16": 2, "S16": 2, "32": 4, "64": 8, "128": 16}
+OPERATIONS = {
+    "ADD": atomics.ADD, "MIN": atomics.MIN, "MAX": atomics.MAX, "AND": atomics.AND, "OR": atomics.OR, "XOR": atomics.XOR,
+    "EXCH": atomics.EXCH, "CAS": atomics.CAS, "INC": atomics.INC, "DEC": atomics.DEC,
+}  # fmt: skip
+TYPES = {
+    "U32": atomics.U32, "S32": atomics.S32, "32": atomics.U32, "U64": atomics.U64, "S64": atomics.S64, "64": atomics.U64,
+    "F32": atomics.F32, "F64": atomics.F64, "F16x2": atomics.F16X2,
+}  # fmt: skip
+
+
+def address(i: Instruction) -> None:
+    """Take the memory or constant operand: register, uniform register, scale and offset."""
+    for k, operand in enumerate(i.sources):
+        if operand.kind in (OperandKind.MEMORY, OperandKind.CONSTANT):
+            break
+    else:
+        raise UnknownInstruction("an address is missing")
+    operand = i.sources.pop(k)
+    wide = 0
+    if operand.register != RZ:
+        i.set(a=int(operand.register))
+        wide |= 1 if operand.width == 2 else 0
+    if operand.uniform != URZ:
+        i.set(b=i.binding.uniform_row + int(operand.uniform))
+        wide |= 2 if operand.uniform_width == 2 else 0
+    i.set(offset=int(operand.immediate), scale=max(int(operand.scale), 1), wide=wide)
+
+
+def size(i: Instruction) -> int:
+    """Take the size modifier, set bytes and sign extension; words of the register operand."""
+    i.set(x=int("S8" in i.modifiers or "S16" in i.modifiers))
+    count = i.choice(SIZES, 4)
+    if i.static.space not in (MemorySpace.NONE, i.row["access"]) or i.static.access_bytes not in (0, count):
+        raise UnknownInstruction("the opcode table gives this form another space or size")
+    i.set(bytes=count)
+    return max(count // 4, 1)
+
+
+def load(space: int) -> object:
+    def handler(i: Instruction) -> None:
+        i.flag(*HINTS)
+        i.set(op=memory.LOAD, access=space)
+        words = size(i)
+        i.predicates_out = [p for p in i.predicates_out if p.register != 7]
+        i.destination(words)
+        address(i)
+
+    return handler
+
+
+def store(space: int) -> object:
+    def handler(i: Instruction) -> None:
+        i.flag(*HINTS)
+        i.set(op=memory.STORE, access=space)
+        words = size(i)
+        address(i)
+        i.source("c", "plain", words)
+
+    return handler
+
+
+def load_constant(i: Instruction) -> None:
+    """LDC and ULDC: a known place is a literal; an indexed one is read when it runs."""
+    operand = i.sources[0]
+    if operand.kind != OperandKind.CONSTANT or operand.bank not in range(5):
+        raise UnknownInstruction("a constant bank that is not c[0] to c[4]")
+    known = operand.register == RZ and operand.uniform == URZ and i.static.space == MemorySpace.NONE
+    i.set(access=MemorySpace.CONSTANT, z=int(operand.bank))
+    words = size(i)
+    i.destination(words)
+    if known and i.row["bytes"] in (4, 8):
+        i.set(op=integer.MOV if words == 1 else integer.MOV64, bytes=0)
+        i.source("a", "plain", words)
+    else:
+        i.set(op=memory.LOAD)
+        address(i)
+
+
+def atomic(space: int) -> object:
+    def handler(i: Instruction) -> None:
+        i.flag(*HINTS, "RN", "FTZ")
+        i.set(op=memory.ATOMIC, access=space)
+        if i.flag("POPC"):
+            i.flag("INC")
+            operation = atomics.ADD_ONE
+        elif i.flag("CAST"):
+            i.flag("SPIN", "CAS")
+            operation = atomics.CAST_SPIN
+        else:
+            operation = i.choice(OPERATIONS)
+        kind = i.choice(TYPES, atomics.U32)
+        double = kind in (atomics.U64, atomics.S64, atomics.F64)
+        if kind >= atomics.F32 and operation not in (atomics.ADD, atomics.EXCH):
+            raise UnknownInstruction("this operation on floating-point numbers")
+        i.set(x=operation, y=kind, bytes=8 if double else 4)
+        i.predicates_out = [p for p in i.predicates_out if p.register != 7]
+        i.destination(1 if operation == atomics.CAST_SPIN or not double else 2)
+        address(i)
+        for slot in "cd"[: len(i.sources)]:
+            i.source(slot, "plain", 2 if double else 1)
+
+    return handler
+
+
+def ldgsts(i: Instruction) -> None:
+    """Copy from the second address (global) to the first (shared)."""
+    i.flag(*HINTS)
+    i.set(op=memory.LDGSTS, access=MemorySpace.GLOBAL, bytes=i.choice(SIZES, 4))
+    shared, source = [i.sources.pop(0) for _ in range(2)]
+    if shared.kind != OperandKind.MEMORY or source.kind != OperandKind.MEMORY or shared.uniform != URZ:
+        raise UnknownInstruction("two plain addresses are needed")
+    if source.width != 2 or source.uniform != URZ:
+        raise UnknownInstruction("a global address that is not a register pair")
+    if shared.register != RZ:
+        i.set(a=int(shared.register))
+    i.set(offset=int(shared.immediate), scale=max(int(shared.scale), 1))
+    i.set(c=int(source.register), z=int(source.immediate))
+
+
+def ldsm(i: Instruction) -> None:
+    i.flag("16")
+    transposed = i.choice({"M88": 0, "MT88": 1})
+    count = i.choice({"1": 1, "2": 2, "4": 4}, 1)
+    i.set(op=memory.LDSM, access=MemorySpace.SHARED, x=count, y=transposed)
+    i.destination(count)
+    address(i)
+
+
+def cache_control(i: Instruction) -> None:
+    """CCTL: with an address it is recorded, without one it does nothing."""
+    if i.static.space == MemorySpace.NONE:
+        i.set(op=control.NOP)
+        for operands in (i.sources, i.destinations, i.modifiers):
+            operands.clear()
+        return
+    i.modifiers.clear()
+    i.set(op=memory.TOUCH, access=i.static.space)
+    address(i)
+
+
+_S = MemorySpace
+
+MEMORY_HANDLERS = {
+    "LDG": load(_S.GLOBAL), "LD": load(_S.GENERIC), "LDS": load(_S.SHARED), "LDL": load(_S.LOCAL),
+    "STG": store(_S.GLOBAL), "ST": store(_S.GENERIC), "STS": store(_S.SHARED), "STL": store(_S.LOCAL),
+    "LDC": load_constant, "ULDC": load_constant,
+    "ATOMG": atomic(_S.GLOBAL), "RED": atomic(_S.GLOBAL), "REDG": atomic(_S.GLOBAL), "ATOM": atomic(_S.GENERIC),
+    "ATOMS": atomic(_S.SHARED), "LDGSTS": ldgsts, "LDSM": ldsm, "CCTL": cache_control, "CCTLL": cache_control,
+}  # fmt: skip

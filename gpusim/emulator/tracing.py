@@ -1,0 +1,282 @@
+"""Running launches and turning what they did into a Trace, in memory or on disk."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+
+import gpusim
+from gpusim.emulator import state
+from gpusim.emulator.buffers import GlobalMemory, fill_buffer
+from gpusim.emulator.launch import Argument, KernelLaunch, LaunchFile, load_launch
+from gpusim.emulator.machine import Prepared, explain, grow_log, prepare
+from gpusim.emulator.sources import OpenedSource, choose_program, open_source
+from gpusim.errors import GpusimError
+from gpusim.sass.program import Program
+from gpusim.trace.trace import MEMORY_RECORD_DTYPE, ChunkList, CtaChunk, Launch, Trace
+
+CHUNK_INSTRUCTIONS = 1 << 18
+"""Warp instructions after which a chunk is closed at the next end of a CTA."""
+
+
+class Sink(Protocol):
+    """Takes one launch's chunks in CTA order."""
+
+    def add(self, chunk: CtaChunk) -> None: ...
+
+
+SinkFactory = Callable[
+    [Program, tuple[int, int, int], tuple[int, int, int], int, Mapping[str, str]], AbstractContextManager[Sink]
+]
+"""Called per launch with program, grid, block, shared bytes and provenance, as store.TraceWriter.launch."""
+Progress = Callable[[str, int, int, int, float], None]
+"""Called with kernel name, CTAs done, CTAs in all, warp instructions so far, and warp instructions per CPU second."""
+
+
+@dataclass(frozen=True)
+class TraceSummary:
+    """What tracing did: totals over all launches. `buffers` are the final contents by name."""
+
+    launches: int
+    warp_instructions: int
+    cpu_seconds: float
+    buffers: Mapping[str, np.ndarray]
+
+
+# ---- one launch
+
+
+def _take_chunk(machine: state.Machine, first_cta: int, cta_count: int, warps: int, wide_index: bool) -> CtaChunk:
+    """Rearrange the log by warp into a chunk and empty it."""
+    from gpusim.emulator.trace_log import rearrange
+
+    c = machine.control
+    used = machine.segments[: c[state.SEGMENTS_USED]]
+    slot = ((used[:, 0] >> 16) - first_cta) * warps + (used[:, 0] & 0xFFFF)
+    order = np.argsort(slot, kind="stable")
+    index = np.empty(c[state.INDEX_USED], np.uint32 if wide_index else np.uint16)
+    mask = np.empty(c[state.INDEX_USED], np.uint32)
+    records = np.empty((c[state.RECORDS_USED], 2), np.int64)
+    addresses = np.empty(c[state.ADDRESSES_USED], np.int64)
+    rearrange(machine, order, index, mask, records, addresses)
+    counts = np.zeros((2, cta_count * warps + 1), np.int64)
+    np.add.at(counts[0], slot + 1, used[:, 2] - used[:, 1])
+    np.add.at(counts[1], slot + 1, used[:, 4] - used[:, 3])
+    starts = np.cumsum(counts, axis=1)
+    for counter in (state.INDEX_USED, state.RECORDS_USED, state.ADDRESSES_USED, state.SEGMENTS_USED):
+        c[counter] = 0
+    records = records.view(MEMORY_RECORD_DTYPE).reshape(-1)
+    return CtaChunk(first_cta, cta_count, starts[0], index, mask, starts[1], records, addresses)
+
+
+def run(prepared: Prepared, memory: GlobalMemory, chunk_instructions: int = CHUNK_INSTRUCTIONS) -> Iterator[CtaChunk]:
+    """Execute a launch, CTA after CTA; yields its chunks and leaves the results in `memory`.
+
+    Raises GpusimError for an access out of bounds or misaligned, a deadlock, or a jump to nowhere.
+    """
+    from gpusim.emulator.interpreter import run_ctas
+
+    machine, ctas = prepared.machine, int(np.prod(prepared.grid))
+    warps = int(machine.geometry[state.WARPS])
+    first, wide = 0, len(prepared.program) > 1 << 16
+    with np.errstate(all="ignore"):
+        while first < ctas:
+            code = run_ctas(machine, ctas, chunk_instructions)
+            if code == state.LOG_FULL:
+                machine = prepared.machine = grow_log(machine)
+                continue
+            if code != state.OK:
+                raise explain(prepared, code, memory)
+            done = int(machine.control[state.CTA])
+            yield _take_chunk(machine, first, done - first, warps, wide)
+            first = done
+    memory.image[:] = machine.memory[: len(memory.image)]
+
+
+# ---- arguments
+
+
+def _argument_bytes(argument: Argument, memory: GlobalMemory, launch_file: LaunchFile) -> bytes:
+    if argument.buffer is not None:
+        item = np.dtype(launch_file.buffers[argument.buffer].dtype).itemsize
+        return (memory.address(argument.buffer) + item * (argument.offset or 0)).to_bytes(8, "little")
+    return np.array(getattr(argument, argument.dtype), argument.dtype).tobytes()
+
+
+def _pack(program: Program, arguments: Sequence[tuple[str, bytes]], origin: str) -> bytes:
+    """Arguments at the kernel's parameter offsets. Raises GpusimError where count or sizes differ."""
+    parameters = program.parameters
+    if len(arguments) != len(parameters):
+        raise GpusimError(
+            f"{origin}: kernel {program.name} takes {len(parameters)} arguments "
+            f"({', '.join(f'{p.size} bytes' for p in parameters) or 'none'}), the launch gives {len(arguments)}"
+        )
+    end = max((p.offset + p.size for p in parameters), default=0)
+    packed = bytearray(end)
+    for k, (parameter, (text, data)) in enumerate(zip(parameters, arguments, strict=True)):
+        if len(data) != parameter.size:
+            raise GpusimError(
+                f"{origin}: argument {k} of kernel {program.name} has {parameter.size} bytes, '{text}' has {len(data)}"
+            )
+        packed[parameter.offset : parameter.offset + parameter.size] = data
+    return bytes(packed)
+
+
+def _three(sizes: Sequence[int]) -> tuple[int, int, int]:
+    return tuple((*sizes, 1, 1)[:3])
+
+
+# ---- whole files
+
+
+@dataclass(frozen=True)
+class _Job:
+    """One launch before it is prepared."""
+
+    program: Program
+    grid: tuple[int, int, int]
+    block: tuple[int, int, int]
+    dynamic_shared: int
+    packed: bytes
+    arguments: str
+
+
+def _jobs(source: OpenedSource, launch_file: LaunchFile | None, memory: GlobalMemory) -> list[_Job]:
+    """Launches in order, with buffers placed in memory and arguments packed."""
+    if launch_file is None:
+        if source.assembled is None:
+            raise GpusimError(
+                f"{source.path}: a launch file is needed (--launch FILE); only .sass files carry their own"
+            )
+        return [_assembled_job(kernel, str(source.path)) for kernel in source.assembled]
+    for name, spec in launch_file.buffers.items():
+        memory.add(name, fill_buffer(name, spec, launch_file.path.parent))
+    return [_described_job(source.programs, launch, launch_file, memory) for launch in launch_file.launches]
+
+
+def _assembled_job(kernel: object, origin: str) -> _Job:
+    values = [(f"{name} {value}", np.array(value, dtype).tobytes()) for name, dtype, value in kernel.parameters]
+    arguments = ", ".join(text for text, _ in values)
+    return _Job(kernel.program, kernel.grid, kernel.block, 0, _pack(kernel.program, values, origin), arguments)
+
+
+def _described_job(
+    programs: tuple[Program, ...], launch: KernelLaunch, launch_file: LaunchFile, memory: GlobalMemory
+) -> _Job:
+    origin = str(launch_file.path)
+    program = choose_program(programs, launch.kernel, origin)
+    values = [(str(a), _argument_bytes(a, memory, launch_file)) for a in launch.arguments]
+    arguments = ", ".join(text for text, _ in values)
+    packed = _pack(program, values, origin)
+    return _Job(program, _three(launch.grid), _three(launch.block), launch.dynamic_shared, packed, arguments)
+
+
+def _place_globals(jobs: list[_Job], memory: GlobalMemory) -> dict[int, int]:
+    """Addresses of the __device__ variables, shared by kernels of one file; by position of the job."""
+    placed: list[tuple[object, int]] = []
+    addresses = {}
+    for k, job in enumerate(jobs):
+        data = job.program.globals
+        if not data.size:
+            continue
+        known = [address for other, address in placed if other == data]
+        if not known:
+            image = np.frombuffer(data.image + bytes(data.size - len(data.image)), np.uint8)
+            known = [memory.add("__device__ variables", image)]
+            placed.append((data, known[0]))
+        addresses[k] = known[0]
+    return addresses
+
+
+def execute(
+    source: OpenedSource, launch_file: LaunchFile | None, sinks: SinkFactory, progress: Progress | None = None
+) -> TraceSummary:
+    """Run all launches in order on shared buffers, giving their chunks to the sinks.
+
+    Raises GpusimError for a launch that does not fit its kernel, and as `run`.
+    """
+    memory = GlobalMemory()
+    jobs = _jobs(source, launch_file, memory)
+    globals_at = _place_globals(jobs, memory)
+    begin, total = time.process_time(), 0
+    for k, job in enumerate(jobs):
+        prepared = prepare(
+            job.program, job.grid, job.block, job.dynamic_shared, job.packed, memory, globals_at.get(k, 0)
+        )
+        facts = {**job.program.provenance, "arguments": job.arguments}
+        done, ctas = 0, int(np.prod(job.grid))
+        with sinks(job.program, job.grid, job.block, prepared.shared_bytes, facts) as sink:
+            for chunk in run(prepared, memory):
+                sink.add(chunk)
+                total += chunk.warp_instructions
+                done += chunk.cta_count
+                if progress:
+                    progress(job.program.name, done, ctas, total, total / max(time.process_time() - begin, 1e-9))
+    return TraceSummary(len(jobs), total, time.process_time() - begin, memory.contents())
+
+
+def _provenance(source: OpenedSource, launch: Path | None) -> dict[str, str]:
+    facts = {"source": source.path.name, "source_sha256": source.sha256, "gpusim_version": gpusim.__version__}
+    return facts | ({"launch_file": launch.name} if launch else {})
+
+
+class _Collector:
+    """A sink factory that keeps everything in memory."""
+
+    def __init__(self) -> None:
+        self.launches: list[Launch] = []
+
+    @contextmanager
+    def launch(self, program: Program, grid: tuple, block: tuple, shared_bytes: int, facts: Mapping[str, str]):
+        chunks: list[CtaChunk] = []
+        sink = type("ListSink", (), {"add": staticmethod(chunks.append)})
+        yield sink
+        self.launches.append(Launch(program, grid, block, shared_bytes, ChunkList(tuple(chunks)), facts))
+
+
+def run_in_memory(
+    source: Path | str, launch: Path | str | None, architecture: int = 86, progress: Progress | None = None
+) -> tuple[Trace, TraceSummary]:
+    """Execute a kernel file; returns its Trace and the summary with the final buffers. Raises GpusimError."""
+    opened = open_source(source, architecture)
+    path = Path(launch) if launch else None
+    collector = _Collector()
+    summary = execute(opened, load_launch(path) if path else None, collector.launch, progress)
+    return Trace(tuple(collector.launches), _provenance(opened, path)), summary
+
+
+def trace_in_memory(source: Path | str, launch: Path | str | None = None, architecture: int = 86) -> Trace:
+    """The Trace of a kernel file (.cu, .cubin, .sass), not stored. Raises GpusimError."""
+    return run_in_memory(source, launch, architecture)[0]
+
+
+def trace_kernel(
+    source: Path | str,
+    launch: Path | str | None,
+    output: Path | str,
+    architecture: int = 86,
+    *,
+    overwrite: bool = False,
+    progress: Progress | None = None,
+) -> TraceSummary:
+    """Execute a kernel file and write its trace to the folder `output`, chunk by chunk.
+
+    Args:
+        source: .cu (compiled for `architecture`), .cubin or .sass.
+        launch: launch file; may be None for .sass, which then runs as its directives say.
+    Raises:
+        GpusimError: anything wrong with the input; then no folder is left behind.
+    """
+    from gpusim.trace.store import TraceWriter
+
+    opened = open_source(source, architecture)
+    path = Path(launch) if launch else None
+    launch_file = load_launch(path) if path else None
+    with TraceWriter(output, _provenance(opened, path), overwrite=overwrite) as writer:
+        return execute(opened, launch_file, writer.launch, progress)
