@@ -1,0 +1,90 @@
+"""Allocate a State for one kernel on one card."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from gpusim.model import state as st
+from gpusim.model.params import Params
+from gpusim.results.stalls import STALL_REASONS
+from gpusim.trace.trace import MEMORY_RECORD_DTYPE
+
+
+def records(count: int, dtype: np.dtype) -> np.recarray:
+    return np.zeros(count, dtype).view(np.recarray)
+
+
+def tags(count: int) -> np.recarray:
+    """Empty small-cache entries: older than any cycle."""
+    array = records(count, st.TAG)
+    array.line = -1
+    array.stamp = -1
+    return array
+
+
+def sectored(caches: int, sets: int, ways: int) -> tuple[np.recarray, np.recarray]:
+    """Empty lines, all in their sets' LRU lists in order, and the ends of the lists."""
+    total = caches * sets * ways
+    lines = records(total, st.LINE)
+    place = np.arange(total)
+    lines.line, lines.hash_next, lines.waiters = -1, -1, -1
+    lines.older = np.where(place % ways == 0, -1, place - 1)
+    lines.newer = np.where(place % ways == ways - 1, -1, place + 1)
+    ends = records(caches * sets, st.CACHE_SET)
+    ends.oldest = np.arange(caches * sets) * ways
+    ends.newest = ends.oldest + ways - 1
+    return lines, ends
+
+
+def power_of_two(at_least: int) -> int:
+    return 1 << max(at_least - 1, 1).bit_length()
+
+
+def build_state(params: Params, threads: int, window: int) -> st.State:
+    """A fresh State: caches cold, nothing resident, stream pools empty."""
+    m = params.machine[0]
+    sms, cores = int(m.sms), int(m.sms) * st.SUB_CORES
+    units = records(sms, st.SM)
+    units.table_next[:] = np.arange(1, st.PENDING_TABLE + 1)
+    units.waiter_next[:] = np.arange(1, st.WAITERS + 1)
+    units.waiter_next[:, -1] = -1
+    core = records(cores, st.SUB_CORE)
+    core.greedy = m.warps // st.SUB_CORES - 1  # the highest slot (artifact of arXiv 2503.20481)
+    core.cached, core.constant_hold = -1, -1
+    core.wake = st.FOREVER
+    warps = records(sms * int(m.warps), st.WARP)
+    warps.fetch_line = -1
+    lines, line_sets = sectored(sms, int(m.l1_sets), int(m.l1_ways))
+    l2_lines, l2_sets = sectored(int(m.l2_slices), int(m.l2_sets), int(m.l2_ways))
+    return st.State(
+        gpu=records(1, st.GPU),
+        sms=units,
+        sub_cores=core,
+        warps=warps,
+        ctas=records(sms * int(m.ctas), st.CTA),
+        l0=tags(cores * int(m.l0_sets * m.l0_ways)),
+        l0_constants=tags(cores * int(m.constant_sets * m.constant_ways)),
+        l1_instructions=tags(sms * int(m.l1i_sets * m.l1i_ways)),
+        constants=tags(sms * int(m.ldc_sets * m.ldc_ways)),
+        lines=lines,
+        line_sets=line_sets,
+        line_hash=np.full(sms * st.LINE_BUCKETS, -1, np.int32),
+        requests=records(sms * st.MESSAGES, st.MESSAGE),
+        replies=records(sms * st.MESSAGES, st.MESSAGE),
+        l2_lines=l2_lines,
+        l2_sets=l2_sets,
+        l2_hash=np.full(power_of_two(2 * len(l2_lines)), -1, np.int32),
+        slices=records(int(m.l2_slices), st.SERVER),
+        channels=records(int(m.dram_channels), st.SERVER),
+        reply_ports=records(sms, st.SERVER),
+        merge=np.zeros(window + 1, np.int64),
+        merged=np.zeros(sms * st.MESSAGES, np.int64),
+        stalls=np.zeros((threads, len(params.code), len(STALL_REASONS)), np.int64),
+        counters=records(sms, st.COUNTERS),
+        stream_index=np.zeros(0, np.int32),
+        stream_mask=np.zeros(0, np.int64),
+        records=records(0, MEMORY_RECORD_DTYPE),
+        addresses=np.zeros(0, np.int64),
+        warp_starts=np.zeros((0, 3), np.int64),
+        timeline=records(0, st.TIMELINE),
+    )

@@ -1,0 +1,132 @@
+"""Addresses of a warp's access -> 128-byte lines with their sectors, and shared-memory passes.
+
+Results go to SM.access_line / access_sectors / access_count. Rules: spec of the paper's section 5.4 and its artifact:
+one access per distinct 128-byte line, 32-byte sectors; shared memory has 32 banks of 4 bytes, one pass per distinct
+word of a bank, wide accesses by half and quarter warps.
+"""
+
+from __future__ import annotations
+
+from gpusim.jit import njit, popcount64, trailing_zeros64
+from gpusim.sass.program import MemorySpace
+from gpusim.trace.trace import EXPLICIT
+
+EXPLICIT_STRIDE = int(EXPLICIT)
+LINE_SHIFT = 7
+LOCAL = int(MemorySpace.LOCAL)
+LOCAL_WINDOW = 1 << 56  # local memory lies far from global memory in the line number space
+LOCAL_WARP_BYTES = 1 << 24  # room of one warp's local memory
+
+
+@njit(forceinline=True)
+def add_access(unit, line, sectors):
+    """Merge sectors of a line into the access list. Neighbouring lanes usually share the last line."""
+    count = unit.access_count
+    for back in range(count - 1, -1, -1):
+        if unit.access_line[back] == line:
+            unit.access_sectors[back] |= sectors
+            return
+    unit.access_line[count] = line
+    unit.access_sectors[count] = sectors
+    unit.access_count = count + 1
+
+
+@njit(forceinline=True)
+def lane_address(S, record, order, lane):
+    """Address of an active lane; `order` counts active lanes before it."""
+    entry = S.records[record]
+    if entry.stride == EXPLICIT_STRIDE:
+        return S.addresses[entry.base + order]
+    return entry.base + entry.stride * lane
+
+
+@njit
+def coalesce(S, sm, w, record, mask, width, space):
+    """Fill the access list for one global or local access of `width` bytes per lane."""
+    unit = S.sms[sm]
+    unit.access_count = 0
+    if space == LOCAL:
+        coalesce_local(S, unit, w, record, mask, width)
+        return
+    order = 0
+    lanes = mask
+    while lanes:
+        lane = trailing_zeros64(lanes)
+        lanes &= lanes - 1
+        address = lane_address(S, record, order, lane)
+        order += 1
+        first = (address & 127) >> 5
+        last = ((address + width - 1) & 127) >> 5
+        add_access(unit, address >> LINE_SHIFT, (2 << last) - (1 << first))
+
+
+@njit
+def coalesce_local(S, unit, w, record, mask, width):
+    """Local memory interleaves lanes word by word: equal offsets of all lanes make whole lines."""
+    base = LOCAL_WINDOW + w * LOCAL_WARP_BYTES
+    order = 0
+    lanes = mask
+    while lanes:
+        lane = trailing_zeros64(lanes)
+        lanes &= lanes - 1
+        offset = lane_address(S, record, order, lane)
+        order += 1
+        for word in range(offset >> 2, (offset + width + 3) >> 2):
+            address = base + word * 128 + lane * 4
+            if unit.access_count < 32:
+                add_access(unit, address >> LINE_SHIFT, 1 << ((address & 127) >> 5))
+
+
+@njit
+def shared_passes(S, sm, record, mask, width, atomic):
+    """Passes through the shared-memory banks: (total, of which conflicts) as total + 65536 * conflicts.
+
+    A 64-bit access goes by half warps, a 128-bit one by quarter warps. Lanes of one word share a pass, unless the
+    access is atomic: then they take turns.
+    """
+    entry = S.records[record]
+    words = max(width >> 2, 1)
+    group = 32 // min(words, 4)
+    if entry.stride == 4 * words and not atomic and entry.stride != EXPLICIT_STRIDE:
+        return 32 // group
+    total, conflicts = 0, 0
+    order = 0
+    for first in range(0, 32, group):
+        lanes = (mask >> first) & ((1 << group) - 1)
+        if lanes == 0:
+            continue
+        passes = group_passes(S, sm, record, lanes, first, order, words, atomic)
+        order += popcount64(lanes)
+        total += passes
+        conflicts += passes - 1
+    return total + 65536 * conflicts
+
+
+@njit
+def group_passes(S, sm, record, lanes, first, order, words, atomic):
+    """Passes of one group of lanes: the largest number of distinct words (atomic: lanes) that fall into one bank."""
+    unit = S.sms[sm]
+    seen = unit.scratch_word
+    count = unit.scratch_bank
+    count[:] = 0
+    used = 0
+    most = 1
+    while lanes:
+        lane = trailing_zeros64(lanes)
+        lanes &= lanes - 1
+        word = lane_address(S, record, order, first + lane) >> 2
+        order += 1
+        known = False
+        if not atomic:
+            for earlier in range(used):
+                if seen[earlier] == word:
+                    known = True
+                    break
+        if not known:
+            seen[used] = word
+            used += 1
+            for step in range(words):
+                bank = (word + step) & 31
+                count[bank] += 1
+                most = max(most, count[bank])
+    return most

@@ -1,0 +1,207 @@
+"""Program + opcode table + configuration -> CODE: one record per static instruction for the timing model."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+import numpy as np
+
+from gpusim.config.models import AddressTiming, ClassTiming, FlatTiming, GpuConfig, VariableTiming
+from gpusim.errors import GpusimError
+from gpusim.model.kinds import Kind, Unit
+from gpusim.model.params import CODE, MAX_SOURCES
+from gpusim.results.stalls import Stall
+from gpusim.sass.isa import Isa, OpcodeInfo
+from gpusim.sass.program import NO_COUNTER, NO_SLOT, RZ, MemorySpace, OperandKind, Program
+
+UNITS = {
+    "int": Unit.INT, "fp32": Unit.FP32, "half": Unit.FP32, "tensor": Unit.TENSOR, "uniform": Unit.UNIFORM,
+    "branch": Unit.BRANCH, "misc": Unit.MISC,
+}  # fmt: skip
+"""Latch that a fixed-latency unit of the opcode table uses; half precision runs on the FP32 unit."""
+
+VARIABLE = {"sfu": Kind.SFU, "fp64": Kind.FP64, "misc_queue": Kind.MISC_QUEUE}
+FIXED_AS = {"barrier": "misc", "depbar": "misc", "ldgdepbar": "misc", "membar": "misc"}
+"""Classes with a rule of their own at issue, and the class whose timing they have otherwise."""
+RULES = {
+    "branch": Kind.BRANCH, "exit": Kind.EXIT, "barrier": Kind.BARRIER, "depbar": Kind.DEPBAR,
+    "ldgdepbar": Kind.ASYNC_BARRIER, "membar": Kind.MEMBAR,
+}  # fmt: skip
+CACHED_UNITS = frozenset({"int", "fp32", "half", "fp64", "tensor"})
+"""Units whose operands pass the register file cache (arXiv 2503.20481 section 5.3.1)."""
+
+
+def counter_mask(bits: int) -> int:
+    """Mask of 8 bits per dependence counter for a 6-bit set of counters."""
+    return sum(0xFF << (8 * counter) for counter in range(6) if bits >> counter & 1)
+
+
+class CodeBuilder:
+    """Builds the CODE table of one program."""
+
+    def __init__(self, program: Program, isa: Isa, config: GpuConfig) -> None:
+        self.program, self.isa, self.config = program, isa, config
+        self.unknown: set[str] = set()
+
+    def build(self) -> np.recarray:
+        """(n,) CODE records. Opcodes that the table does not list are collected in `unknown`."""
+        code = np.zeros(len(self.program), CODE).view(np.recarray)
+        for index in range(len(self.program)):
+            info = self.isa.lookup(self.program.opcode_of(index))
+            if not info.known:
+                self.unknown.add(self.program.opcode_of(index))
+            self._common(code[index], index)
+            self._registers(code[index], index, info)
+            self._timing(code[index], index, info)
+            if code[index].kind in VARIABLE.values() or code[index].kind >= Kind.MEMORY:
+                code[index].has_result = 0
+        return code
+
+    def _operands(self, index: int, kind: OperandKind) -> Iterator[np.record]:
+        return (operand for operand in self.program.operands_of(index) if operand.kind == kind)
+
+    def _common(self, row: np.record, index: int) -> None:
+        """Control bits, branch target and the line of a constant operand."""
+        instruction = self.program.instructions[index]
+        row.stall, row.yields = instruction.stall, instruction.yields
+        row.write_counter, row.read_counter = instruction.write_counter, instruction.read_counter
+        for counter in (int(instruction.write_counter), int(instruction.read_counter)):
+            if counter != NO_COUNTER:
+                row.raised += 1 << (8 * counter)
+        row.waits = counter_mask(int(instruction.wait_mask))
+        row.depbar_counter, row.constant_line = -1, -1
+        row.addresses = self.program.address_counts[index]
+        for operand in self._operands(index, OperandKind.CONSTANT):
+            if operand.register == RZ and instruction.space == MemorySpace.NONE:
+                address = int(operand.bank) << 20 | int(operand.immediate) & 0xFFFFF
+                row.constant_line = address // self.config.sm.sub_core.constant_cache.line_bytes
+
+    def _registers(self, row: np.record, index: int, info: OpcodeInfo) -> None:
+        """Source registers per bank and slot, and the banks written."""
+        sources: list[tuple[int, int, int]] = []
+        for operand in self.program.operands_of(index):
+            kind, register, width = int(operand.kind), int(operand.register), int(operand.width)
+            row.has_result |= int(operand.is_destination and kind in (OperandKind.REGISTER, OperandKind.PREDICATE))
+            if kind == OperandKind.REGISTER and operand.is_destination:
+                for r in range(register, register + width):
+                    row.banks_written |= 0 if register == RZ else 1 << (r % 2)
+            elif kind in (OperandKind.REGISTER, OperandKind.MEMORY, OperandKind.CONSTANT) and register != RZ:
+                slot = int(operand.slot) if operand.slot != NO_SLOT else 0
+                sources += [(r, slot, int(operand.reuse)) for r in range(register, register + max(width, 1))]
+        row.source_count = min(len(sources), MAX_SOURCES)
+        for place, (register, slot, reuse) in enumerate(sources[:MAX_SOURCES]):
+            row.source[place] = register + 256 * min(slot, 3) + 1024 * reuse
+        row.caches = info.unit in CACHED_UNITS and len(sources) > 0
+        row.reuses = any(reuse for _, _, reuse in sources)
+        widest = max((int(o.width) for o in self._operands(index, OperandKind.REGISTER) if not o.is_destination), default=1)
+        file = self.config.sm.sub_core.register_file
+        row.read_window = file.tensor_read_cycles if info.unit == "tensor" and widest >= 4 else file.read_cycles
+        # a matrix instruction with more operands than its window has slots takes the whole window
+        row.need = [min(len({r for r, _, _ in sources if r % 2 == bank}), int(row.read_window)) for bank in (0, 1)]
+
+    def _timing(self, row: np.record, index: int, info: OpcodeInfo) -> None:
+        """Kind, unit and latencies."""
+        name = info.latency_class
+        execution = self.config.sm.sub_core.execution
+        row.unit = Unit.NONE
+        if name in VARIABLE:
+            timing: VariableTiming = getattr(execution, name)
+            row.kind, row.raw, row.war, row.interval = VARIABLE[name], timing.raw, timing.war, timing.initiation_interval
+            row.throttle = Stall.MATH_PIPE_THROTTLE if name == "fp64" else Stall.MIO_THROTTLE
+        elif info.unit == "memory" and name not in RULES:
+            self._memory(row, index, info)
+        else:
+            row.kind = RULES.get(name, Kind.FIXED)
+            row.unit = UNITS.get(info.unit, Unit.MISC)
+            row.latency, row.interval = self._fixed(index, info)
+            row.is_imad = info.opcode.split(".")[0] == "IMAD"
+            self._rules(row, index, info)
+
+    def _fixed(self, index: int, info: OpcodeInfo) -> tuple[int, int]:
+        execution = self.config.sm.sub_core.execution
+        if info.latency_class == "tensor":
+            return tensor_timing(info.opcode, self.config)
+        timing: ClassTiming = getattr(execution.fixed, FIXED_AS.get(info.latency_class, info.latency_class))
+        return timing.latency, timing.initiation_interval
+
+    def _rules(self, row: np.record, index: int, info: OpcodeInfo) -> None:
+        """Barriers, DEPBAR and memory barriers."""
+        immediates = [int(operand.immediate) for operand in self._operands(index, OperandKind.IMMEDIATE)]
+        if row.kind == Kind.BARRIER:
+            row.barrier = immediates[0] % 16 if immediates else 0
+            row.barrier_warps = immediates[1] // 32 if len(immediates) > 1 else 0
+            row.barrier_waits = "ARV" not in info.opcode.split(".")
+        elif row.kind == Kind.DEPBAR:
+            counters = [int(operand.register) for operand in self._operands(index, OperandKind.DEPENDENCE_COUNTER)]
+            if counters:
+                row.depbar_counter, row.depbar_limit = counters[0], immediates[0] if immediates else 0
+                row.waits |= counter_mask(sum(1 << counter for counter in set(counters[1:])))
+        elif row.kind == Kind.MEMBAR:
+            barriers, scopes = self.config.sm.barriers, info.opcode.split(".")
+            row.membar = next(
+                (cycles for scope, cycles in (("SYS", barriers.membar_system), ("GPU", barriers.membar_gpu)) if scope in scopes),
+                barriers.membar_cta,
+            )
+
+    def _memory(self, row: np.record, index: int, info: OpcodeInfo) -> None:
+        """Memory instructions: kind and the row of Table 2 that they follow."""
+        latency = self.config.sm.memory_latency
+        instruction = self.program.instructions[index]
+        base = info.opcode.split(".")[0]
+        row.space, row.access_bytes = instruction.space, instruction.access_bytes
+        row.uniform_address = all(o.register == RZ for o in self._operands(index, OperandKind.MEMORY))
+        row.kind, table = self._memory_kind(base, info, latency)
+        if isinstance(table, FlatTiming):
+            row.raw, row.war = table.raw, table.war
+        else:
+            if isinstance(table, AddressTiming):
+                indexed = [o for o in self._operands(index, OperandKind.CONSTANT) if o.register != RZ]
+                uniform = not indexed if row.kind == Kind.CONSTANT_LOAD else bool(row.uniform_address)
+                table = table.uniform if uniform else table.regular
+            width = {8: 1, 16: 2}.get(int(row.access_bytes), 0)
+            row.raw, row.war = table.raw[width], table.war[width]
+        long = row.kind in (Kind.GLOBAL_LOAD, Kind.GLOBAL_STORE, Kind.GLOBAL_ATOMIC, Kind.GLOBAL_REDUCTION, Kind.GLOBAL_TO_SHARED)
+        row.long_owner = long
+        row.throttle = Stall.LG_THROTTLE if long else Stall.MIO_THROTTLE
+        modifiers = info.opcode.split(".")
+        row.bypass_l1 = "BYPASS" in modifiers or ("STRONG" in modifiers and ("GPU" in modifiers or "SYS" in modifiers))
+
+    def _memory_kind(self, base: str, info: OpcodeInfo, latency) -> tuple[Kind, object]:
+        name = info.latency_class
+        if name == "memory_constant":
+            return Kind.CONSTANT_LOAD, latency.constant_load
+        if name == "ldgsts":
+            return Kind.GLOBAL_TO_SHARED, latency.global_to_shared
+        if name == "memory_misc":
+            shuffled = base in ("SHFL", "MATCH")
+            return (Kind.SHUFFLE, latency.shuffle) if shuffled else (Kind.SPECIAL, latency.special_register)
+        if name == "memory_shared":
+            if base.startswith("ATOM"):
+                return Kind.SHARED_ATOMIC, latency.shared_atomic
+            return (Kind.SHARED_STORE, latency.shared_store) if base.startswith("ST") else (Kind.SHARED_LOAD, latency.shared_load)
+        if name in ("memory_global", "memory_local"):
+            if base.startswith("ATOM"):
+                return Kind.GLOBAL_ATOMIC, latency.global_load
+            if base.startswith("RED"):
+                return Kind.GLOBAL_REDUCTION, latency.global_store
+            return (Kind.GLOBAL_STORE, latency.global_store) if base.startswith("ST") else (Kind.GLOBAL_LOAD, latency.global_load)
+        raise GpusimError(f"{self.program.name}: {info.opcode}: instructions of class '{name}' are not modelled")
+
+
+def tensor_timing(opcode: str, config: GpuConfig) -> tuple[int, int]:
+    """(latency, initiation interval) of a matrix instruction from its mnemonic, e.g. HMMA.16816.F32.
+
+    cycles = M * N * K * bits / rate with N = 8 (artifact of arXiv 2503.20481, abstract_hardware_model.cc); the
+    interval is half of them. MOVM and others without a shape take the time of an 8x8x4 step.
+    """
+    tensor = config.sm.sub_core.execution.tensor
+    shape = re.search(r"\.(8|16)8(\d+)", opcode)
+    m, k = (int(shape.group(1)), int(shape.group(2))) if shape else (8, 4)
+    kind = re.search(r"\.[FSU](\d+)", opcode)
+    bits = int(kind.group(1)) if kind else 16
+    cycles = max(2, m * 8 * k * bits // tensor.bits_per_cycle) // (2 if ".SP" in opcode else 1)
+    extra = tensor.fp32_accumulate_extra if re.search(r"HMMA\.(16816|1688)\.F32", opcode) else 0
+    interval = max(1, cycles // 2)
+    return cycles + 2 * extra, interval + extra
+

@@ -1,0 +1,90 @@
+"""Control: the stage behind issue. Dependence counters are raised here, and the clock is read.
+
+A fixed-latency instruction then waits for Allocate, a variable-latency one for room in its unit's queue; while it
+waits nothing can issue (arXiv 2503.20481 section 5.1.1).
+"""
+
+from __future__ import annotations
+
+from gpusim.jit import njit
+from gpusim.model.execute import execute_fixed, start_variable
+from gpusim.model.kinds import Kind
+from gpusim.model.memory_local import enqueue
+from gpusim.model.operands import allocate_reads
+from gpusim.model.state import SUB_CORES
+
+MEMORY = int(Kind.MEMORY)
+SFU, MISC_QUEUE = int(Kind.SFU), int(Kind.MISC_QUEUE)
+
+
+@njit
+def allocate(S, P, sm, k, now):
+    """The instruction in Allocate leaves when its register reads fit."""
+    c = sm * SUB_CORES + k
+    core = S.sub_cores[c]
+    if not core.allocate_valid:
+        return
+    local = core.allocate_warp
+    index = core.allocate_index
+    if allocate_reads(S, P, sm, k, local, index, now):
+        execute_fixed(S, P, c, local, index, core.allocate_row, now)
+        core.allocate_valid = 0
+    else:
+        S.counters[sm].register_port_stall_cycles += 1
+        core.unit_free[core.allocate_unit] += 1  # the instruction keeps its unit's latch a cycle longer
+
+
+@njit
+def control(S, P, sm, k, now):
+    """Raise the counters of a new instruction and pass it on if there is room."""
+    core = S.sub_cores[sm * SUB_CORES + k]
+    if not core.control_valid:
+        return
+    index = core.control_index
+    code = P.code[index]
+    local = core.control_warp
+    if not core.control_done:
+        core.control_done = 1
+        core.raise_warp = local
+        core.raise_value = code.raised
+        core.raise_index = index
+        if core.control_row >= 0:
+            S.timeline[core.control_row].control = now
+    if code.kind >= MEMORY:
+        passed = enqueue(S, P, sm, k, now)
+    elif code.kind >= SFU and code.kind <= MISC_QUEUE:
+        passed = start_variable(S, P, sm, k, local, index, core.control_row, now)
+    elif core.allocate_valid:
+        passed = 0
+    else:
+        passed = 1
+        core.allocate_valid = 1
+        core.allocate_warp = local
+        core.allocate_index = index
+        core.allocate_row = core.control_row
+        core.allocate_unit = core.control_unit
+    if passed:
+        core.control_valid = 0
+
+
+@njit(forceinline=True)
+def raise_counters(S, P, sm, k):
+    """End of the cycle: counters raised in Control become visible to the next cycle's issue."""
+    core = S.sub_cores[sm * SUB_CORES + k]
+    if core.raise_value:
+        w = sm * P.machine[0].warps + core.raise_warp * SUB_CORES + k
+        warp = S.warps[w]
+        warp.counters += core.raise_value
+        core.raise_value = 0
+        mark_owner(warp, P.code[core.raise_index])
+
+
+@njit(forceinline=True)
+def mark_owner(warp, code):
+    """Remember whether a counter's last producer was an L1TEX access: its waits are long_scoreboard, others short."""
+    for counter in (code.write_counter, code.read_counter):
+        if counter < 6:
+            if code.long_owner:
+                warp.long_owner |= 1 << counter
+            else:
+                warp.long_owner &= ~(1 << counter)

@@ -1,0 +1,113 @@
+"""Completions at known future cycles: dependence counters fall, loads write registers, memory instructions end.
+
+One binary heap per sub-core, ordered by (cycle, kind, warp, counter, banks). Equal keys have equal effects, so the
+order in which they were pushed never matters.
+"""
+
+from __future__ import annotations
+
+from gpusim.jit import njit
+from gpusim.model.state import EVENTS, FAULT_EVENTS, SUB_CORES, WRITE_HORIZON
+
+LOWER = 0  # a dependence counter falls (sources read, or a result without a register)
+LOAD = 1  # a load writes registers; its counter falls; the instruction is complete
+COMPLETE = 2  # a memory instruction without a result is complete
+COPY = 3  # an asynchronous copy is complete; its counter falls
+RESULT = 4  # the result of another variable-latency unit is written; its counter falls
+
+NO_COUNTER = 7
+
+
+@njit
+def push_event(S, c, time, kind, local, counter, banks, row):
+    """Let something happen at cycle `time` on sub-core c; `local` is the warp's number in the sub-core."""
+    core = S.sub_cores[c]
+    place = core.event_count
+    if place >= EVENTS:
+        S.gpu[0].fault = FAULT_EVENTS
+        return
+    core.event_count = place + 1
+    key = time << 16 | kind << 12 | local << 8 | counter << 4 | banks
+    while place > 0:
+        parent = (place - 1) >> 1
+        if core.event_key[parent] <= key:
+            break
+        core.event_key[place] = core.event_key[parent]
+        core.event_row[place] = core.event_row[parent]
+        place = parent
+    core.event_key[place] = key
+    core.event_row[place] = row
+    if time < core.wake:
+        core.wake = time
+
+
+@njit
+def pop_event(S, c):
+    """Remove the earliest event."""
+    core = S.sub_cores[c]
+    last = core.event_count - 1
+    core.event_count = last
+    key = core.event_key[last]
+    row = core.event_row[last]
+    place = 0
+    while True:
+        child = 2 * place + 1
+        if child >= last:
+            break
+        if child + 1 < last and core.event_key[child + 1] < core.event_key[child]:
+            child += 1
+        if key <= core.event_key[child]:
+            break
+        core.event_key[place] = core.event_key[child]
+        core.event_row[place] = core.event_row[child]
+        place = child
+    core.event_key[place] = key
+    core.event_row[place] = row
+
+
+@njit(forceinline=True)
+def load_port_taken(S, P, c, banks, cycle):
+    """Book a write port of every bank in `banks` for a load in `cycle`; 1 if one is taken by another result."""
+    core = S.sub_cores[c]
+    ports = P.machine[0].write_ports
+    for bank in range(2):
+        if banks >> bank & 1:
+            slot = core.write_slots[bank * WRITE_HORIZON + cycle % WRITE_HORIZON]
+            if slot >> 4 == cycle and slot & 15 >= ports:
+                return 1
+    for bank in range(2):
+        if banks >> bank & 1:
+            place = bank * WRITE_HORIZON + cycle % WRITE_HORIZON
+            slot = core.write_slots[place]
+            core.write_slots[place] = slot + 1 if slot >> 4 == cycle else (cycle << 4) + 1
+    return 0
+
+
+@njit
+def run_events(S, P, sm, k, now):
+    """Apply every event due by `now`. A load whose write port is taken loses against other results and comes next cycle."""
+    c = sm * SUB_CORES + k
+    core = S.sub_cores[c]
+    while core.event_count > 0 and core.event_key[0] >> 16 <= now:
+        key = core.event_key[0]
+        row = core.event_row[0]
+        pop_event(S, c)
+        kind = key >> 12 & 15
+        local = key >> 8 & 15
+        counter = key >> 4 & 15
+        banks = key & 15
+        if banks and load_port_taken(S, P, c, banks, now - 1):
+            S.counters[sm].write_port_conflicts += 1
+            push_event(S, c, now + 1, kind, local, counter, banks, row)
+            continue
+        w = sm * P.machine[0].warps + local * SUB_CORES + k
+        warp = S.warps[w]
+        if counter != NO_COUNTER:
+            warp.counters -= 1 << (8 * counter)
+        if kind == LOAD or kind == COMPLETE or kind == COPY:
+            warp.outstanding -= 1
+        if kind == COPY:
+            warp.async_copies -= 1
+        if row >= 0 and (kind == LOAD or kind == RESULT):
+            S.timeline[row].write_back = now - 1
+        warp.next_check = min(warp.next_check, now)

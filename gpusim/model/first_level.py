@@ -1,0 +1,148 @@
+"""The SM's L1 instruction cache, unified with the L1.5 constant cache: one request and one reply a cycle.
+
+39 cycles from L0, 39 back and one for the lookup make the 79 that a constant miss costs on silicon
+(arXiv 2503.20481 section 5.4 and its artifact's configuration).
+"""
+
+from __future__ import annotations
+
+from gpusim.jit import njit
+from gpusim.model.cache import fill_tag, find_tag
+from gpusim.model.interconnect import READ_CODE, send
+from gpusim.model.state import (
+    FAULT_FIRST_LEVEL,
+    FIRST_LEVEL_REQUESTS,
+    FOREVER,
+    LDC_WAITING,
+    STREAM_LINES,
+    SUB_CORES,
+)
+
+FETCH = 0  # demand fetch of an instruction line; target: sub-core
+PREFETCH = 1  # stream buffer line; target: sub-core + 4 * place in the ring
+OPERAND = 2  # constant line of a sub-core's L0 FL cache; target: sub-core
+LDC = 3  # constant line of the SM's VL cache
+
+CONSTANT_SPACE = 1 << 40  # line numbers of constants, apart from those of instructions
+ALL_SECTORS = 15
+
+
+@njit
+def request_first_level(S, P, sm, arrival, kind, target, line):
+    """Queue a request that arrives in cycle `arrival`. Requests are made in the order of their arrival."""
+    unit = S.sms[sm]
+    if unit.first_count >= FIRST_LEVEL_REQUESTS:
+        S.gpu[0].fault = FAULT_FIRST_LEVEL
+        return
+    place = (unit.first_head + unit.first_count) % FIRST_LEVEL_REQUESTS
+    unit.first_count += 1
+    unit.first_arrival[place] = arrival
+    unit.first_kind[place] = kind
+    unit.first_target[place] = target
+    unit.first_line[place] = line
+
+
+@njit(forceinline=True)
+def memory_line(S, P, kind, line):
+    """The cache's line that holds a requester's line; requesters' lines may be smaller."""
+    machine = P.machine[0]
+    if kind == FETCH or kind == PREFETCH:
+        return line * machine.line_instructions * 16 // machine.l1i_line_bytes
+    size = machine.constant_bytes if kind == OPERAND else machine.ldc_bytes
+    return CONSTANT_SPACE + line * size // machine.l1i_line_bytes
+
+
+@njit
+def first_level(S, P, sm, now):
+    """Look up the oldest request that has arrived."""
+    unit = S.sms[sm]
+    machine = P.machine[0]
+    head = unit.first_head
+    if unit.first_count == 0 or unit.first_arrival[head] > now:
+        return
+    unit.first_head = (head + 1) % FIRST_LEVEL_REQUESTS
+    unit.first_count -= 1
+    kind, target, line = unit.first_kind[head], unit.first_target[head], unit.first_line[head]
+    whole = memory_line(S, P, kind, line)
+    base = (sm * machine.l1i_sets + whole % machine.l1i_sets) * machine.l1i_ways
+    place = find_tag(S.l1_instructions, base, machine.l1i_ways, whole)
+    S.counters[sm].l1_instruction_accesses += 1
+    if place >= 0:
+        S.l1_instructions[place].stamp = now
+        answer(S, P, sm, kind, target, line, now)
+        return
+    S.counters[sm].l1_instruction_misses += 1
+    waiting = unit.missing_count
+    if waiting >= FIRST_LEVEL_REQUESTS:
+        S.gpu[0].fault = FAULT_FIRST_LEVEL
+        return
+    asked = False
+    for earlier in range(waiting):
+        if memory_line(S, P, unit.missing_kind[earlier], unit.missing_line[earlier]) == whole:
+            asked = True
+            break
+    unit.missing_kind[waiting] = kind
+    unit.missing_target[waiting] = target
+    unit.missing_line[waiting] = line
+    unit.missing_count = waiting + 1
+    if not asked:
+        send(S, P, sm, now + 1, READ_CODE, whole, ALL_SECTORS, 0)
+
+
+@njit
+def answer(S, P, sm, kind, target, line, now):
+    """Send a line back to its requester: one reply a cycle."""
+    unit = S.sms[sm]
+    depart = max(now, unit.reply_free)
+    unit.reply_free = depart + 1
+    ready = depart + 1 + P.machine[0].l1_to_l0
+    if kind == LDC:
+        if unit.ldc_replies >= LDC_WAITING:
+            S.gpu[0].fault = FAULT_FIRST_LEVEL
+            return
+        place = (unit.ldc_reply_head + unit.ldc_replies) % LDC_WAITING
+        unit.ldc_replies += 1
+        unit.ldc_reply_line[place] = line
+        unit.ldc_reply_ready[place] = ready
+        return
+    core = S.sub_cores[sm * SUB_CORES + target % SUB_CORES]
+    if kind == FETCH:
+        for place in range(core.pending_lines):
+            if core.pending_line[place] == line:
+                core.pending_ready[place] = ready
+    elif kind == PREFETCH:
+        place = target // SUB_CORES
+        if (place - core.stream_first) % STREAM_LINES < core.stream_count and core.stream_ready[place] == FOREVER + line:
+            core.stream_ready[place] = ready
+    else:
+        for place in range(core.constants_pending):
+            if core.constant_line[place] == line:
+                core.constant_ready[place] = ready
+    core.wake = min(core.wake, ready)
+
+
+@njit
+def fill_first_level(S, P, sm, whole, now):
+    """A line arrives from L2: answer everything that waited for it."""
+    unit = S.sms[sm]
+    machine = P.machine[0]
+    base = (sm * machine.l1i_sets + whole % machine.l1i_sets) * machine.l1i_ways
+    fill_tag(S.l1_instructions, base, machine.l1i_ways, whole, now)
+    kept = 0
+    for waiting in range(unit.missing_count):
+        kind, target, line = unit.missing_kind[waiting], unit.missing_target[waiting], unit.missing_line[waiting]
+        if memory_line(S, P, kind, line) == whole:
+            answer(S, P, sm, kind, target, line, now)
+        else:
+            unit.missing_kind[kept] = kind
+            unit.missing_target[kept] = target
+            unit.missing_line[kept] = line
+            kept += 1
+    unit.missing_count = kept
+
+
+@njit(forceinline=True)
+def first_level_wake(S, sm, now):
+    """Next cycle in which a request can be looked up."""
+    unit = S.sms[sm]
+    return max(unit.first_arrival[unit.first_head], now + 1) if unit.first_count > 0 else FOREVER

@@ -1,0 +1,218 @@
+"""The GPU: CTA dispatch over SMs, and windows in which SMs run apart from each other.
+
+Within a window no SM can see another, because no reply comes back sooner than the window is long. A CTA that ends while
+others wait stops its SM; places are refilled in (cycle, SM) order, so the result is that of a cycle-by-cycle run.
+"""
+
+from __future__ import annotations
+
+from gpusim.jit import kernel, njit
+from gpusim.model.interconnect import next_departure, next_reply
+from gpusim.model.l2 import l2_window
+from gpusim.model.sm import run_sm
+from gpusim.model.state import BARRIERS, FOREVER, SUB_CORES
+from gpusim.results.stalls import Stall
+
+NO_INSTRUCTION = int(Stall.NO_INSTRUCTION)
+
+RUNNING, NEEDS_CTAS, FINISHED, DEADLOCK, FAULT = 0, 1, 2, 3, 4
+"""Why `run_windows` and `dispatch` return: out of budget, the next CTAs are not loaded, all done, nothing can move."""
+
+
+@njit
+def launch_warp(S, P, sm, slot, place, number, table, now):
+    """Start one warp of a CTA in warp slot `place`."""
+    machine = P.machine[0]
+    unit = S.sms[sm]
+    warp = S.warps[sm * machine.warps + place]
+    warp.active = 1
+    warp.cta = slot
+    warp.cta_id = S.gpu[0].next_cta
+    warp.warp_in_cta = number
+    warp.age = unit.next_age
+    unit.next_age += 1
+    warp.position = S.warp_starts[table, 0]
+    warp.end = S.warp_starts[table, 1]
+    warp.record = S.warp_starts[table, 2]
+    warp.index = S.stream_index[warp.position] if warp.position < warp.end else 0
+    warp.sequence = 0
+    warp.stall_until = now
+    warp.counters = 0
+    warp.long_owner = 0
+    warp.next_check = FOREVER if warp.position < warp.end else now
+    warp.reason = NO_INSTRUCTION
+    warp.reason_since = now
+    warp.resident_since = now
+    warp.outstanding = 0
+    warp.async_copies = 0
+    warp.at_barrier = 0
+    warp.barrier_until = now
+    warp.membar_until = now
+    warp.fetch_index = warp.index
+    warp.fetch_from = now
+    warp.fetch_line = -1
+    warp.fetch_way = -1
+    warp.refill = 0
+    warp.buffer_head = 0
+    warp.buffer_count = 0
+    core = S.sub_cores[sm * SUB_CORES + place % SUB_CORES]
+    local = place // SUB_CORES
+    core.active_mask |= 1 << local
+    for rank in range(core.warp_count, 0, -1):
+        core.order[rank] = core.order[rank - 1]
+    core.order[0] = local  # the youngest
+    core.warp_count += 1
+    core.wake = min(core.wake, now)
+
+
+@njit
+def launch_cta(S, P, sm, now):
+    """Place the next CTA of the grid on an SM that has room; its warps may fetch from cycle `now` on."""
+    machine = P.machine[0]
+    gpu = S.gpu[0]
+    slot = 0
+    while S.ctas[sm * machine.ctas + slot].active:
+        slot += 1
+    cta = S.ctas[sm * machine.ctas + slot]
+    cta.active = 1
+    cta.live = gpu.warps_per_cta
+    cta.first_slot = slot * gpu.warps_per_cta
+    for barrier in range(BARRIERS):
+        cta.arrived[barrier] = 0
+        cta.expected[barrier] = 0
+    first = gpu.chunk_table + (gpu.next_cta - gpu.chunk_first) * gpu.warps_per_cta
+    for number in range(gpu.warps_per_cta):
+        launch_warp(S, P, sm, slot, cta.first_slot + number, number, first + number, now)
+    unit = S.sms[sm]
+    if unit.live_ctas == 0:
+        unit.active_since = now
+    unit.live_ctas += 1
+    unit.wake = min(unit.wake, now)
+    S.counters[sm].ctas_launched += 1
+    gpu.next_cta += 1
+
+
+@njit(forceinline=True)
+def next_cta_loaded(S):
+    gpu = S.gpu[0]
+    return gpu.next_cta < gpu.chunk_first + gpu.chunk_count
+
+
+@njit
+def fill_gpu(S, P):
+    """The first CTAs, breadth first over SMs. Returns NEEDS_CTAS or RUNNING."""
+    gpu = S.gpu[0]
+    while gpu.next_cta < gpu.cta_total:
+        sm = gpu.next_cta % P.machine[0].sms
+        if S.sms[sm].live_ctas >= gpu.ctas_per_sm:
+            break
+        if not next_cta_loaded(S):
+            return NEEDS_CTAS
+        launch_cta(S, P, sm, 0)
+    gpu.filled = 1
+    return RUNNING
+
+
+@njit
+def dispatch(S, P, end):
+    """Refill the places that CTAs have left, earliest first, and run those SMs on to the window's end."""
+    gpu = S.gpu[0]
+    machine = P.machine[0]
+    while gpu.next_cta < gpu.cta_total:
+        first = -1
+        for sm in range(machine.sms):
+            if S.sms[sm].paused and (first < 0 or S.sms[sm].now < S.sms[first].now):
+                first = sm
+        if first < 0:
+            return RUNNING
+        unit = S.sms[first]
+        while unit.live_ctas < gpu.ctas_per_sm and gpu.next_cta < gpu.cta_total:
+            if not next_cta_loaded(S):
+                return NEEDS_CTAS
+            launch_cta(S, P, first, unit.now + machine.cta_launch_latency)
+        unit.paused = 0
+        run_sm(S, P, 0, first, end)
+    for sm in range(machine.sms):  # those that stopped for a CTA that another has got
+        if S.sms[sm].now < end:
+            S.sms[sm].paused = 0
+            run_sm(S, P, 0, sm, end)
+    return RUNNING
+
+
+@njit
+def window_end(S, P):
+    """End of the next window, and FOREVER if nothing can ever happen again."""
+    gpu = S.gpu[0]
+    machine = P.machine[0]
+    if not machine.skip:
+        return gpu.now + machine.window
+    first = FOREVER
+    for sm in range(machine.sms):
+        if S.sms[sm].live_ctas > 0:
+            first = min(first, S.sms[sm].wake, next_reply(S, sm))
+        first = min(first, next_departure(S, sm))
+    return FOREVER if first >= FOREVER else max(gpu.now, first) + machine.window
+
+
+@njit
+def all_done(S, P):
+    gpu = S.gpu[0]
+    if gpu.next_cta < gpu.cta_total:
+        return False
+    for sm in range(P.machine[0].sms):
+        if S.sms[sm].live_ctas > 0:
+            return False
+    return True
+
+
+@kernel
+def begin_window(S, P):
+    """Choose the next window. Returns RUNNING (gpu.window_end is set), NEEDS_CTAS, FINISHED, DEADLOCK or FAULT."""
+    gpu = S.gpu[0]
+    if gpu.fault:
+        return FAULT
+    if not gpu.filled and fill_gpu(S, P) == NEEDS_CTAS:
+        return NEEDS_CTAS
+    if all_done(S, P):
+        return FINISHED
+    end = window_end(S, P)
+    if end >= FOREVER:
+        return DEADLOCK
+    gpu.window_end = end
+    return RUNNING
+
+
+@kernel
+def run_share(S, P, thread, first, step):
+    """One thread's SMs through the current window."""
+    for sm in range(first, P.machine[0].sms, step):
+        run_sm(S, P, thread, sm, S.gpu[0].window_end)
+
+
+@kernel
+def end_window(S, P):
+    """Refill CTAs, then let L2 serve the window's requests. Returns RUNNING or NEEDS_CTAS (call again)."""
+    gpu = S.gpu[0]
+    if dispatch(S, P, gpu.window_end) == NEEDS_CTAS:
+        return NEEDS_CTAS
+    l2_window(S, P, gpu.window_end - P.machine[0].window, gpu.window_end)
+    gpu.now = gpu.window_end
+    return RUNNING
+
+
+@kernel
+def run_windows(S, P, budget):
+    """Up to `budget` windows on one thread, without returning to Python between them."""
+    gpu = S.gpu[0]
+    for _ in range(budget):
+        if gpu.resume == 0:
+            status = begin_window(S, P)
+            if status != RUNNING:
+                return status
+            for sm in range(P.machine[0].sms):
+                run_sm(S, P, 0, sm, gpu.window_end)
+        gpu.resume = 0
+        if end_window(S, P) == NEEDS_CTAS:
+            gpu.resume = 1
+            return NEEDS_CTAS
+    return RUNNING

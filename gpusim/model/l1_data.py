@@ -1,0 +1,214 @@
+"""L1D: sectored, write-through, no allocation on a store; misses wait in the pending request table.
+
+A load holds one table entry until its last line has arrived; each missing line lists the entries that wait for it.
+"""
+
+from __future__ import annotations
+
+from gpusim.jit import njit, popcount64
+from gpusim.model.cache import NONE, allocate_line, find_line, touch
+from gpusim.model.events import COMPLETE, COPY, LOAD, push_event
+from gpusim.model.interconnect import ATOMIC, READ_ENTRY, READ_LINE, WRITE, send
+from gpusim.model.kinds import Kind
+from gpusim.model.state import FAULT_WAITERS, LINE_BUCKETS, SUB_CORES
+
+GLOBAL_TO_SHARED = int(Kind.GLOBAL_TO_SHARED)
+NO_COUNTER = 7
+
+
+@njit(forceinline=True)
+def line_set(P, sm, line):
+    machine = P.machine[0]
+    return sm * machine.l1_sets + line % machine.l1_sets
+
+
+@njit
+def room_for_lines(S, P, sm):
+    """Whether a load may bring in 32 more lines; always, when none is awaited."""
+    unit = S.sms[sm]
+    machine = P.machine[0]
+    limit = min(machine.mshr_entries, machine.l1_ways)
+    return unit.lines_pending == 0 or unit.lines_pending + 32 <= limit
+
+
+@njit
+def take_entry(S, sm, w, index, row):
+    """A free pending request table entry for warp w's instruction; the caller has checked that there is one."""
+    unit = S.sms[sm]
+    entry = unit.table_free
+    unit.table_free = unit.table_next[entry]
+    unit.table_used += 1
+    unit.table_warp[entry] = w
+    unit.table_index[entry] = index
+    unit.table_row[entry] = row
+    unit.table_left[entry] = 0
+    return entry
+
+
+@njit
+def free_entry(S, sm, entry):
+    unit = S.sms[sm]
+    unit.table_next[entry] = unit.table_free
+    unit.table_free = entry
+    unit.table_used -= 1
+
+
+@njit
+def wait_for_line(S, sm, place, entry):
+    """Add a table entry to those that wait for a line."""
+    unit = S.sms[sm]
+    node = unit.waiter_free
+    if node == NONE:
+        S.gpu[0].fault = FAULT_WAITERS
+        return
+    unit.waiter_free = unit.waiter_next[node]
+    unit.waiter_entry[node] = entry
+    unit.waiter_next[node] = S.lines[place].waiters
+    S.lines[place].waiters = node
+    unit.table_left[entry] += 1
+
+
+@njit
+def complete_load(S, P, sm, w, index, row, visible):
+    """The result of a memory instruction is visible to dependents from cycle `visible` on."""
+    slot = w - sm * P.machine[0].warps
+    code = P.code[index]
+    kind = COPY if code.kind == GLOBAL_TO_SHARED else LOAD
+    banks = 0 if code.kind == GLOBAL_TO_SHARED else code.banks_written
+    push_event(S, sm * SUB_CORES + slot % SUB_CORES, visible, kind, slot // SUB_CORES, code.write_counter, banks, row)
+
+
+@njit
+def look_up_line(S, P, sm, line, sectors, entry, time):
+    """One line of a load: returns the sectors that hit; the others make the table entry wait."""
+    lines = S.lines
+    unit = S.sms[sm]
+    place = find_line(lines, S.line_hash, sm * LINE_BUCKETS, LINE_BUCKETS - 1, line)
+    s = line_set(P, sm, line)
+    if place == NONE:
+        place = allocate_line(lines, S.line_sets, s, S.line_hash, sm * LINE_BUCKETS, LINE_BUCKETS - 1, line)
+        if place == NONE:  # every way awaits data: go around L1D
+            unit.table_left[entry] += 1
+            send(S, P, sm, time, READ_ENTRY, line, sectors, entry)
+            return 0
+    else:
+        touch(lines, S.line_sets, s, place)
+    row = lines[place]
+    hits = sectors & row.valid
+    missing = sectors & ~row.valid
+    if missing:
+        request = missing & ~row.pending
+        if request:
+            if row.pending == 0:
+                unit.lines_pending += 1
+            row.pending |= request
+            send(S, P, sm, time, READ_LINE, line, request, place)
+        wait_for_line(S, sm, place, entry)
+    return hits
+
+
+@njit
+def load(S, P, sm, w, index, row, start, extra):
+    """A global or local load whose accesses are listed; `start` is its cycle in the L1 pipe, `extra` its serialisation."""
+    unit = S.sms[sm]
+    code = P.code[index]
+    machine = P.machine[0]
+    entry = take_entry(S, sm, w, index, row)
+    counters = S.counters[sm]
+    for access in range(unit.access_count):
+        line = unit.access_line[access]
+        sectors = unit.access_sectors[access]
+        time = start + machine.miss_latency + access // machine.tag_lookups
+        counters.l1_load_sectors += popcount64(sectors)
+        if code.bypass_l1:
+            unit.table_left[entry] += 1
+            send(S, P, sm, time, READ_ENTRY, line, sectors, entry)
+        else:
+            counters.l1_load_hits += popcount64(look_up_line(S, P, sm, line, sectors, entry, time))
+    if unit.table_left[entry] == 0:
+        free_entry(S, sm, entry)
+        complete_load(S, P, sm, w, index, row, start + extra + code.raw - granted_after(P, index))
+
+
+@njit(forceinline=True)
+def granted_after(P, index):
+    """Cycles from issue to grant of an unqueued instruction, which Table 2's latencies include."""
+    machine = P.machine[0]
+    return machine.register_read + (machine.grant_uniform if P.code[index].uniform_address else machine.grant_regular)
+
+
+@njit
+def finish_entry(S, P, sm, entry, now):
+    """The last line of a table entry has arrived: its data pass the return path to the registers."""
+    unit = S.sms[sm]
+    machine = P.machine[0]
+    w, index, row = unit.table_warp[entry], unit.table_index[entry], unit.table_row[entry]
+    code = P.code[index]
+    start = max(now, unit.return_free)
+    unit.return_free = start + max(1, 32 * code.access_bytes // machine.return_bytes)
+    wider = max(code.raw - machine.plain_load_raw, 0)  # return cycles beyond those of a 32-bit load
+    complete_load(S, P, sm, w, index, row, start + machine.fill_latency + wider)
+    free_entry(S, sm, entry)
+
+
+@njit
+def fill_line(S, P, sm, place, sectors, now):
+    """Sectors of a line arrive: everything that waited for the last of them goes on."""
+    unit = S.sms[sm]
+    line = S.lines[place]
+    line.valid |= sectors
+    line.pending &= ~sectors
+    if line.pending:
+        return
+    unit.lines_pending -= 1
+    node = line.waiters
+    line.waiters = NONE
+    previous = NONE
+    while node != NONE:  # turn the list round: first come, first served
+        following = unit.waiter_next[node]
+        unit.waiter_next[node] = previous
+        previous = node
+        node = following
+    node = previous
+    while node != NONE:
+        entry = unit.waiter_entry[node]
+        unit.table_left[entry] -= 1
+        if unit.table_left[entry] == 0:
+            finish_entry(S, P, sm, entry, now)
+        following = unit.waiter_next[node]
+        unit.waiter_next[node] = unit.waiter_free
+        unit.waiter_free = node
+        node = following
+
+
+@njit
+def store(S, P, sm, w, index, row, start):
+    """A global or local store: every line's sectors go to L2; the instruction is complete when the last has left."""
+    unit = S.sms[sm]
+    machine = P.machine[0]
+    left = start
+    for access in range(unit.access_count):
+        time = start + machine.miss_latency + access // machine.tag_lookups
+        left = send(S, P, sm, time, WRITE, unit.access_line[access], unit.access_sectors[access], NONE)
+        S.counters[sm].l1_store_sectors += popcount64(unit.access_sectors[access])
+    slot = w - sm * machine.warps
+    core = sm * SUB_CORES + slot % SUB_CORES
+    push_event(S, core, left + 1, COMPLETE, slot // SUB_CORES, P.code[index].write_counter, 0, row)
+
+
+@njit
+def atomic(S, P, sm, w, index, row, start, lanes, returns):
+    """Global atomics are done at L2; a reduction returns nothing."""
+    unit = S.sms[sm]
+    machine = P.machine[0]
+    entry = take_entry(S, sm, w, index, row) if returns and unit.access_count > 0 else NONE
+    left = start
+    for access in range(unit.access_count):
+        time = start + machine.miss_latency + access // machine.tag_lookups
+        left = send(S, P, sm, time, ATOMIC, unit.access_line[access], unit.access_sectors[access], entry)
+        if entry != NONE:
+            unit.table_left[entry] += 1
+    if entry == NONE:
+        slot = w - sm * machine.warps
+        core = sm * SUB_CORES + slot % SUB_CORES
+        push_event(S, core, left + 1, COMPLETE, slot // SUB_CORES, P.code[index].write_counter, 0, row)

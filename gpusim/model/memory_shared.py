@@ -1,0 +1,214 @@
+"""The SM-shared memory unit: round-robin grants to the sub-cores, then shared memory, L1D, constants or a plain hop.
+
+One instruction per 2 cycles over all sub-cores (arXiv 2503.20481 section 5.4, Table 1). A grant decides the whole
+unloaded way of an instruction; only misses wait for replies.
+"""
+
+from __future__ import annotations
+
+from gpusim.jit import njit
+from gpusim.model.cache import fill_tag, find_tag
+from gpusim.model.coalesce import coalesce, shared_passes
+from gpusim.model.events import COMPLETE, LOAD, push_event
+from gpusim.model.first_level import LDC, request_first_level
+from gpusim.model.interconnect import DEPARTURE_BACKLOG, REPLY_LIMIT
+from gpusim.model.kinds import Kind
+from gpusim.model.l1_data import atomic, complete_load, granted_after, load, room_for_lines, store
+from gpusim.model.memory_local import next_request
+from gpusim.model.state import FOREVER, LDC_WAITING, QUEUE, STARTS, SUB_CORES
+
+GLOBAL_LOAD, GLOBAL_STORE = int(Kind.GLOBAL_LOAD), int(Kind.GLOBAL_STORE)
+GLOBAL_ATOMIC, GLOBAL_REDUCTION = int(Kind.GLOBAL_ATOMIC), int(Kind.GLOBAL_REDUCTION)
+SHARED_LOAD, SHARED_STORE, SHARED_ATOMIC = int(Kind.SHARED_LOAD), int(Kind.SHARED_STORE), int(Kind.SHARED_ATOMIC)
+SHUFFLE, SPECIAL, CONSTANT_LOAD = int(Kind.SHUFFLE), int(Kind.SPECIAL), int(Kind.CONSTANT_LOAD)
+GLOBAL_TO_SHARED = int(Kind.GLOBAL_TO_SHARED)
+
+
+@njit(forceinline=True)
+def uses_l1(kind):
+    return (kind >= GLOBAL_LOAD and kind <= GLOBAL_REDUCTION) or kind == GLOBAL_TO_SHARED
+
+
+@njit
+def refused_until(S, P, sm, kind, now):
+    """First cycle worth asking again for an instruction of this kind: `now` if the unit has room for it."""
+    unit = S.sms[sm]
+    machine = P.machine[0]
+    oldest = unit.starts[(unit.start_turn - machine.pending_instructions) % STARTS]
+    if oldest > now:  # as many as may pend have been accepted and not started
+        return oldest
+    if kind == CONSTANT_LOAD:
+        return now if unit.constants_pending < LDC_WAITING else FOREVER
+    if not uses_l1(kind):
+        return now
+    if unit.out_free - now > DEPARTURE_BACKLOG:
+        return unit.out_free - DEPARTURE_BACKLOG
+    room = unit.table_used < machine.table_entries and unit.replies_due < REPLY_LIMIT and room_for_lines(S, P, sm)
+    return now if room else FOREVER
+
+
+@njit
+def memory_unit(S, P, sm, now):
+    """Grant at most one sub-core's request in cycle `now`."""
+    unit = S.sms[sm]
+    machine = P.machine[0]
+    if unit.next_grant > now:
+        unit.retry_at = unit.next_grant
+        return
+    unit.retry_at = FOREVER
+    for step in range(SUB_CORES):
+        k = (unit.grant_turn + step) % SUB_CORES
+        core = S.sub_cores[sm * SUB_CORES + k]
+        if next_request(core) > now:
+            continue
+        head = core.queue_head
+        index = core.queue_index[head]
+        refused = refused_until(S, P, sm, P.code[index].kind, now)
+        if refused > now:
+            unit.retry_at = min(unit.retry_at, refused)
+            continue
+        w = sm * machine.warps + core.queue_warp[head] * SUB_CORES + k
+        serve(S, P, sm, w, index, core.queue_mask[head], core.queue_record[head], core.queue_row[head], now)
+        core.queue_head = (head + 1) % QUEUE
+        core.queue_count -= 1
+        core.queue_addressed -= 1
+        core.wake = min(core.wake, now)
+        unit.next_grant = now + machine.grant_interval
+        unit.retry_at = unit.next_grant
+        unit.grant_turn = (k + 1) % SUB_CORES
+        return
+
+
+@njit
+def serve(S, P, sm, w, index, mask, record, row, now):
+    """An instruction is accepted in cycle `now`."""
+    unit = S.sms[sm]
+    code = P.code[index]
+    kind = code.kind
+    start = now
+    if mask == 0:  # predicated off: it passes the queue and does nothing
+        finish_empty(S, P, sm, w, index, row, now)
+    elif uses_l1(kind):
+        start = global_access(S, P, sm, w, index, mask, record, row, now)
+    elif kind == CONSTANT_LOAD:
+        constant_load(S, P, sm, w, index, record, row, now)
+    else:
+        start = shared_access(S, P, sm, w, index, mask, record, row, now)
+    if row >= 0:
+        S.timeline[row].execute = start
+    unit.starts[unit.start_turn] = start
+    unit.start_turn = (unit.start_turn + 1) % STARTS
+
+
+@njit
+def finish_empty(S, P, sm, w, index, row, now):
+    slot = w - sm * P.machine[0].warps
+    core = sm * SUB_CORES + slot % SUB_CORES
+    counter = P.code[index].write_counter
+    push_event(S, core, now + P.code[index].raw - granted_after(P, index), COMPLETE, slot // SUB_CORES, counter, 0, row)
+
+
+@njit
+def global_access(S, P, sm, w, index, mask, record, row, now):
+    """Global and local accesses: coalesce, occupy the L1 pipe, look up or send. Returns the start in the pipe."""
+    unit = S.sms[sm]
+    machine = P.machine[0]
+    code = P.code[index]
+    coalesce(S, sm, w, record, mask, code.access_bytes, code.space)
+    start = max(now, unit.l1_free)
+    # the data path moves 64 bytes a cycle and one line at a time
+    plain = max(1, 32 * code.access_bytes // machine.return_bytes)
+    cycles = max(plain, unit.access_count)
+    unit.l1_free = start + cycles
+    if code.kind == GLOBAL_STORE:
+        store(S, P, sm, w, index, row, start)
+    elif code.kind == GLOBAL_ATOMIC or code.kind == GLOBAL_REDUCTION:
+        atomic(S, P, sm, w, index, row, start, mask, code.kind == GLOBAL_ATOMIC)
+    else:
+        load(S, P, sm, w, index, row, start, cycles - plain)
+    return start
+
+
+@njit
+def shared_access(S, P, sm, w, index, mask, record, row, now):
+    """Shared memory, shuffles and other instructions of the same pipe; they complete in order. Returns the start."""
+    unit = S.sms[sm]
+    machine = P.machine[0]
+    code = P.code[index]
+    start = max(now, unit.shared_free)
+    cycles, conflicts = machine.shared_minimum, 0
+    if code.kind <= SHARED_ATOMIC:
+        passes = shared_passes(S, sm, record, mask, code.access_bytes, code.kind == SHARED_ATOMIC)
+        conflicts = passes >> 16
+        cycles = max(cycles, passes & 65535)
+        S.counters[sm].shared_wavefronts += passes & 65535
+        S.counters[sm].shared_bank_conflicts += conflicts
+    unit.shared_free = start + cycles
+    visible = max(start + conflicts + code.raw - granted_after(P, index), unit.shared_visible)
+    if code.kind == SHARED_STORE:
+        slot = w - sm * machine.warps
+        core = sm * SUB_CORES + slot % SUB_CORES
+        push_event(S, core, start + cycles, COMPLETE, slot // SUB_CORES, code.write_counter, 0, row)
+    else:
+        unit.shared_visible = visible
+        complete_load(S, P, sm, w, index, row, visible)
+    return start
+
+
+@njit
+def constant_load(S, P, sm, w, index, record, row, now):
+    """LDC: the VL constant cache, then the SM's first-level cache."""
+    unit = S.sms[sm]
+    machine = P.machine[0]
+    line = S.records[record].base // machine.ldc_bytes
+    base = (sm * machine.ldc_sets + line % machine.ldc_sets) * machine.ldc_ways
+    place = find_tag(S.constants, base, machine.ldc_ways, line)
+    after = P.code[index].raw - granted_after(P, index)
+    if place >= 0:
+        S.constants[place].stamp = now
+        complete_load(S, P, sm, w, index, row, now + after)
+        return
+    S.counters[sm].constant_misses += 1
+    entry = unit.constants_pending
+    for earlier in range(entry):
+        if unit.constant_line[earlier] == line:
+            line = -1 - line  # asked for already
+            break
+    unit.constant_entry[entry] = (w << 32) | index
+    unit.constant_row[entry] = row
+    unit.constants_pending = entry + 1
+    unit.constant_line[entry] = line if line >= 0 else -1 - line
+    if line >= 0:
+        request_first_level(S, P, sm, now + machine.l0_to_l1, LDC, 0, line)
+
+
+@njit
+def fill_constant(S, P, sm, line, now):
+    """A line for LDC arrives: the loads that waited for it are as if just granted."""
+    unit = S.sms[sm]
+    machine = P.machine[0]
+    base = (sm * machine.ldc_sets + line % machine.ldc_sets) * machine.ldc_ways
+    fill_tag(S.constants, base, machine.ldc_ways, line, now)
+    kept = 0
+    for entry in range(unit.constants_pending):
+        if unit.constant_line[entry] == line:
+            index = unit.constant_entry[entry] & 0xFFFFFFFF
+            after = P.code[index].raw - granted_after(P, index)
+            complete_load(S, P, sm, unit.constant_entry[entry] >> 32, index, unit.constant_row[entry], now + after)
+        else:
+            unit.constant_line[kept] = unit.constant_line[entry]
+            unit.constant_entry[kept] = unit.constant_entry[entry]
+            unit.constant_row[kept] = unit.constant_row[entry]
+            kept += 1
+    unit.constants_pending = kept
+
+
+@njit(forceinline=True)
+def grant_wake(S, sm, now):
+    """Next cycle in which the unit could accept something, replies aside."""
+    unit = S.sms[sm]
+    first = FOREVER
+    for k in range(SUB_CORES):
+        asks = next_request(S.sub_cores[sm * SUB_CORES + k])
+        first = min(first, max(asks, unit.next_grant) if asks > now else max(unit.retry_at, now + 1))
+    return first

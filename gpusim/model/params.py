@@ -1,0 +1,176 @@
+"""Params: the configuration and the running kernel's static instructions as records, read by compiled code.
+
+Run-time values, not compile-time constants, so that a sweep never recompiles.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from gpusim.config.models import GpuConfig, MemoryShared
+from gpusim.model.state import SUB_CORES
+
+MAX_SOURCES = 12  # 32-bit source registers of one instruction; HMMA.16816.F32 reads ten
+SCHEDULERS = ("cggty", "gto", "lrr")
+
+MACHINE = np.dtype(
+    [
+        (name, "i8")
+        for name in (
+            "sms warps ctas skip record_timeline window "
+            # fetch
+            "buffer_entries hit_to_issue branch_refill perfect_fetch l0_sets l0_ways line_instructions stream_lines "
+            # issue
+            "scheduler constant_miss_hold yield_without_stall long_stall_limit long_stall_wait imad_port_block "
+            "constant_sets constant_ways constant_bytes "
+            # operands and execution
+            "read_ports write_ports read_cycles tensor_read_cycles register_cache fp32_in_int_pipe result_entries "
+            "sfu_queue fp64_queue misc_queue fp64_shared "
+            # sub-core memory queue
+            "queue_entries register_read grant_regular grant_uniform interval_regular interval_uniform "
+            # instruction hierarchy
+            "l1i_sets l1i_ways l0_to_l1 l1_to_l0 l1i_line_bytes "
+            # memory shared unit
+            "grant_interval pending_instructions table_entries shared_minimum "
+            "l1_lines l1_sets l1_ways mshr_entries tag_lookups return_bytes miss_latency fill_latency "
+            "ldc_sets ldc_ways ldc_bytes barrier_release membar_cta membar_gpu membar_system "
+            # beyond the SM
+            "cta_launch_latency request_latency reply_latency port_bytes l2_slices l2_sets l2_ways l2_latency "
+            "l2_sector_cycles_x16 dram_channels dram_latency dram_sector_cycles_x16 plain_load_raw "
+        ).split()
+    ]
+)
+"""Scalars of the card, all int64; names follow gpusim.config.models."""
+
+CODE = np.dtype(
+    [
+        ("kind", "i8"),  # Kind
+        ("unit", "i8"),  # Unit
+        ("latency", "i8"),  # fixed: issue to dependent issue
+        ("interval", "i8"),  # cycles the unit's latch is busy
+        ("stall", "i8"),
+        ("yields", "i8"),
+        ("raised", "i8"),  # added to WARP.counters in Control
+        ("write_counter", "i8"),
+        ("read_counter", "i8"),
+        ("waits", "i8"),  # mask of the waited counters in WARP.counters
+        ("depbar_counter", "i8"),  # DEPBAR.LE: counter and limit, -1 if none
+        ("depbar_limit", "i8"),
+        ("constant_line", "i8"),  # L0 FL line of a constant operand, -1 if none
+        ("need", "i8", (2,)),  # distinct source registers per bank
+        ("source_count", "i8"),
+        ("source", "i8", (MAX_SOURCES,)),  # register + 256 * slot + 1024 * reuse, one per 32-bit register read
+        ("caches", "i8"),  # 1: looks up and fills the register file cache
+        ("reuses", "i8"),  # 1: some operand asks for reuse
+        ("read_window", "i8"),
+        ("has_result", "i8"),  # 1: fixed latency with a result: takes a result queue entry
+        ("banks_written", "i8"),  # bit per register bank written
+        ("long_owner", "i8"),  # 1: counters it raises belong to L1TEX
+        ("addresses", "i8"),  # memory records per execution
+        ("uniform_address", "i8"),
+        ("access_bytes", "i8"),
+        ("war", "i8"),
+        ("raw", "i8"),
+        ("space", "i8"),
+        ("throttle", "i8"),  # Stall that others report while this instruction blocks the memory queue
+        ("is_imad", "i8"),
+        ("bypass_l1", "i8"),
+        ("barrier", "i8"),  # BAR: number
+        ("barrier_warps", "i8"),  # warps expected, 0: all of the CTA
+        ("barrier_waits", "i8"),  # 0: BAR.ARV
+        ("membar", "i8"),  # cycles of a memory barrier
+    ]
+)
+"""One static instruction as the timing model sees it; built by `gpusim.model.code`."""
+
+
+class Params(NamedTuple):
+    machine: np.recarray  # [1] MACHINE
+    code: np.recarray  # [instructions] CODE
+
+
+def l1_lines(unit: MemoryShared, shared_per_sm: int) -> int:
+    """128-byte lines left for L1D by the smallest shared-memory carve-out that holds `shared_per_sm` bytes."""
+    options = [kb for kb in unit.shared_memory.options_kb if kb * 1024 >= shared_per_sm]
+    carve_out = options[0] if options else unit.shared_memory.options_kb[-1]
+    lines = (unit.l1_data.unified_kb - carve_out) * 8
+    return max(lines - lines % unit.l1_data.sets, unit.l1_data.sets)
+
+
+def build_machine(config: GpuConfig, shared_per_sm: int, window: int, skip: bool, timeline: bool) -> np.recarray:
+    """The MACHINE record of a card for one kernel's shared-memory carve-out."""
+    sm, core, shared = config.sm, config.sm.sub_core, config.sm.memory_shared
+    lines = l1_lines(shared, shared_per_sm)
+    dram_bytes = config.dram.bytes_per_transfer * config.dram.efficiency * config.clocks.memory_mhz / config.clocks.core_mhz
+    values = dict(
+        sms=config.sms, warps=sm.warps, ctas=sm.ctas, skip=skip, record_timeline=timeline, window=window,
+        buffer_entries=core.fetch.buffer_entries, hit_to_issue=core.fetch.hit_to_issue,
+        branch_refill=core.fetch.branch_refill, perfect_fetch=core.fetch.perfect,
+        l0_sets=core.fetch.l0.sets, l0_ways=core.fetch.l0.ways, line_instructions=core.fetch.l0.line_bytes // 16,
+        stream_lines=core.fetch.stream_buffer_lines,
+        scheduler=SCHEDULERS.index(core.issue.scheduler), constant_miss_hold=core.issue.constant_miss_hold,
+        yield_without_stall=core.issue.yield_without_stall, long_stall_limit=core.issue.long_stall_limit,
+        long_stall_wait=core.issue.long_stall_wait, imad_port_block=core.issue.imad_port_block,
+        constant_sets=core.constant_cache.sets, constant_ways=core.constant_cache.ways,
+        constant_bytes=core.constant_cache.line_bytes,
+        read_ports=core.register_file.read_ports, write_ports=core.register_file.write_ports,
+        read_cycles=core.register_file.read_cycles, tensor_read_cycles=core.register_file.tensor_read_cycles,
+        register_cache=core.register_file.cache, fp32_in_int_pipe=core.execution.fp32_in_int_pipe,
+        result_entries=core.execution.result_queue_entries, sfu_queue=core.execution.sfu.queue_entries,
+        fp64_queue=core.execution.fp64.queue_entries, misc_queue=core.execution.misc_queue.queue_entries,
+        fp64_shared=core.execution.fp64_shared,
+        queue_entries=core.memory_queue.entries, register_read=core.memory_queue.register_read,
+        grant_regular=core.memory_queue.address_to_grant_regular, grant_uniform=core.memory_queue.address_to_grant_uniform,
+        interval_regular=core.memory_queue.address_interval_regular,
+        interval_uniform=core.memory_queue.address_interval_uniform,
+        l1i_sets=sm.instruction_hierarchy.l1.sets, l1i_ways=sm.instruction_hierarchy.l1.ways,
+        l0_to_l1=sm.instruction_hierarchy.l0_to_l1, l1_to_l0=sm.instruction_hierarchy.l1_to_l0,
+        l1i_line_bytes=sm.instruction_hierarchy.l1.line_bytes,
+        grant_interval=shared.grant_interval, pending_instructions=shared.pending_instructions,
+        table_entries=shared.pending_requests, shared_minimum=shared.shared_memory.minimum_cycles,
+        l1_lines=lines, l1_sets=shared.l1_data.sets, l1_ways=lines // shared.l1_data.sets,
+        mshr_entries=shared.l1_data.mshr_entries, tag_lookups=shared.l1_data.tag_lookups_per_cycle,
+        return_bytes=shared.l1_data.return_bytes_per_cycle, miss_latency=shared.l1_data.miss_latency,
+        fill_latency=shared.l1_data.fill_latency,
+        ldc_sets=shared.constant_cache.sets, ldc_ways=shared.constant_cache.ways, ldc_bytes=shared.constant_cache.line_bytes,
+        barrier_release=sm.barriers.release, membar_cta=sm.barriers.membar_cta, membar_gpu=sm.barriers.membar_gpu,
+        membar_system=sm.barriers.membar_system,
+        cta_launch_latency=config.cta_launch_latency, request_latency=config.interconnect.request_latency,
+        reply_latency=config.interconnect.reply_latency, port_bytes=config.interconnect.bytes_per_cycle,
+        l2_slices=config.l2.slices, l2_sets=config.l2.sets, l2_ways=config.l2.ways, l2_latency=config.l2.latency,
+        l2_sector_cycles_x16=max(1, round(16 * 32 / config.l2.bytes_per_cycle)),
+        dram_channels=config.dram.channels, dram_latency=config.dram.latency,
+        dram_sector_cycles_x16=max(1, round(16 * 32 / dram_bytes)),
+        plain_load_raw=sm.memory_latency.global_load.regular.raw[0],
+    )  # fmt: skip
+    machine = np.zeros(1, MACHINE).view(np.recarray)
+    for name in MACHINE.names:
+        machine[name] = values.pop(name)
+    assert not values, f"not in MACHINE: {sorted(values)}"
+    return machine
+
+
+def shortest_round_trip(config: GpuConfig) -> int:
+    """Cycles from a request's departure to its earliest reply: the longest window that keeps results exact."""
+    return config.interconnect.request_latency + config.l2.latency + config.interconnect.reply_latency
+
+
+def occupancy(config: GpuConfig, warps_per_cta: int, registers: int, shared_bytes: int) -> tuple[int, str]:
+    """CTAs that fit on one SM and the resource that limits them. Zero where a single CTA does not fit."""
+    sm = config.sm
+    unit = sm.register_allocation
+    registers_per_warp = -(-registers * 32 // unit) * unit
+    memory = sm.memory_shared.shared_memory
+    allocated = shared_bytes + memory.reserved_bytes
+    allocated = -(-allocated // memory.allocation_bytes) * memory.allocation_bytes
+    limits = {
+        "CTA slots": sm.ctas,
+        "warps": sm.warps // warps_per_cta,
+        # registers are allocated per sub-core: each holds a quarter of the file and of the warps
+        "registers": SUB_CORES * (sm.registers // SUB_CORES // max(registers_per_warp, 1)) // warps_per_cta,
+        "shared memory": memory.options_kb[-1] * 1024 // allocated if allocated else sm.ctas,
+    }
+    reason = min(limits, key=lambda name: limits[name])
+    return limits[reason], reason

@@ -1,0 +1,234 @@
+"""The timing model's entry: a Trace on a card gives a Result."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import numpy as np
+
+from gpusim import __version__
+from gpusim.config.models import GpuConfig
+from gpusim.errors import GpusimError
+from gpusim.model import gpu as compiled
+from gpusim.model.build import build_state, records
+from gpusim.model.code import CodeBuilder
+from gpusim.model.deadlock import deadlock_report
+from gpusim.model.params import Params, build_machine, occupancy, shortest_round_trip
+from gpusim.model.state import TIMELINE, State
+from gpusim.model.streams import StreamPools
+from gpusim.results.result import KernelResult, Result
+from gpusim.results.stalls import STALL_REASONS, Stall
+from gpusim.results.timeline import TIMELINE_DTYPE
+from gpusim.sass.isa import load_isa
+from gpusim.trace.trace import Launch, Trace
+
+FAULTS = {
+    1: "pending events of a sub-core",
+    2: "requests of an SM to L2",
+    3: "replies to an SM",
+    4: "first-level instruction and constant requests of an SM",
+    5: "instructions waiting for lines of an SM",
+}
+WINDOWS_PER_CALL = 512
+"""Windows between two looks at the progress."""
+
+
+@dataclass(frozen=True)
+class Progress:
+    """What a progress callback is told."""
+
+    kernel_index: int
+    kernel_count: int
+    kernel_name: str
+    cycle: int
+    warp_instructions_done: int
+    warp_instructions_total: int
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """How to simulate; none of it changes a result but `strict`, which refuses guesses.
+
+    threads: Python threads that share the SMs. skip: jump over idle cycles (False: the slow oracle).
+    window: cycles an SM runs ahead of the others, None for the longest that is exact. timeline: keep every
+    instruction's stages (on one thread). strict: refuse opcodes that the table does not list.
+    """
+
+    threads: int = 1
+    skip: bool = True
+    window: int | None = None
+    timeline: bool = False
+    strict: bool = False
+    progress: Callable[[Progress], None] | None = None
+    warn: Callable[[str], None] | None = None
+
+
+def simulate(trace: Trace, config: GpuConfig, options: RunOptions | None = None) -> Result:
+    """Simulate every launch of a trace, one after another, caches cold at each start.
+
+    Raises GpusimError where a CTA does not fit on the card, the model deadlocks, or, if strict, an opcode is unknown.
+    """
+    options = options or RunOptions()
+    began = time.process_time()
+    warned: set[str] = set()
+    kernels = []
+    for number, launch in enumerate(trace.launches):
+        run = KernelRun(launch, config, options, number, len(trace.launches), warned)
+        kernels.append(run.simulate())
+    return Result(
+        config=config.name,
+        kernels=tuple(kernels),
+        cpu_seconds=time.process_time() - began,
+        provenance={**trace.provenance, "simulated_by": f"gpusim {__version__}"},
+    )
+
+
+class KernelRun:
+    """One launch on one card."""
+
+    def __init__(
+        self, launch: Launch, config: GpuConfig, options: RunOptions, number: int, count: int, warned: set[str]
+    ) -> None:
+        self.launch, self.config, self.options = launch, config, options
+        self.number, self.count = number, count
+        self.threads = 1 if options.timeline else options.threads
+        self.window = self._window()
+        self.ctas_per_sm = self._ctas_per_sm()
+        builder = CodeBuilder(launch.program, load_isa(launch.program.architecture), config)
+        code = builder.build()
+        self._report_unknown(builder.unknown - warned)
+        warned |= builder.unknown
+        shared = self.ctas_per_sm * (launch.shared_bytes + config.sm.memory_shared.shared_memory.reserved_bytes)
+        shared = shared if launch.shared_bytes else 0
+        self.params = Params(build_machine(config, shared, self.window, options.skip, options.timeline), code)
+        self.pools = StreamPools(launch)
+        self.state = self._initial_state()
+
+    def _window(self) -> int:
+        longest = shortest_round_trip(self.config)
+        window = self.options.window or longest
+        if window > longest:
+            raise GpusimError(f"--window {window}: {self.config.name} allows at most {longest}, its shortest round trip to L2")
+        return window
+
+    def _ctas_per_sm(self) -> int:
+        launch = self.launch
+        ctas, limit = occupancy(self.config, launch.warps_per_cta, launch.program.registers, launch.shared_bytes)
+        if ctas == 0:
+            raise GpusimError(
+                f"{launch.program.name}: one CTA of {launch.threads_per_cta} threads, {launch.program.registers} registers "
+                f"and {launch.shared_bytes} bytes of shared memory does not fit on an SM of {self.config.name}: {limit}"
+            )
+        return ctas
+
+    def _report_unknown(self, opcodes: set[str]) -> None:
+        if not opcodes:
+            return
+        names = ", ".join(sorted(opcodes))
+        if self.options.strict:
+            raise GpusimError(f"{self.launch.program.name}: opcodes not in isa/{self.config.isa}.yaml: {names}; add a row")
+        if self.options.warn:
+            self.options.warn(f"opcodes not in the opcode table, timed as their likely class: {names}")
+
+    def _initial_state(self) -> State:
+        state = build_state(self.params, self.threads, self.window)
+        gpu = state.gpu[0]
+        gpu.cta_total = self.launch.cta_count
+        gpu.warps_per_cta = self.launch.warps_per_cta
+        gpu.ctas_per_sm = self.ctas_per_sm
+        return state
+
+    def simulate(self) -> KernelResult:
+        """Run the launch to its end."""
+        began = time.process_time()
+        step = self._run_windows if self.threads == 1 else self._run_threads
+        while True:
+            status = step()
+            if status == compiled.FINISHED:
+                return self._result(time.process_time() - began)
+            if status == compiled.NEEDS_CTAS:
+                self.state = self.pools.load_next(self.state)
+            elif status == compiled.DEADLOCK:
+                raise GpusimError(deadlock_report(self.state, self.launch, self.config))
+            elif status == compiled.FAULT:
+                raise GpusimError(
+                    f"{self.launch.program.name}: the model's table of {FAULTS[int(self.state.gpu[0].fault)]} overflowed "
+                    f"at cycle {self.state.gpu[0].now}; this configuration is outside what it was built for"
+                )
+            self._tell_progress()
+
+    def _run_windows(self) -> int:
+        if not self.options.timeline:
+            return compiled.run_windows(self.state, self.params, WINDOWS_PER_CALL)
+        # every sub-core may issue once a cycle
+        rows = int(self.state.gpu[0].timeline_rows) + 4 * self.config.sms * self.window
+        if len(self.state.timeline) < rows:
+            larger = records(max(rows, 2 * len(self.state.timeline)), TIMELINE)
+            larger[: len(self.state.timeline)] = self.state.timeline
+            self.state = self.state._replace(timeline=larger)
+        return compiled.run_windows(self.state, self.params, 1)
+
+    def _run_threads(self) -> int:
+        """Windows with the SMs shared among threads; dispatch and L2 stay on this one."""
+        with ThreadPoolExecutor(self.threads) as pool:
+            while True:
+                if not self.state.gpu[0].resume:
+                    status = compiled.begin_window(self.state, self.params)
+                    if status != compiled.RUNNING:
+                        return status
+                    shares = range(self.threads)
+                    list(pool.map(lambda t: compiled.run_share(self.state, self.params, t, t, self.threads), shares))
+                self.state.gpu[0].resume = 0
+                if compiled.end_window(self.state, self.params) == compiled.NEEDS_CTAS:
+                    self.state.gpu[0].resume = 1
+                    return compiled.NEEDS_CTAS
+                self._tell_progress()
+
+    def _tell_progress(self) -> None:
+        if self.options.progress:
+            done = int(self.state.counters.warp_instructions.sum())
+            name, total = self.launch.program.name, self.launch.warp_instructions
+            now = int(self.state.gpu[0].now)
+            self.options.progress(Progress(self.number, self.count, name, now, done, total))
+
+    def _result(self, seconds: float) -> KernelResult:
+        state, launch = self.state, self.launch
+        stalls = state.stalls.sum(axis=0)
+        counters = {name: int(state.counters[name].sum()) for name in state.counters.dtype.names}
+        issued = counters.pop("warp_instructions")
+        assert issued == launch.warp_instructions, "the model lost instructions"
+        resident = counters.pop("resident_warp_cycles")
+        accesses = counters.pop("l1_instruction_accesses")
+        counters["l1_instruction_hits"] = accesses - counters["l1_instruction_misses"]
+        counters["launch_cycles"] = self.config.kernel_launch_latency
+        active = counters["sm_active_cycles"]
+        return KernelResult(
+            name=launch.program.name,
+            grid=launch.grid,
+            block=launch.block,
+            cycles=self.config.kernel_launch_latency + int(state.sms.last_retire.max()),
+            warp_instructions=issued,
+            thread_instructions=counters.pop("thread_instructions"),
+            counters=counters,
+            pc=launch.program.instructions.pc.astype(np.int64),
+            pc_issues=stalls[:, Stall.SELECTED],
+            pc_stalls=stalls[:, : len(STALL_REASONS)],
+            resident_warp_cycles=resident,
+            occupancy=resident / (active * self.config.sm.warps) if active else 0.0,
+            seconds=seconds,
+            timeline=self._timeline() if self.options.timeline else None,
+        )
+
+    def _timeline(self) -> np.ndarray:
+        """Rows by SM, cycle of issue and sub-core."""
+        rows = self.state.timeline[: int(self.state.gpu[0].timeline_rows)]
+        table = np.zeros(len(rows), TIMELINE_DTYPE)
+        instructions = self.launch.program.instructions[rows["index"]]
+        for name in TIMELINE_DTYPE.names:
+            if name not in ("pc", "opcode"):
+                table[name] = rows[name]
+        table["pc"], table["opcode"] = instructions.pc, instructions.opcode
+        return table[np.lexsort((table["sub_core"], table["issue"], table["sm"]))]

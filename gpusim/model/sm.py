@@ -1,0 +1,126 @@
+"""One SM: the order of its stages in a cycle, and which cycles need evaluating at all.
+
+Stages run last first, so that a slot freed in a cycle is seen upstream in the same one. What crosses sub-cores is
+registered: barrier releases and replies count from the next cycle on, the shared memory unit runs before all sub-cores.
+"""
+
+from __future__ import annotations
+
+from gpusim.jit import njit
+from gpusim.model.control import allocate, control, raise_counters
+from gpusim.model.events import run_events
+from gpusim.model.fetch import arrive_lines, fetch, fetch_wake
+from gpusim.model.first_level import fill_first_level, first_level, first_level_wake
+from gpusim.model.interconnect import READ_CODE, READ_LINE, next_reply
+from gpusim.model.issue import arrive_constants, issue
+from gpusim.model.kinds import Kind
+from gpusim.model.l1_data import fill_line, finish_entry
+from gpusim.model.memory_local import address_unit, address_wake
+from gpusim.model.memory_shared import fill_constant, grant_wake, memory_unit
+from gpusim.model.state import FOREVER, LDC_WAITING, MESSAGES, SUB_CORES
+
+MEMORY = int(Kind.MEMORY)
+
+
+@njit
+def replies(S, P, sm, now):
+    """Replies from L2 that arrive by `now`, and constant lines for LDC from the first-level cache."""
+    unit = S.sms[sm]
+    while unit.in_count > 0 and S.replies[sm * MESSAGES + unit.in_head].time <= now:
+        message = S.replies[sm * MESSAGES + unit.in_head]
+        unit.in_head = (unit.in_head + 1) % MESSAGES
+        unit.in_count -= 1
+        unit.replies_due -= 1
+        if message.kind == READ_LINE:
+            fill_line(S, P, sm, message.token, message.sectors, now)
+        elif message.kind == READ_CODE:
+            fill_first_level(S, P, sm, message.line, now)
+        else:
+            unit.table_left[message.token] -= 1
+            if unit.table_left[message.token] == 0:
+                finish_entry(S, P, sm, message.token, now)
+    while unit.ldc_replies > 0 and unit.ldc_reply_ready[unit.ldc_reply_head] <= now:
+        line = unit.ldc_reply_line[unit.ldc_reply_head]
+        unit.ldc_reply_head = (unit.ldc_reply_head + 1) % LDC_WAITING
+        unit.ldc_replies -= 1
+        fill_constant(S, P, sm, line, now)
+
+
+@njit
+def sub_core_cycle(S, P, thread, sm, k, now):
+    """All stages of one sub-core in cycle `now`."""
+    core = S.sub_cores[sm * SUB_CORES + k]
+    core.wake = FOREVER
+    run_events(S, P, sm, k, now)
+    arrive_lines(S, P, sm, k, now)
+    arrive_constants(S, P, sm, k, now)
+    address_unit(S, P, sm, k, now)
+    allocate(S, P, sm, k, now)
+    control(S, P, sm, k, now)
+    ready = issue(S, P, thread, sm, k, now)
+    fetch(S, P, sm, k, now)
+    raise_counters(S, P, sm, k)
+    core.wake = min(core.wake, sub_core_wake(S, P, sm, k, ready, now))
+
+
+@njit
+def sub_core_wake(S, P, sm, k, ready, now):
+    """Next cycle in which a sub-core can change, as far as it knows itself."""
+    core = S.sub_cores[sm * SUB_CORES + k]
+    # full memory queue: nothing leaves Control before the next grant, so ready warps stay blocked until then
+    queued = core.control_valid and core.control_done and P.code[core.control_index].kind >= MEMORY
+    queued = queued and core.queue_count >= P.machine[0].queue_entries
+    if core.allocate_valid or (core.control_valid and not queued) or (ready and not queued):
+        return now + 1
+    first = fetch_wake(S, P, sm, k, now)
+    if first == now + 1:
+        return first
+    if core.event_count > 0:
+        first = min(first, core.event_key[0] >> 16)
+    for pending in range(core.constants_pending):
+        first = min(first, core.constant_ready[pending])
+    first = min(first, address_wake(core, now))
+    for rank in range(core.warp_count):
+        local = core.order[rank]
+        if not (queued and ready >> local & 1):
+            first = min(first, S.warps[sm * P.machine[0].warps + local * SUB_CORES + k].next_check)
+    return max(first, now + 1)
+
+
+@njit
+def sm_cycle(S, P, thread, sm, now):
+    """All stages of one SM in cycle `now`; sets the next cycle worth evaluating."""
+    unit = S.sms[sm]
+    machine = P.machine[0]
+    replies(S, P, sm, now)
+    first_level(S, P, sm, now)
+    memory_unit(S, P, sm, now)
+    for k in range(SUB_CORES):
+        core = S.sub_cores[sm * SUB_CORES + k]
+        if core.wake <= now or not machine.skip:
+            sub_core_cycle(S, P, thread, sm, k, now)
+    wake = min(next_reply(S, sm), first_level_wake(S, sm, now), grant_wake(S, sm, now))
+    if unit.ldc_replies > 0:
+        wake = min(wake, unit.ldc_reply_ready[unit.ldc_reply_head])
+    for k in range(SUB_CORES):
+        wake = min(wake, S.sub_cores[sm * SUB_CORES + k].wake)
+    unit.wake = max(wake, now + 1)
+
+
+@njit
+def run_sm(S, P, thread, sm, end):
+    """Simulate an SM up to cycle `end`, or through the cycle in which a CTA leaves while others wait for a place."""
+    unit = S.sms[sm]
+    skip = P.machine[0].skip
+    waiting = S.gpu[0].next_cta < S.gpu[0].cta_total
+    while unit.live_ctas > 0:
+        if skip:
+            unit.now = max(unit.now, min(unit.wake, next_reply(S, sm)))
+        if unit.now >= end:
+            break
+        sm_cycle(S, P, thread, sm, unit.now)
+        unit.now += 1
+        if unit.paused and waiting:
+            return
+    unit.paused = 0
+    unit.now = end

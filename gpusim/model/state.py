@@ -1,0 +1,338 @@
+"""State: everything that changes while a kernel is simulated, as one NamedTuple of record arrays.
+
+Indices, never objects: a warp is row `sm * machine.warps + slot` of `warps`, its sub-core row `sm * 4 + slot % 4` of
+`sub_cores`. Fields of fixed size are nested in their owner's record, so that one SM's state lies together; arrays whose
+size a configuration decides stand alone. Times are SM cycles; FOREVER means "not before some event".
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+SUB_CORES = 4
+BANKS = 2  # register file banks: register number modulo 2 (arXiv 2503.20481 section 5.3)
+FOREVER = 1 << 60
+MAX_BUFFER = 8  # instruction buffer entries
+MAX_LOCAL_WARPS = 16  # warps of one sub-core
+READ_HORIZON = 32  # cycles of the read port calendar
+WRITE_HORIZON = 64  # cycles of the write port calendar
+EVENTS = 512  # pending events of one sub-core
+QUEUE = 16  # sub-core memory queue entries
+PENDING_LINES = 32  # outstanding L0 instruction lines
+STREAM_LINES = 32
+PENDING_CONSTANTS = 16
+LDC_WAITING = 64  # LDC instructions of one SM that wait for a line
+STARTS = 16  # remembered start cycles of accepted memory instructions
+FIRST_LEVEL_REQUESTS = 256  # L0 to L1 instruction and constant requests of one SM
+PENDING_TABLE = 1024  # pending request table of the SM-shared unit
+WAITERS = 8192  # instructions waiting for lines of one SM
+LINE_BUCKETS = 2048  # hash table of L1D's lines
+MESSAGES = 4096  # requests or replies of one SM between two windows
+BARRIERS = 16  # named barriers of a CTA
+UNITS = 8
+
+FAULT_EVENTS, FAULT_REQUESTS, FAULT_REPLIES, FAULT_FIRST_LEVEL, FAULT_WAITERS = 1, 2, 3, 4, 5
+"""Values of GPU.fault: a table of fixed size overflowed. The run stops and says which."""
+
+WARP = np.dtype(
+    [
+        ("active", "i8"),  # 1: resident
+        ("cta", "i8"),  # CTA slot in the SM
+        ("cta_id", "i8"),  # linear CTA id in the grid
+        ("warp_in_cta", "i8"),
+        ("age", "i8"),  # launch order in the SM; the youngest warp has the largest
+        ("position", "i8"),  # next instruction in the stream pool
+        ("end", "i8"),
+        ("record", "i8"),  # next memory record in the pool
+        ("index", "i8"),  # static index of the next instruction
+        ("sequence", "i8"),  # instructions issued
+        ("stall_until", "i8"),  # first cycle that the stall counter allows
+        ("counters", "i8"),  # dependence counters SB0..SB5, 8 bits each
+        ("long_owner", "i8"),  # bit per counter: its last producer was a global, local or texture access
+        ("next_check", "i8"),  # first cycle at which its eligibility can change
+        ("reason", "i8"),  # Stall since `reason_since`
+        ("reason_since", "i8"),
+        ("resident_since", "i8"),
+        ("outstanding", "i8"),  # memory instructions not completed
+        ("async_copies", "i8"),  # LDGSTS not completed
+        ("at_barrier", "i8"),  # 1: waits
+        ("barrier", "i8"),  # its barrier number
+        ("barrier_until", "i8"),
+        ("membar_until", "i8"),
+        ("fetch_index", "i8"),  # static index of the next instruction to fetch
+        ("fetch_from", "i8"),  # first cycle it may fetch
+        ("fetch_line", "i8"),  # line it waits for, -1 if none
+        ("fetch_way", "i8"),  # where its last line was found in L0
+        ("refill", "i8"),  # 1: the buffer was flushed by a taken branch
+        ("buffer_head", "i8"),
+        ("buffer_count", "i8"),  # entries in the buffer or in flight
+        ("buffer_ready", "i8", (MAX_BUFFER,)),  # first cycle each may issue
+    ]
+)
+
+SUB_CORE = np.dtype(
+    [
+        ("wake", "i8"),  # next cycle at which anything can happen
+        ("active_mask", "i8"),  # bit per local warp
+        ("warp_count", "i8"),
+        ("order", "i8", (MAX_LOCAL_WARPS,)),  # local warps, youngest first
+        ("greedy", "i8"),  # local warp issued last
+        ("constant_hold", "i8"),  # issue stops before this cycle for the greedy warp's constant miss
+        ("port_block", "i8"),  # first cycle the issue port is open
+        ("unit_free", "i8", (UNITS,)),  # first cycle each unit's input latch is free
+        # Control stage
+        ("control_valid", "i8"),
+        ("control_done", "i8"),  # counters incremented
+        ("control_warp", "i8"),
+        ("control_index", "i8"),
+        ("control_mask", "i8"),
+        ("control_record", "i8"),
+        ("control_row", "i8"),
+        ("control_unit", "i8"),  # unit whose latch it took
+        ("raise_warp", "i8"),  # dependence counters raised at the end of this cycle
+        ("raise_value", "i8"),
+        ("raise_index", "i8"),
+        # Allocate stage
+        ("allocate_valid", "i8"),
+        ("allocate_warp", "i8"),
+        ("allocate_index", "i8"),
+        ("allocate_row", "i8"),
+        ("allocate_unit", "i8"),
+        # register file
+        ("read_slots", "i8", (BANKS * READ_HORIZON,)),  # cycle * 16 + ports used
+        ("write_slots", "i8", (BANKS * WRITE_HORIZON,)),
+        ("cached", "i8", (BANKS * 4,)),  # register file cache: local warp * 256 + register, or -1
+        ("cached_count", "i8"),
+        # result queue
+        ("result_reserved", "i8"),  # issued, not yet through Allocate
+        ("result_base", "i8"),  # cycle of bit 0 of result_mask
+        ("result_mask", "i8"),  # bit per future cycle in which a result leaves the queue
+        # events
+        ("event_count", "i8"),
+        ("event_key", "i8", (EVENTS,)),
+        ("event_row", "i8", (EVENTS,)),
+        # memory queue
+        ("queue_head", "i8"),
+        ("queue_count", "i8"),
+        ("queue_addressed", "i8"),  # entries from the head whose address is computed
+        ("address_free", "i8"),
+        ("queue_warp", "i8", (QUEUE,)),
+        ("queue_index", "i8", (QUEUE,)),
+        ("queue_mask", "i8", (QUEUE,)),
+        ("queue_record", "i8", (QUEUE,)),
+        ("queue_row", "i8", (QUEUE,)),
+        ("queue_ready", "i8", (QUEUE,)),  # first register read, then first grant
+        # fetch
+        ("stream_head", "i8"),  # line of the oldest entry
+        ("stream_count", "i8"),
+        ("stream_first", "i8"),  # its place in the ring
+        ("stream_next", "i8"),  # next line to prefetch
+        ("stream_active", "i8"),
+        ("stream_wanted", "i8"),  # 1: a warp waits for the head
+        ("stream_ready", "i8", (STREAM_LINES,)),
+        ("pending_lines", "i8"),
+        ("pending_line", "i8", (PENDING_LINES,)),
+        ("pending_ready", "i8", (PENDING_LINES,)),
+        ("request_port", "i8"),  # first cycle the port to L1 is free
+        # L0 constant cache
+        ("constants_pending", "i8"),
+        ("constant_line", "i8", (PENDING_CONSTANTS,)),
+        ("constant_ready", "i8", (PENDING_CONSTANTS,)),
+        # variable-latency units
+        ("variable_free", "i8", (4,)),
+    ]
+)
+
+SM = np.dtype(
+    [
+        ("now", "i8"),  # next cycle to evaluate
+        ("wake", "i8"),
+        ("paused", "i8"),  # 1: a CTA slot became free and CTAs are left
+        ("live_ctas", "i8"),
+        ("active_since", "i8"),  # first cycle of the present stretch with a CTA
+        ("next_age", "i8"),
+        ("last_retire", "i8"),
+        # memory shared unit
+        ("next_grant", "i8"),
+        ("grant_turn", "i8"),
+        ("retry_at", "i8"),  # first cycle worth offering refused requests again, replies aside
+        ("l1_free", "i8"),
+        ("shared_free", "i8"),
+        ("shared_visible", "i8"),  # completions of the shared-memory pipe are in order
+        ("start_turn", "i8"),
+        ("starts", "i8", (STARTS,)),  # start cycles of the last instructions accepted
+        ("return_free", "i8"),
+        ("fp64_free", "i8"),
+        ("out_free", "i8"),
+        ("table_free", "i8"),  # head of the free list of the pending request table
+        ("table_used", "i8"),
+        ("table_warp", "i8", (PENDING_TABLE,)),
+        ("table_index", "i8", (PENDING_TABLE,)),
+        ("table_row", "i8", (PENDING_TABLE,)),
+        ("table_left", "i8", (PENDING_TABLE,)),  # lines awaited
+        ("table_next", "i8", (PENDING_TABLE,)),
+        ("waiter_free", "i8"),
+        ("waiter_entry", "i4", (WAITERS,)),
+        ("waiter_next", "i4", (WAITERS,)),
+        ("lines_pending", "i8"),
+        ("access_count", "i8"),  # result of the coalescer
+        ("access_line", "i8", (32,)),
+        ("access_sectors", "i8", (32,)),
+        ("scratch_word", "i8", (32,)),
+        ("scratch_bank", "i8", (32,)),
+        # L1 instruction and constant cache
+        ("first_head", "i8"),
+        ("first_count", "i8"),
+        ("first_arrival", "i8", (FIRST_LEVEL_REQUESTS,)),
+        ("first_kind", "i8", (FIRST_LEVEL_REQUESTS,)),
+        ("first_target", "i8", (FIRST_LEVEL_REQUESTS,)),
+        ("first_line", "i8", (FIRST_LEVEL_REQUESTS,)),
+        ("missing_count", "i8"),
+        ("missing_kind", "i8", (FIRST_LEVEL_REQUESTS,)),
+        ("missing_target", "i8", (FIRST_LEVEL_REQUESTS,)),
+        ("missing_line", "i8", (FIRST_LEVEL_REQUESTS,)),
+        ("reply_free", "i8"),
+        ("constants_pending", "i8"),  # LDC misses waiting
+        ("constant_line", "i8", (LDC_WAITING,)),
+        ("constant_entry", "i8", (LDC_WAITING,)),  # warp << 32 | static index
+        ("constant_row", "i8", (LDC_WAITING,)),
+        ("ldc_reply_head", "i8"),  # lines on their way to the VL constant cache
+        ("ldc_replies", "i8"),
+        ("ldc_reply_line", "i8", (LDC_WAITING,)),
+        ("ldc_reply_ready", "i8", (LDC_WAITING,)),
+        # messages to and from L2, each sorted by time
+        ("out_head", "i8"),
+        ("out_count", "i8"),
+        ("in_head", "i8"),
+        ("in_count", "i8"),
+        ("replies_due", "i8"),  # replies asked for and not yet arrived
+    ]
+)
+
+MESSAGE = np.dtype(
+    [
+        ("time", "i8"),
+        ("kind", "i8"),  # see interconnect
+        ("line", "i8"),  # byte address / 128
+        ("sectors", "i8"),
+        ("token", "i8"),
+    ]
+)
+
+TAG = np.dtype([("line", "i8"), ("stamp", "i8")])
+"""An entry of a small cache: line (-1 empty) and cycle of last use."""
+
+LINE = np.dtype(
+    [
+        ("line", "i8"),
+        ("valid", "i4"),  # bit per 32-byte sector
+        ("pending", "i4"),
+        ("dirty", "i4"),  # L2: to be written to DRAM when replaced
+        ("hash_next", "i4"),
+        ("older", "i4"),  # neighbours in the set's LRU list
+        ("newer", "i4"),
+        ("waiters", "i4"),  # first waiting instruction, -1 none
+    ]
+)
+"""An entry of a sectored cache with many ways (L1D, L2)."""
+
+CACHE_SET = np.dtype([("oldest", "i4"), ("newest", "i4")])
+
+CTA = np.dtype(
+    [
+        ("active", "i8"),
+        ("live", "i8"),  # warps not finished
+        ("first_slot", "i8"),
+        ("arrived", "i8", (BARRIERS,)),
+        ("expected", "i8", (BARRIERS,)),  # warps, 0: all that live
+    ]
+)
+
+GPU = np.dtype(
+    [
+        ("now", "i8"),  # all SMs have reached this cycle
+        ("window_end", "i8"),
+        ("resume", "i8"),  # 1: the window waits for CTAs to be loaded
+        ("filled", "i8"),  # 1: the first CTAs have been placed
+        ("next_cta", "i8"),
+        ("cta_total", "i8"),
+        ("warps_per_cta", "i8"),
+        ("ctas_per_sm", "i8"),
+        ("chunk_first", "i8"),  # CTAs first .. first + count - 1 can be dispatched
+        ("chunk_count", "i8"),
+        ("chunk_table", "i8"),  # row of the first CTA's first warp in warp_starts
+        ("timeline_rows", "i8"),
+        ("fault", "i8"),  # FAULT_*, 0 if none
+    ]
+)
+
+SERVER = np.dtype([("free", "i8")])
+"""A bandwidth: first cycle at which an L2 slice, DRAM channel or reply port is free."""
+
+COUNTERS = np.dtype(
+    [
+        (name, "i8")
+        for name in (
+            "warp_instructions thread_instructions resident_warp_cycles sm_active_cycles ctas_launched "
+            "l0_instruction_hits l0_instruction_misses stream_buffer_hits instruction_prefetches "
+            "l1_instruction_accesses l1_instruction_misses constant_hits constant_misses "
+            "register_cache_hits register_reads register_port_stall_cycles write_port_conflicts "
+            "shared_wavefronts shared_bank_conflicts l1_load_sectors l1_load_hits l1_store_sectors "
+            "l2_read_sectors l2_read_hits l2_write_sectors dram_read_sectors dram_write_sectors"
+        ).split()
+    ]
+)
+"""Event counts of one SM, named as in gpusim.results.counters where a user sees them."""
+
+TIMELINE = np.dtype(
+    [
+        ("sm", "i8"),
+        ("sub_core", "i8"),
+        ("warp", "i8"),
+        ("sequence", "i8"),
+        ("index", "i8"),
+        ("issue", "i8"),
+        ("control", "i8"),
+        ("allocate", "i8"),
+        ("read", "i8"),
+        ("execute", "i8"),
+        ("write_back", "i8"),
+    ]
+)
+
+
+class State(NamedTuple):
+    """All mutable state. Sizes in brackets; see `gpusim.model.build`."""
+
+    gpu: np.recarray  # [1]
+    sms: np.recarray  # [sms]
+    sub_cores: np.recarray  # [sms * 4]
+    warps: np.recarray  # [sms * warps]
+    ctas: np.recarray  # [sms * ctas]
+    l0: np.recarray  # [sms * 4 * sets * ways] TAG
+    l0_constants: np.recarray  # [sms * 4 * sets * ways] TAG
+    l1_instructions: np.recarray  # [sms * sets * ways] TAG
+    constants: np.recarray  # [sms * sets * ways] TAG: LDC
+    lines: np.recarray  # [sms * lines] LINE: L1D
+    line_sets: np.recarray  # [sms * sets]
+    line_hash: np.ndarray  # [sms * HASH] int32
+    requests: np.recarray  # [sms * MESSAGES]
+    replies: np.recarray  # [sms * MESSAGES]
+    l2_lines: np.recarray
+    l2_sets: np.recarray
+    l2_hash: np.ndarray
+    slices: np.recarray
+    channels: np.recarray
+    reply_ports: np.recarray
+    merge: np.ndarray  # [window + 1] int64 scratch of the L2's merge
+    merged: np.ndarray  # [sms * MESSAGES] int64 scratch
+    stalls: np.ndarray  # [threads, instructions, reasons] int64
+    counters: np.recarray  # [sms]
+    stream_index: np.ndarray  # pool, int32
+    stream_mask: np.ndarray  # pool, uint32
+    records: np.recarray  # pool, MEMORY_RECORD_DTYPE
+    addresses: np.ndarray  # pool, int64
+    warp_starts: np.ndarray  # pool, int64 (n, 3): first instruction, end, first record per warp of the loaded chunk
+    timeline: np.recarray  # rows in the order of issue; kept on one thread only

@@ -1,0 +1,96 @@
+"""The pools that hold the streams of CTAs being simulated: chunks are loaded when dispatch reaches them and dropped when done.
+
+So memory is bounded by the chunks that still have a CTA running, not by the trace.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from gpusim.model.state import State
+from gpusim.trace.trace import MEMORY_RECORD_DTYPE, CtaChunk, Launch
+
+
+@dataclass
+class Region:
+    """Where a loaded chunk lies in the pools: (start, length) per pool."""
+
+    first_cta: int
+    last_cta: int
+    instructions: tuple[int, int]
+    records: tuple[int, int]
+    addresses: tuple[int, int]
+
+
+def first_gap(taken: list[tuple[int, int]], length: int, capacity: int) -> int | None:
+    """Lowest start of `length` free elements between the taken (start, length) pieces, None if the pool is too small."""
+    start = 0
+    for begin, size in sorted(taken):
+        if begin - start >= length:
+            return start
+        start = max(start, begin + size)
+    return start if capacity - start >= length else None
+
+
+def grown(pool: np.ndarray, capacity: int) -> np.ndarray:
+    """The pool with at least `capacity` elements; positions keep their meaning."""
+    larger = np.zeros(max(capacity, len(pool) * 3 // 2), pool.dtype)
+    larger[: len(pool)] = pool
+    return larger.view(np.recarray) if isinstance(pool, np.recarray) else larger
+
+
+class StreamPools:
+    """Loads a launch's chunks, in CTA order, into a State's pools."""
+
+    def __init__(self, launch: Launch) -> None:
+        self.launch = launch
+        self.counts = np.asarray(launch.source.cta_counts)
+        self.next_chunk = 0
+        self.regions: list[Region] = []
+
+    def _place(self, name: str, length: int, pool: np.ndarray) -> tuple[int, np.ndarray]:
+        taken = [getattr(region, name) for region in self.regions]
+        start = first_gap(taken, length, len(pool))
+        if start is None:
+            start = max((begin + size for begin, size in taken), default=0)
+            pool = grown(pool, start + length)
+        return start, pool
+
+    def load_next(self, state: State) -> State:
+        """Drop finished chunks, load the next one, and make its CTAs the ones that dispatch takes."""
+        self._drop_finished(state)
+        chunk: CtaChunk = self.launch.source.read(self.next_chunk)
+        self.next_chunk += 1
+        at, index = self._place("instructions", len(chunk.index), state.stream_index)
+        mask = grown(state.stream_mask, len(index)) if len(state.stream_mask) < len(index) else state.stream_mask
+        record_at, record_pool = self._place("records", len(chunk.records), state.records)
+        address_at, addresses = self._place("addresses", len(chunk.addresses), state.addresses)
+        index[at : at + len(chunk.index)] = chunk.index
+        mask[at : at + len(chunk.index)] = chunk.mask
+        moved = np.array(chunk.records, dtype=MEMORY_RECORD_DTYPE)
+        moved["base"] += np.where(moved["stride"] == np.iinfo(np.int64).min, address_at, 0)
+        record_pool[record_at : record_at + len(moved)] = moved
+        addresses[address_at : address_at + len(chunk.addresses)] = chunk.addresses
+        last = chunk.first_cta + chunk.cta_count - 1
+        self.regions.append(
+            Region(chunk.first_cta, last, (at, len(chunk.index)), (record_at, len(moved)), (address_at, len(chunk.addresses)))
+        )
+        starts = np.stack(
+            [chunk.instruction_start[:-1] + at, chunk.instruction_start[1:] + at, chunk.record_start[:-1] + record_at], axis=1
+        )
+        gpu = state.gpu[0]
+        gpu.chunk_first, gpu.chunk_count, gpu.chunk_table = chunk.first_cta, chunk.cta_count, 0
+        return state._replace(
+            stream_index=index,
+            stream_mask=mask,
+            records=record_pool,
+            addresses=addresses,
+            warp_starts=np.ascontiguousarray(starts, dtype=np.int64),
+        )
+
+    def _drop_finished(self, state: State) -> None:
+        """Forget chunks none of whose CTAs is running."""
+        running = state.warps.cta_id[state.warps.active == 1]
+        self.regions = [r for r in self.regions if np.any((running >= r.first_cta) & (running <= r.last_cta))]
