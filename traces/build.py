@@ -53,7 +53,8 @@ def table(rows: list[Row]) -> str:
     """The rows as a Markdown table with a total."""
     lines = ["| trace | architecture | launches | warp instructions | kB | compiler |", "|---|---|--:|--:|--:|---|"]
     lines += [
-        f"| `{r.trace}` | sm_{r.architecture} | {r.launches} | {r.warp_instructions:,} | {r.kilobytes:,.0f} | {r.compiler} |"
+        f"| `{r.trace}` | sm_{r.architecture} | {r.launches} | {r.warp_instructions:,} "
+        f"| {r.kilobytes:,.0f} | {r.compiler} |"
         for r in rows
     ]
     total = sum(r.kilobytes for r in rows)
@@ -85,9 +86,8 @@ def main() -> int:
             for kernel in chosen:
                 seconds = build(kernel, folder, architecture)
                 row = describe(kernel, folder, architecture)
-                print(
-                    f"{row.trace:24} {row.warp_instructions:>12,} warp instructions {row.kilobytes:>8,.0f} kB {seconds:6.1f} s"
-                )
+                size = f"{row.warp_instructions:>12,} warp instructions {row.kilobytes:>8,.0f} kB"
+                print(f"{row.trace:24} {size} {seconds:6.1f} s", flush=True)
         rows = [describe(kernel, folder, arch) for folder, arch in architectures for kernel in manifest["kernels"]]
         update_readme(FOLDER / "README.md", table(rows))
     except GpusimError as error:
