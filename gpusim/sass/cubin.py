@@ -230,8 +230,8 @@ def _relocations(cubin: CubinFile, layout: Mapping[str, int]) -> tuple[Relocatio
             if target != ".nv.constant4" or home not in layout or kind not in (_R_CUDA_64, _R_CUDA_32):
                 raise GpusimError(
                     f"{cubin.origin}: cannot apply relocation type {kind} at {target}+{entry['r_offset']:#x} "
-                    f"(symbol '{symbol.name}' in {home or 'no section'}); "
-                    "link the code fully (no -rdc)"
+                    f"(symbol '{symbol.name}' in {home or 'no section of this file'}); "
+                    "link the code fully (no -rdc) and call no printf, malloc or assert in it"
                 )
             addend = entry["r_addend"] if entry.is_RELA() else 0
             size = 8 if kind == _R_CUDA_64 else 4
