@@ -6,9 +6,9 @@ or left (BREAK) arrive. The running subset of a warp's lanes has one program cou
 back to `lane_pc` and the subset with the lowest program counter runs on. Barrier registers are kept per lane, so that
 two subsets that use the same register at different times do not disturb each other.
 
-A loop that spins on other lanes of its own warp announces itself with YIELD. After PATIENCE of them without another subset
-to run, lanes that wait at a convergence barrier are let through: the guarantee of forward progress between lanes,
-as the CUDA programming model states it for Volta and later.
+A loop that spins on other lanes of its own warp announces itself with YIELD. After PATIENCE of them, lanes that wait
+at a convergence barrier are let through: the guarantee of forward progress between lanes that the CUDA
+programming model gives for Volta and later.
 """
 
 from __future__ import annotations
@@ -175,7 +175,7 @@ def let_through(m, w):
 
 @njit
 def jump(m, w, active, a, offset, count):
-    """Send lanes to the instruction at register a + offset bytes; returns the one target or -1 if they part, -2 if bad."""
+    """Send lanes to the instruction at register a + offset bytes; the one target, -1 if they part, -2 if it is bad."""
     only = np.int64(-1)
     same = True
     for lane in range(32):

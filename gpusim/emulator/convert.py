@@ -1,7 +1,7 @@
 """Conversions between number formats (F2I, I2F, F2F, FRND, F2FP, I2FP).
 
 x: rounding mode (float32.py) in bits 2..3, FTZ bit 0, SAT bit 1. y: source format, z: destination format, both
-FORMAT codes. NaN converts to 0 with .NTZ (x bit 4), else to the most negative number (all ones of an unsigned one's top bit).
+FORMAT codes. NaN converts to 0 with .NTZ (x bit 4), else to the top bit of the format.
 """
 
 from __future__ import annotations

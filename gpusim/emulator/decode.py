@@ -1,13 +1,13 @@
 """Program + launch constants -> the table that compiled code runs.
 
-One `Instruction` per static instruction holds its operands sorted by role; a handler of `opcodes.py` turns it into a row.
-Every modifier of the opcode and of an operand must be taken by the handler: what is left over is unknown, and
+One `Instruction` per static instruction holds its operands sorted by role; a handler of `opcodes.py` turns it into
+a row. Every modifier of the opcode and of an operand must be taken by the handler: what is left over is unknown, and
 all unknown instructions of a program are reported together.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -25,6 +25,10 @@ FIELDS = {"B0": (0, 0xFF), "B1": (8, 0xFF), "B2": (16, 0xFF), "B3": (24, 0xFF), 
           "H0_H0": (0, 0xFFFF), "H1_H1": (16, 0xFFFF)}  # fmt: skip
 """Operand suffix to shift and mask of one element."""
 SLOTS = ("a", "b", "c", "d")
+BOOLEANS = {"AND": 0, "OR": 1, "XOR": 2}
+"""How a comparison is combined with a predicate."""
+INTEGER_FORMATS = {"U8": 0, "S8": 1, "U16": 2, "S16": 3, "U32": 4, "S32": 5, "U64": 6, "S64": 7}
+"""Integer type modifier to the format codes of convert.py."""
 
 
 class UnknownInstruction(Exception):
@@ -246,7 +250,7 @@ class Instruction:
         return value
 
     def _modifier(self, operand: np.record, kind: str) -> tuple[int, int, int, int]:
-        """Mode, and, xor, extra of a source's signs and selector. Raises UnknownInstruction if the kind has none such."""
+        """Mode, and, xor, extra of a source's signs and selector. Raises UnknownInstruction if the kind has none."""
         negate, invert, absolute = bool(operand.negate), bool(operand.invert), bool(operand.absolute)
         select = OPERAND_SELECTORS[int(operand.select)]
         if kind == "halves":
@@ -291,6 +295,10 @@ class Instruction:
         left = [o for o in (*self.predicates_out, *self.predicates_in) if o.register != PT]
         if self.sources or self.destinations or left:
             raise UnknownInstruction("more operands than this form is known with")
+
+
+Handler = Callable[[Instruction], None]
+"""Fills the row of one instruction; raises UnknownInstruction."""
 
 
 @dataclass(frozen=True)

@@ -334,7 +334,7 @@ def element(word, shift, bits, is_signed):
 
 @njit
 def idp(R, i, a, b, c):
-    """Dot product plus c. x: 4 (four bytes) or 2 (two halves of a with two bytes of b); y bits: a, b signed, high bytes."""
+    """Dot product plus c. x: 4 (bytes) or 2 (halves of a, bytes of b); y bits: a signed, b signed, high bytes."""
     bits = 8 if i.x == 4 else 16
     first = 16 if i.y & 4 else 0
     for lane in range(32):

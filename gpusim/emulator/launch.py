@@ -109,7 +109,12 @@ def _fill_of(value: Any) -> str | None:
 
 
 Buffer = Annotated[
-    tuple(Annotated[model, Tag(model.__name__)] for model in dict.fromkeys(FILLS.values())),
+    Annotated[Zeros, Tag("Zeros")]
+    | Annotated[Constant, Tag("Constant")]
+    | Annotated[Arange, Tag("Arange")]
+    | Annotated[RandomFill, Tag("RandomFill")]
+    | Annotated[Permutation, Tag("Permutation")]
+    | Annotated[Npy, Tag("Npy")],
     Tagger(_fill_of, custom_error_type="unknown_fill", custom_error_message="unknown or missing fill"),
 ]
 

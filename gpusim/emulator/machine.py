@@ -198,8 +198,8 @@ def explain(prepared: Prepared, code: int, memory: GlobalMemory) -> GpusimError:
         return GpusimError(_deadlock(prepared))
     if code == state.LIMIT_REACHED:
         return GpusimError(
-            f"kernel {prepared.program.name}: CTA {int(c[state.CTA])} has run {CTA_INSTRUCTION_LIMIT} warp instructions "
-            "without an end; it may wait for another CTA, which the emulator runs only after this one"
+            f"kernel {prepared.program.name}: CTA {int(c[state.CTA])} has run {CTA_INSTRUCTION_LIMIT} "
+            "warp instructions without an end; it may wait for another CTA, which the emulator runs only after this one"
         )
     if code == state.BAD_TARGET:
         return GpusimError(f"{_place(prepared, pc)}: jumps to where there is no instruction")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from gpusim.emulator import atomics, control, integer, memory
-from gpusim.emulator.decode import Instruction, UnknownInstruction
+from gpusim.emulator.decode import Handler, Instruction, UnknownInstruction
 from gpusim.sass.program import RZ, URZ, MemorySpace, OperandKind
 
 HINTS = (
@@ -13,23 +13,23 @@ HINTS = (
 """Modifiers without effect on values: address size, scope, ordering and cache policy."""
 SIZES = {"U8": 1, "S8": 1, "U16": 2, "S16": 2, "32": 4, "64": 8, "128": 16}
 OPERATIONS = {
-    "ADD": atomics.ADD, "MIN": atomics.MIN, "MAX": atomics.MAX, "AND": atomics.AND, "OR": atomics.OR, "XOR": atomics.XOR,
+    "ADD": atomics.ADD, "MIN": atomics.MIN, "MAX": atomics.MAX, "AND": atomics.AND, "OR": atomics.OR,
+    "XOR": atomics.XOR,
     "EXCH": atomics.EXCH, "CAS": atomics.CAS, "INC": atomics.INC, "DEC": atomics.DEC,
 }  # fmt: skip
 TYPES = {
-    "U32": atomics.U32, "S32": atomics.S32, "32": atomics.U32, "U64": atomics.U64, "S64": atomics.S64, "64": atomics.U64,
+    "U32": atomics.U32, "S32": atomics.S32, "32": atomics.U32, "U64": atomics.U64, "S64": atomics.S64,
+    "64": atomics.U64,
     "F32": atomics.F32, "F64": atomics.F64, "F16x2": atomics.F16X2,
 }  # fmt: skip
 
 
 def address(i: Instruction) -> None:
     """Take the memory or constant operand: register, uniform register, scale and offset."""
-    for k, operand in enumerate(i.sources):
-        if operand.kind in (OperandKind.MEMORY, OperandKind.CONSTANT):
-            break
-    else:
+    found = [k for k, o in enumerate(i.sources) if o.kind in (OperandKind.MEMORY, OperandKind.CONSTANT)]
+    if not found:
         raise UnknownInstruction("an address is missing")
-    operand = i.sources.pop(k)
+    operand = i.sources.pop(found[0])
     wide = 0
     if operand.register != RZ:
         i.set(a=int(operand.register))
@@ -50,7 +50,7 @@ def size(i: Instruction) -> int:
     return max(count // 4, 1)
 
 
-def load(space: int) -> object:
+def load(space: int) -> Handler:
     def handler(i: Instruction) -> None:
         i.flag(*HINTS)
         i.set(op=memory.LOAD, access=space)
@@ -62,7 +62,7 @@ def load(space: int) -> object:
     return handler
 
 
-def store(space: int) -> object:
+def store(space: int) -> Handler:
     def handler(i: Instruction) -> None:
         i.flag(*HINTS)
         i.set(op=memory.STORE, access=space)
@@ -90,7 +90,7 @@ def load_constant(i: Instruction) -> None:
         address(i)
 
 
-def atomic(space: int) -> object:
+def atomic(space: int) -> Handler:
     def handler(i: Instruction) -> None:
         i.flag(*HINTS, "RN", "FTZ")
         i.set(op=memory.ATOMIC, access=space)

@@ -171,9 +171,7 @@ class Machine(NamedTuple):
     geometry: np.ndarray  # (GEOMETRY_WORDS,) int64
     control: np.ndarray  # (CONTROL_WORDS,) int64
     barriers: np.ndarray  # (16, 6) int64: CTA barriers, columns in control.py
-    address: (
-        np.ndarray
-    )  # (3, 32) int64: byte addresses and word indices of the running instruction; source words of LDGSTS
+    address: np.ndarray  # (3, 32) int64: byte addresses, word indices, source words of LDGSTS
     log_index: np.ndarray  # (capacity,) uint32
     log_mask: np.ndarray  # (capacity,) uint32
     log_records: np.ndarray  # (capacity, 2) int64
