@@ -12,6 +12,7 @@ from trace_cases import assert_same_chunk, make_chunk, make_program, make_trace
 
 from gpusim.errors import GpusimError
 from gpusim.trace.store import TraceWriter, open_trace, write_trace
+from gpusim.trace.trace import EXPLICIT, MEMORY_RECORD_DTYPE, CtaChunk
 
 
 @pytest.fixture
@@ -57,17 +58,6 @@ def test_chunks_are_writable_plain_arrays(stored):
     for array in (chunk.index, chunk.mask, chunk.records, chunk.addresses, chunk.instruction_start):
         assert array.flags.writeable
         assert array.flags.c_contiguous
-
-
-def test_explicit_addresses_may_lie_in_any_order(tmp_path):
-    program, rng = make_program(), np.random.default_rng(5)
-    chunk = make_chunk(program, rng, 0, 1, 1, 60)
-    explicit = np.flatnonzero(chunk.records["stride"] == np.int64(-(1 << 63)))
-    assert len(explicit) > 2
-    chunk.records["base"][explicit[1]] = 0
-    with TraceWriter(tmp_path / "t") as writer, writer.launch(program, (1, 1, 1), (32, 1, 1), 0) as sink:
-        sink.add(chunk)
-    assert_same_chunk(open_trace(tmp_path / "t").launches[0].source.read(0), chunk)
 
 
 def test_one_chunk_is_read_without_the_others(tmp_path):
@@ -189,6 +179,13 @@ def _broken(chunk, **changes):
     return type(chunk)(**{**chunk.__dict__, **changes})
 
 
+def _swapped(records):
+    explicit = np.flatnonzero(records["stride"] == EXPLICIT)[:2]
+    changed = records.copy()
+    changed["base"][explicit] = records["base"][explicit[::-1]]
+    return changed
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
@@ -197,7 +194,8 @@ def _broken(chunk, **changes):
         (lambda c: {"index": c.index + np.uint16(5)}, "instruction index"),
         (lambda c: {"records": c.records[:-1]}, "memory records where"),
         (lambda c: {"record_start": c.record_start + 1}, "record_start"),
-        (lambda c: {"addresses": c.addresses[:3]}, "outside the chunk"),
+        (lambda c: {"addresses": c.addresses[:3]}, "3 explicit addresses where"),
+        (lambda c: {"records": _swapped(c.records)}, "do not follow each other"),
         (lambda c: {"mask": c.mask & np.uint32(0)}, "mask 0 is not zero"),
         (lambda c: {"instruction_start": c.instruction_start[:-1]}, "warp streams"),
     ],
@@ -216,15 +214,30 @@ def test_regular_accesses_cost_little(tmp_path):
     index = np.tile(np.array([0, 1, 2], np.uint16), warps * trips)
     count = len(index)
     starts = np.arange(warps + 1) * 3 * trips
-    records = np.zeros(warps * trips * 2, make_trace().launches[0].source.read(0).records.dtype)
+    records = np.zeros(warps * trips * 2, MEMORY_RECORD_DTYPE)
     warp, trip = np.divmod(np.arange(warps * trips), trips)
     records["base"][0::2] = 0x7F0000000000 + 128 * warp + 8192 * trip
     records["base"][1::2] = 512 * trip
     records["stride"][0::2], records["stride"][1::2] = 4, 16
     mask = np.full(count, 0xFFFFFFFF, np.uint32)
-    chunk = make_trace().launches[0].source.read(0)
-    chunk = type(chunk)(0, 16, starts, index, mask, np.arange(warps + 1) * 2 * trips, records, np.empty(0, np.int64))
+    chunk = CtaChunk(0, 16, starts, index, mask, np.arange(warps + 1) * 2 * trips, records, np.empty(0, np.int64))
     with TraceWriter(tmp_path / "t") as writer, writer.launch(program, (16, 1, 1), (128, 1, 1), 0) as sink:
         sink.add(chunk)
     assert (tmp_path / "t" / "launch-0000.bin").stat().st_size < 0.1 * count
+    assert_same_chunk(open_trace(tmp_path / "t").launches[0].source.read(0), chunk)
+
+
+def test_a_repeated_pattern_of_lanes_costs_little(tmp_path):
+    """Explicit addresses with one pattern and a moving first address, as in a tiled matrix product."""
+    program, trips = make_program(), 2000
+    index, mask = np.full(trips, 2, np.uint16), np.full(trips, 0xFFFFFFFF, np.uint32)
+    pattern = np.repeat(np.arange(8), 4) * 16
+    addresses = (np.arange(trips)[:, None] * 512 + pattern).reshape(-1)
+    records = np.zeros(trips, MEMORY_RECORD_DTYPE)
+    records["base"], records["stride"] = 32 * np.arange(trips), EXPLICIT
+    whole = np.array([0, trips])
+    chunk = CtaChunk(0, 1, whole, index, mask, whole, records, addresses)
+    with TraceWriter(tmp_path / "t") as writer, writer.launch(program, (1, 1, 1), (32, 1, 1), 0) as sink:
+        sink.add(chunk)
+    assert (tmp_path / "t" / "launch-0000.bin").stat().st_size < 0.2 * trips
     assert_same_chunk(open_trace(tmp_path / "t").launches[0].source.read(0), chunk)

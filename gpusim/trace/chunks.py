@@ -1,8 +1,9 @@
 """A CtaChunk as columns of blocks: what can be derived is left out, addresses of one instruction lie together.
 
 Left out: `record_start` (from the instructions and Program.address_counts), records of instructions with mask 0
-(base and stride 0 by definition) and, as a residual that is zero, the place of explicit addresses. What is left of
-the addresses is grouped by static instruction before it is differenced: a loop's accesses then differ by a constant.
+(base and stride 0 by definition) and the place of explicit addresses (they follow each other). A record's base, or the
+first of its explicit addresses, is grouped by static instruction before it is differenced: a loop's accesses then
+differ by a constant. The other explicit addresses become differences between lanes, which repeat from record to record.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from gpusim.sass.program import Program
-from gpusim.trace.blocks import BlockReader, BlockWriter
+from gpusim.trace.blocks import BlockReader, BlockWriter, differences
 from gpusim.trace.trace import EXPLICIT, MEMORY_RECORD_DTYPE, CtaChunk
 
 
@@ -21,22 +22,22 @@ def write_chunk(writer: BlockWriter, program: Program, warps_per_cta: int, chunk
     """Append a chunk; returns its index entry. Raises ValueError where the chunk contradicts itself or the program."""
     _check_streams(program, warps_per_cta, chunk)
     owner, slot = _record_owners(program, chunk.index)
-    _check_records(chunk, owner, program)
+    _check_records(chunk, owner)
     masks = chunk.mask[owner]
     executed = masks != 0
     explicit = chunk.records["stride"] == EXPLICIT
-    base = chunk.records["base"] - np.where(explicit, _explicit_start(masks, explicit), 0)
+    begin = _explicit_start(masks, explicit)
+    base, lanes = chunk.records["base"].copy(), differences(chunk.addresses)
+    base[explicit], lanes[begin[explicit]] = chunk.addresses[begin[explicit]], 0
     order = _grouped(slot, executed)
-    strided = order[~explicit[order]]
     columns = {
         "warp_instructions": writer.write(np.diff(chunk.instruction_start)),
         "index": writer.write(chunk.index),
         "mask": writer.write(chunk.mask),
         "explicit": writer.write(explicit[order].view(np.uint8)),
-        "explicit_base": writer.write(base[order[explicit[order]]]),
-        "base": writer.write(base[strided], delta=True),
-        "stride": writer.write(chunk.records["stride"][strided]),
-        "addresses": writer.write(chunk.addresses, delta=True),
+        "base": writer.write(base[order], delta=True),
+        "stride": writer.write(chunk.records["stride"][order[~explicit[order]]]),
+        "lanes": writer.write(lanes),
     }
     return {
         "first_cta": int(chunk.first_cta),
@@ -56,12 +57,13 @@ def read_chunk(reader: BlockReader, program: Program, entry: Mapping[str, Any]) 
     order = _grouped(slot, masks != 0)
     explicit = np.zeros(len(owner), bool)
     explicit[order] = columns["explicit"] != 0
-    strided, indirect = order[~explicit[order]], order[explicit[order]]
     records = np.zeros(len(owner), MEMORY_RECORD_DTYPE)
-    records["base"][strided] = columns["base"]
-    records["base"][indirect] = columns["explicit_base"] + _explicit_start(masks, explicit)[indirect]
-    records["stride"][strided] = columns["stride"]
-    records["stride"][indirect] = EXPLICIT
+    records["base"][order] = columns["base"]
+    records["stride"][order[~explicit[order]]] = columns["stride"]
+    records["stride"][explicit] = EXPLICIT
+    begin = _explicit_start(masks, explicit)[explicit]
+    addresses = _addresses(columns["lanes"], begin, records["base"][explicit])
+    records["base"][explicit] = begin
     return CtaChunk(
         first_cta=int(entry["first_cta"]),
         cta_count=int(entry["cta_count"]),
@@ -70,7 +72,7 @@ def read_chunk(reader: BlockReader, program: Program, entry: Mapping[str, Any]) 
         mask=mask,
         record_start=_record_start(program, index, starts),
         records=records,
-        addresses=columns["addresses"],
+        addresses=addresses,
     )
 
 
@@ -96,6 +98,16 @@ def _explicit_start(masks: np.ndarray, explicit: np.ndarray) -> np.ndarray:
     return np.cumsum(lanes) - lanes
 
 
+def _addresses(lanes: np.ndarray, begin: np.ndarray, first: np.ndarray) -> np.ndarray:
+    """Explicit addresses from differences between lanes (0 where a record begins) and each record's first address."""
+    if not len(begin):
+        return lanes
+    last = first + np.add.reduceat(lanes, begin)
+    lanes[begin] = first
+    lanes[begin[1:]] -= last[:-1]
+    return np.cumsum(lanes)
+
+
 def _grouped(slot: np.ndarray, executed: np.ndarray) -> np.ndarray:
     """Executed records ordered by static slot, otherwise as they were. A radix sort for 16-bit slots."""
     kept = np.flatnonzero(executed)
@@ -118,7 +130,7 @@ def _check_streams(program: Program, warps_per_cta: int, chunk: CtaChunk) -> Non
         raise ValueError("record_start disagrees with Program.address_counts")
 
 
-def _check_records(chunk: CtaChunk, owner: np.ndarray, program: Program) -> None:
+def _check_records(chunk: CtaChunk, owner: np.ndarray) -> None:
     if len(chunk.records) != len(owner):
         raise ValueError(f"{len(chunk.records)} memory records where the instructions have {len(owner)}")
     masks = chunk.mask[owner]
@@ -126,9 +138,7 @@ def _check_records(chunk: CtaChunk, owner: np.ndarray, program: Program) -> None
     if np.any(off["base"]) or np.any(off["stride"]):
         raise ValueError("a memory record of an instruction with mask 0 is not zero")
     explicit = chunk.records["stride"] == EXPLICIT
-    lanes = np.bitwise_count(masks[explicit]).astype(np.int64)
-    first = chunk.records["base"][explicit]
-    outside = (first < 0) | (first + lanes > len(chunk.addresses))
-    if outside.any():
-        opcode = program.opcode_of(chunk.index[owner[explicit][np.argmax(outside)]])
-        raise ValueError(f"the explicit addresses of a record of {opcode} lie outside the chunk's")
+    if not np.array_equal(chunk.records["base"][explicit], _explicit_start(masks, explicit)[explicit]):
+        raise ValueError("the explicit addresses of records do not follow each other")
+    if len(chunk.addresses) != (lanes := int(np.bitwise_count(masks[explicit]).sum(dtype=np.int64))):
+        raise ValueError(f"{len(chunk.addresses)} explicit addresses where the masks have {lanes} lanes")
