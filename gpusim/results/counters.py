@@ -21,11 +21,12 @@ class Counter:
 
 COUNTERS: tuple[Counter, ...] = (
     Counter("sm_active_cycles", "cycle", "cycles with a resident warp, summed over SMs", "sm__cycles_active.sum"),
-    Counter("sub_core_active_cycles", "cycle", "same, summed over sub-cores", "smsp__cycles_active.sum"),
-    Counter("issue_active_cycles", "cycle", "sub-core cycles in which a warp issued", "smsp__issue_active.sum"),
+    Counter("launch_cycles", "cycle", "launch overhead before the first CTA, part of the kernel's cycles"),
     Counter("ctas_launched", "CTA", "CTAs that began", "sm__ctas_launched.sum"),
     Counter("l0_instruction_hits", "request", "instruction fetches that hit in L0 or the stream buffer"),
     Counter("l0_instruction_misses", "request", "instruction fetches that missed in both"),
+    Counter("stream_buffer_hits", "request", "L0 hits that the stream buffer's head served"),
+    Counter("instruction_prefetches", "request", "lines that stream buffers asked for"),
     Counter("l1_instruction_hits", "request", "L0 misses and prefetches that hit in the SM's instruction cache"),
     Counter("l1_instruction_misses", "request", "those that went on to L2"),
     Counter("constant_hits", "request", "constant operands found in the L0 constant cache"),
@@ -33,6 +34,7 @@ COUNTERS: tuple[Counter, ...] = (
     Counter("register_cache_hits", "operand", "source operands read from the register file cache"),
     Counter("register_reads", "operand", "source operands read from the register file banks"),
     Counter("register_port_stall_cycles", "cycle", "cycles an instruction waited in Allocate for read ports"),
+    Counter("write_port_conflicts", "cycle", "cycles a load waited for a register write port"),
     Counter(
         "shared_bank_conflicts",
         "cycle",
