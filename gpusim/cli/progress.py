@@ -14,7 +14,8 @@ LOG_SECONDS = 30.0
 
 
 class ProgressView:
-    """Shows the reports that `simulate` gives: kernel i of n, simulated cycles, warp instructions per second, ETA.
+    """Shows the reports that `simulate` gives: kernel i of n, simulated cycles, and of this kernel warp
+    instructions per second and ETA.
 
     Use as a context manager and pass the object itself as RunOptions.progress.
     """
@@ -22,6 +23,7 @@ class ProgressView:
     def __init__(self) -> None:
         self._terminal = sys.stderr.isatty()
         self._start = self._last = time.monotonic()
+        self._kernel = 0
         self._bar: Any = None
         self._task: Any = None
 
@@ -41,8 +43,17 @@ class ProgressView:
         if self._bar is not None:
             self._bar.stop()
 
+    def warn(self, message: str) -> None:
+        """A line of its own, above the live one."""
+        if self._bar is not None:
+            self._bar.console.print(f"gpusim: warning: {message}", markup=False, highlight=False)
+        else:
+            print(f"gpusim: warning: {message}", file=sys.stderr)
+
     def __call__(self, progress: Progress) -> None:
         now = time.monotonic()
+        if progress.kernel_index != self._kernel:
+            self._kernel, self._start = progress.kernel_index, now
         rate = progress.warp_instructions_done / max(now - self._start, 1e-9)
         text = (
             f"kernel {progress.kernel_index + 1}/{progress.kernel_count} {progress.kernel_name}: "

@@ -35,7 +35,7 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
     parser.add_argument("--threads", type=_positive, default=1, metavar="N", help="the result does not depend on it")
     parser.add_argument("--window", type=_positive, metavar="N", help="cycles an SM runs ahead at most; same result")
     parser.add_argument("--no-skip", action="store_true", help="step through idle cycles: slow, same result")
-    parser.add_argument("--strict", action="store_true", help="refuse what the model only approximates")
+    parser.add_argument("--strict", action="store_true", help="refuse opcodes that the opcode table lacks")
     parser.set_defaults(command=run)
 
 
@@ -77,6 +77,7 @@ def _simulate(trace: Trace, config: GpuConfig, args: argparse.Namespace) -> Resu
             timeline=bool(args.timeline),
             strict=args.strict,
             progress=progress,
+            warn=progress.warn,
         )
         return simulate(trace, config, options)
 
