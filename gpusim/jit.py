@@ -67,16 +67,33 @@ numba.config.CACHE_DIR = str(CACHE_FOLDER)
 _COMMON: dict[str, Any] = {"cache": True, "nogil": True, "error_model": "numpy"}
 
 
+def _without_literals(dispatcher: Any) -> Any:
+    """Compile one version for a call with a constant and one with a variable.
+
+    Numba types a constant argument as a literal of its own and would compile every function of the model about twice.
+    """
+    if numba.config.DISABLE_JIT:
+        return dispatcher
+    find = dispatcher.get_call_template
+
+    def get_call_template(args: tuple, kws: dict) -> Any:
+        return find(tuple(map(types.unliteral, args)), {name: types.unliteral(value) for name, value in kws.items()})
+
+    dispatcher.get_call_template = get_call_template
+    return dispatcher
+
+
 def kernel(function: Any) -> Any:
     """Compile a function that Python calls: the entry of a compiled loop."""
-    return numba.njit(**_COMMON)(function)
+    return _without_literals(numba.njit(**_COMMON)(function))
 
 
 def njit(function: Any = None, *, forceinline: bool = False) -> Any:
     """Compile an inner function: no reference counting, optionally inlined by force."""
 
     def decorate(body: Any) -> Any:
-        return numba.njit(**_COMMON, _nrt=False, forceinline=forceinline, no_cpython_wrapper=True, no_cfunc_wrapper=True)(body)
+        options = _COMMON | {"_nrt": False, "forceinline": forceinline, "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+        return _without_literals(numba.njit(**options)(body))
 
     return decorate if function is None else decorate(function)
 

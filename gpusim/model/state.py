@@ -174,8 +174,8 @@ SM = np.dtype(
         ("table_left", "i8", (PENDING_TABLE,)),  # lines awaited
         ("table_next", "i8", (PENDING_TABLE,)),
         ("waiter_free", "i8"),
-        ("waiter_entry", "i4", (WAITERS,)),
-        ("waiter_next", "i4", (WAITERS,)),
+        ("waiter_entry", "i8", (WAITERS,)),
+        ("waiter_next", "i8", (WAITERS,)),
         ("lines_pending", "i8"),
         ("access_count", "i8"),  # result of the coalescer
         ("access_line", "i8", (32,)),
@@ -227,18 +227,18 @@ TAG = np.dtype([("line", "i8"), ("stamp", "i8")])
 LINE = np.dtype(
     [
         ("line", "i8"),
-        ("valid", "i4"),  # bit per 32-byte sector
-        ("pending", "i4"),
-        ("dirty", "i4"),  # L2: to be written to DRAM when replaced
-        ("hash_next", "i4"),
-        ("older", "i4"),  # neighbours in the set's LRU list
-        ("newer", "i4"),
-        ("waiters", "i4"),  # first waiting instruction, -1 none
+        ("valid", "i8"),  # bit per 32-byte sector
+        ("pending", "i8"),
+        ("dirty", "i8"),  # L2: to be written to DRAM when replaced
+        ("hash_next", "i8"),
+        ("older", "i8"),  # neighbours in the set's LRU list
+        ("newer", "i8"),
+        ("waiters", "i8"),  # first waiting instruction, -1 none
     ]
 )
 """An entry of a sectored cache with many ways (L1D, L2)."""
 
-CACHE_SET = np.dtype([("oldest", "i4"), ("newest", "i4")])
+CACHE_SET = np.dtype([("oldest", "i8"), ("newest", "i8")])
 
 CTA = np.dtype(
     [
