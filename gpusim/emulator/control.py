@@ -3,7 +3,8 @@
 Volta and later give every lane its own program counter and let the compiler name the points of reconvergence:
 BSSY notes the running lanes in a convergence barrier, BSYNC makes lanes wait until all noted lanes that have not exited
 or left (BREAK) arrive. The running subset of a warp's lanes has one program counter; where lanes part, all of them go
-back to `lane_pc` and the subset with the lowest program counter runs on. Barrier registers are kept per lane, so that
+back to `lane_pc` in groups, and the group with the lowest program counter runs on. Groups meet again at barriers only,
+not where their program counters happen to agree. Barrier registers are kept per lane, so that
 two subsets that use the same register at different times do not disturb each other.
 
 A loop that spins on other lanes of its own warp announces itself with YIELD. After PATIENCE of them, lanes that wait
@@ -23,6 +24,7 @@ from gpusim.emulator.state import (
     BARRIERS_TOUCHED,
     FINISHED,
     FIRST_REGISTER_ROW,
+    GROUPS,
     READY,
     ROWS_PER_WARP,
     RUNNABLE,
@@ -67,7 +69,18 @@ def barrier_row(m, w, b):
 
 
 @njit
+def regroup(m, w, mask):
+    """Make lanes one group, apart from all others."""
+    m.control[GROUPS] += 1
+    for lane in range(32):
+        if (mask >> lane) & 1:
+            m.lane_group[w, lane] = m.control[GROUPS]
+
+
+@njit
 def suspend(m, w, mask, pc):
+    """Send running lanes away as one group that goes on at pc."""
+    regroup(m, w, mask)
     for lane in range(32):
         if (mask >> lane) & 1:
             m.lane_pc[w, lane] = pc
@@ -79,38 +92,50 @@ def runnable(m, w):
 
 
 @njit
-def lanes_at(m, w, pc):
-    """Runnable lanes whose program counter is pc."""
+def companions(m, w, leader):
+    """Runnable lanes of the leader's group at its program counter."""
     lanes = runnable(m, w)
     for lane in range(32):
-        if (lanes >> lane) & 1 and m.lane_pc[w, lane] != pc:
+        same = m.lane_group[w, lane] == m.lane_group[w, leader] and m.lane_pc[w, lane] == m.lane_pc[w, leader]
+        if not same:
             lanes &= ~(np.int64(1) << lane)
     return lanes
 
 
 @njit
-def lowest_pc(m, w, above):
-    """Lowest program counter greater than `above` of a runnable lane; -1 if there is none."""
+def lowest_lane(m, w):
+    """A runnable lane with the lowest program counter; -1 if there is none."""
     lanes, best = runnable(m, w), np.int64(-1)
     for lane in range(32):
-        pc = np.int64(m.lane_pc[w, lane])
-        if (lanes >> lane) & 1 and pc > above and (best < 0 or pc < best):
-            best = pc
+        if (lanes >> lane) & 1 and (best < 0 or m.lane_pc[w, lane] < m.lane_pc[w, best]):
+            best = np.int64(lane)
+    return best
+
+
+@njit
+def oldest_lane(m, w):
+    """A runnable lane of the group that has not run for longest; -1 if there is none."""
+    lanes, best = runnable(m, w), np.int64(-1)
+    for lane in range(32):
+        if (lanes >> lane) & 1 and (best < 0 or m.lane_group[w, lane] < m.lane_group[w, best]):
+            best = np.int64(lane)
     return best
 
 
 @njit
 def wait(m, w, mask, pc, code):
     """Lanes of mask wait with a wait code and go on at pc."""
-    suspend(m, w, mask, pc)
     for lane in range(32):
         if (mask >> lane) & 1:
+            m.lane_pc[w, lane] = pc
             m.lane_wait[w, lane] = code
     m.warps[w].waiting = np.int64(m.warps[w].waiting) | mask
 
 
 @njit
 def release(m, w, mask):
+    """Let waiting lanes go on, as one group where they go on at the same place."""
+    regroup(m, w, mask)
     for lane in range(32):
         if (mask >> lane) & 1:
             m.lane_wait[w, lane] = RUNNABLE
@@ -178,6 +203,7 @@ def jump(m, w, active, a, offset, count):
     """Send lanes to the instruction at register a + offset bytes; the one target, -1 if they part, -2 if it is bad."""
     only = np.int64(-1)
     same = True
+    regroup(m, w, active)
     for lane in range(32):
         if (active >> lane) & 1:
             target = np.int64(np.int32(m.registers[a, lane])) + offset

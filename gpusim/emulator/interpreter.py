@@ -9,6 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from gpusim.emulator import atomics, control, convert, float32, float64, half, integer, memory, special, warpwide
+from gpusim.emulator.bits import trailing_zeros32
 from gpusim.emulator.fetch import modified, predicate, row_of, write_back, write_predicate
 from gpusim.emulator.state import (
     ADDRESSES_USED,
@@ -24,6 +25,7 @@ from gpusim.emulator.state import (
     ERROR_WARP,
     FINISHED,
     FIRST_REGISTER_ROW,
+    GROUPS,
     INDEX_USED,
     LIMIT_REACHED,
     LOCAL_BYTES,
@@ -203,7 +205,7 @@ def synchronise(m, w, i, pc, base, mask, active):
             lane = 0
             while (freed >> lane) & 1 == 0:
                 lane += 1
-            warp.next_pc = m.lane_pc[w, lane]
+            warp.next_lane = lane
             return np.int64(-1)
         return pc + 1
     if op == control.BAR_SYNC or op == control.BAR_ARRIVE:
@@ -274,20 +276,28 @@ def log_instruction(m, i, pc, mask):
 
 @njit
 def select(m, w):
-    """The program counter of the subset of lanes to run next; -1 if no lane can run."""
+    """A lane of the group to run next; -1 if no lane can run."""
     warp = m.warps[w]
-    pc = np.int64(warp.next_pc)
-    warp.next_pc = -1
-    if pc >= 0 and control.lanes_at(m, w, pc):
-        return pc
-    return control.lowest_pc(m, w, -1)
+    lane = np.int64(warp.next_lane)
+    warp.next_lane = -1
+    if lane >= 0 and (control.runnable(m, w) >> lane) & 1:
+        return lane
+    return control.lowest_lane(m, w)
+
+
+@njit
+def next_group(m, w):
+    """Program counter and lanes of the group to run next; no lanes if none can run."""
+    lane = select(m, w)
+    if lane < 0:
+        return np.int64(-1), np.int64(0)
+    return np.int64(m.lane_pc[w, lane]), control.companions(m, w, lane)
 
 
 @njit
 def run_lanes(m, w, base, limit):
     """Run subsets of a warp's lanes until none can run or `limit` instructions are done; returns an error code."""
-    pc = select(m, w)
-    active = control.lanes_at(m, w, pc) if pc >= 0 else np.int64(0)
+    pc, active = next_group(m, w)
     done, count = 0, m.table.size
     while active and done < limit:
         if pc >= count:
@@ -295,7 +305,7 @@ def run_lanes(m, w, base, limit):
             return BAD_TARGET
         if not has_room(m):
             control.suspend(m, w, active, pc)
-            m.warps[w].next_pc = pc
+            m.warps[w].next_lane = trailing_zeros32(np.uint32(active))
             return LOG_FULL
         i = m.table[pc]
         mask = active & predicate(m.predicates[w], i.guard, i.guard_negate)
@@ -315,11 +325,10 @@ def run_lanes(m, w, base, limit):
             active &= np.int64(m.warps[w].alive)
         pc = after
         if after == -1:
-            pc = select(m, w)
-            active = control.lanes_at(m, w, pc) if pc >= 0 else np.int64(0)
+            pc, active = next_group(m, w)
     if active:
         control.suspend(m, w, active, pc)
-        m.warps[w].next_pc = control.lowest_pc(m, w, pc)
+        m.warps[w].next_lane = control.oldest_lane(m, w)
     return OK
 
 
@@ -348,6 +357,7 @@ def start_cta(m):
     m.registers[g[FIRST_REGISTER_ROW] :, :] = 0
     m.barriers[:, :] = 0
     m.lane_pc[:, :] = 0
+    m.lane_group[:, :] = 0
     m.lane_wait[:, :] = 0
     shared = g[SHARED_WORD]
     m.memory[shared : shared + (g[SHARED_BYTES] >> 2)] = 0
@@ -362,10 +372,10 @@ def start_cta(m):
         warp.waiting = 0
         warp.status = READY
         warp.yields = 0
-        warp.next_pc = -1
+        warp.next_lane = -1
         warp.barrier_result = 0
     c = m.control
-    c[STARTED], c[NEXT_WARP], c[PROGRESS], c[BARRIERS_TOUCHED] = 1, 0, 0, 0
+    c[STARTED], c[NEXT_WARP], c[PROGRESS], c[BARRIERS_TOUCHED], c[GROUPS] = 1, 0, 0, 0, 0
     c[CTA_CLOCK] = c[CLOCK]
 
 

@@ -133,6 +133,7 @@ def prepare(
         registers=registers,
         predicates=np.zeros((warps, state.PREDICATES), np.uint32),
         lane_pc=np.zeros((warps, 32), np.int32),
+        lane_group=np.zeros((warps, 32), np.int64),
         lane_wait=np.zeros((warps, 32), np.int32),
         warps=np.zeros(warps, state.WARP_DTYPE),
         memory=np.concatenate([memory.image, *tail]),

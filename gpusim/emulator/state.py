@@ -82,7 +82,7 @@ WARP_DTYPE = np.dtype(
         ("waiting", "u4"),  # live lanes that wait at a convergence or CTA barrier
         ("status", "i4"),
         ("yields", "i4"),  # YIELDs executed since another subset of lanes ran
-        ("next_pc", "i4"),  # instruction to go on with, -1 for the lowest of the runnable lanes
+        ("next_lane", "i4"),  # a lane of the subset to go on with, -1 for the one with the lowest program counter
         ("barrier_result", "u4"),  # what BAR.RED left for B2R.RESULT
     ],
     align=True,
@@ -110,7 +110,8 @@ STARTED = 12  # 1 while a CTA is unfinished
 BARRIERS_TOUCHED = 13  # bit per CTA barrier with an arrival since it was last looked at
 PROGRESS = 14  # warps that ran since the last pass over the CTA began
 CTA_CLOCK = 15  # clock when the CTA began
-CONTROL_WORDS = 16
+GROUPS = 16  # groups of lanes numbered so far
+CONTROL_WORDS = 17
 
 # Error codes.
 OK = 0
@@ -163,6 +164,7 @@ class Machine(NamedTuple):
     registers: np.ndarray  # (rows, 32) uint32
     predicates: np.ndarray  # (w, 16) uint32 lane masks
     lane_pc: np.ndarray  # (w, 32) int32: next instruction of lanes that are not running
+    lane_group: np.ndarray  # (w, 32) int64: lanes with equal numbers and program counters run together
     lane_wait: np.ndarray  # (w, 32) int32
     warps: np.ndarray  # (w,) WARP_DTYPE
     memory: np.ndarray  # (words,) uint32: global, shared, local, constant
