@@ -72,7 +72,7 @@ def test_match_and_redux(tmp_path: Path) -> None:
         ("MAX", lambda w: int(w.max())),
     ):
         actual = run_cases(tmp_path, f"REDUX.{spelling} UR4, R10 ;\nMOV R16, UR4", words).registers[:, 0]
-        assert actual[0] == expected(words[:32, 2].copy()) and actual[32] == expected(words[32:, 2].copy()), spelling
+        assert [actual[0], actual[32]] == [expected(words[k : k + 32, 2].copy()) for k in (0, 32)], spelling
 
 
 def test_predicates_to_register_and_back(tmp_path: Path) -> None:

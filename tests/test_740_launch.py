@@ -1,0 +1,213 @@
+"""Launch files: what they may say, their mistakes, and whole runs from file to trace."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from gpusim.emulator.buffers import fill_buffer
+from gpusim.emulator.launch import load_launch
+from gpusim.emulator.state import GLOBAL_BASE
+from gpusim.emulator.tracing import run_in_memory, trace_in_memory, trace_kernel
+from gpusim.errors import GpusimError
+from gpusim.trace.store import open_trace
+from gpusim.trace.trace import Trace
+
+SCALE = """
+.arch sm_86
+.kernel scale
+.param x uint64 0
+.param factor float32 0.0
+.param n int32 0
+[B------:R-:W-:-:S01] S2R R0, SR_TID.X ;
+[B------:R-:W-:-:S01] S2R R1, SR_CTAID.X ;
+[B------:R-:W-:-:S01] IMAD R0, R1, c[0x0][0x0], R0 ;
+[B------:R-:W-:-:S01] ISETP.GE.AND P0, PT, R0, c[0x0][0x16c], PT ;
+[B------:R-:W-:-:S01] @P0 EXIT ;
+[B------:R-:W-:-:S01] MOV R4, 0x4 ;
+[B------:R-:W-:-:S01] IMAD.WIDE R2, R0, R4, c[0x0][0x160] ;
+[B------:R-:W-:-:S01] LDG.E R5, [R2.64] ;
+[B------:R-:W-:-:S01] FMUL R5, R5, c[0x0][0x168] ;
+[B------:R-:W-:-:S01] STG.E [R2.64], R5 ;
+[B------:R-:W-:-:S01] EXIT ;
+"""
+
+GOOD = """
+buffers:
+  x: {dtype: float32, shape: [1000], fill: random, seed: 4, low: -1, high: 1}
+launches:
+  - kernel: scale
+    grid: [8]
+    block: [128]
+    arguments: [{buffer: x}, {float32: 2.5}, {int32: 900}]
+  - grid: [8]
+    block: [128]
+    arguments: [{buffer: x, offset: 10}, {float32: -1}, {int32: 5}]
+"""
+
+
+def files(folder: Path, launch: str, kernel: str = SCALE) -> tuple[Path, Path]:
+    source, description = folder / "scale.sass", folder / "scale.yaml"
+    source.write_text(kernel)
+    description.write_text(launch)
+    return source, description
+
+
+def test_launches_run_in_order_on_shared_buffers(tmp_path: Path) -> None:
+    source, launch = files(tmp_path, GOOD)
+    initial = fill_buffer("x", load_launch(launch).buffers["x"], tmp_path)
+    trace, summary = run_in_memory(source, launch)
+    expected = initial.copy()
+    expected[:900] *= np.float32(2.5)
+    expected[10:15] *= np.float32(-1)
+    assert np.array_equal(summary.buffers["x"], expected)
+    assert summary.warp_instructions == sum(launch.warp_instructions for launch in trace.launches)
+    assert trace.launches[0].provenance["arguments"] == "buffer x, float32 2.5, int32 900"
+    assert trace.launches[1].provenance["arguments"] == "buffer x+10, float32 -1.0, int32 5"
+    assert len(trace.provenance["source_sha256"]) == 64
+
+
+def check_shape(trace: Trace) -> None:
+    """Offsets, counts and record numbers of every chunk agree with each other and with the program."""
+    for launch in trace.launches:
+        next_cta = 0
+        for chunk in launch.chunks():
+            assert chunk.first_cta == next_cta
+            next_cta += chunk.cta_count
+            assert len(chunk.instruction_start) == chunk.cta_count * launch.warps_per_cta + 1
+            per_warp = np.add.reduceat(launch.program.address_counts[chunk.index], chunk.instruction_start[:-1])
+            assert np.array_equal(per_warp, np.diff(chunk.record_start))
+            assert (np.diff(chunk.instruction_start) > 0).all()
+            last = chunk.instruction_start[1:] - 1
+            assert all(launch.program.opcode_of(int(i)) == "EXIT" for i in chunk.index[last])
+        assert next_cta == launch.cta_count
+
+
+def test_trace_in_memory_and_on_disk_are_the_same(tmp_path: Path) -> None:
+    source, launch = files(tmp_path, GOOD)
+    memory = trace_in_memory(source, launch)
+    check_shape(memory)
+    trace_kernel(source, launch, tmp_path / "out")
+    stored = open_trace(tmp_path / "out")
+    for a, b in zip(memory.launches, stored.launches, strict=True):
+        for x, y in zip(a.chunks(), b.chunks(), strict=True):
+            for name in ("instruction_start", "index", "mask", "record_start", "records", "addresses"):
+                assert np.array_equal(getattr(x, name), getattr(y, name)), name
+
+
+def test_chunks_end_at_ctas_and_do_not_change_the_content(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from gpusim.emulator import machine, tracing
+
+    source, launch = files(tmp_path, GOOD)
+    whole = trace_in_memory(source, launch).launches[0]
+    for name in ("LOG_INSTRUCTIONS", "LOG_RECORDS", "LOG_SEGMENTS"):
+        monkeypatch.setattr(machine, name, 3)
+    monkeypatch.setattr(machine, "LOG_ADDRESSES", 64)
+    run = tracing.run
+    monkeypatch.setattr(tracing, "run", lambda prepared, memory: run(prepared, memory, 100))
+    parts = trace_in_memory(source, launch).launches[0]
+    assert len(parts.source.chunks) > 2
+    for name in ("index", "mask", "records"):
+        joined = np.concatenate([getattr(chunk, name) for chunk in parts.chunks()])
+        assert np.array_equal(joined, np.concatenate([getattr(chunk, name) for chunk in whole.chunks()]))
+
+
+def test_sass_file_carries_its_own_launch(tmp_path: Path) -> None:
+    source = tmp_path / "own.sass"
+    source.write_text(
+        ".arch sm_86\n.kernel own\n.grid 2\n.block 64\n.param n 4\n"
+        "[B------:R-:W-:-:S01] MOV R0, c[0x0][0x160] ;\n[B------:R-:W-:-:S01] EXIT ;\n"
+    )
+    trace = trace_in_memory(source)
+    assert trace.launches[0].warp_instructions == 2 * 2 * 2
+    assert trace.launches[0].provenance["arguments"] == "n 4"
+
+
+def test_every_mistake_is_reported_with_line_and_hint(tmp_path: Path) -> None:
+    _, launch = files(
+        tmp_path,
+        """buffers:
+  x: {dtype: float23, shape: [10], fill: zeros}
+  y: {dtype: int32, shape: [0], fil: zeros}
+  z: {dtype: int32, shape: [4], fill: randon}
+launches:
+  - kernal: scale
+    grid: [1]
+    block: [2048]
+    arguments: [{buffer: w}, {int32: 4294967296}]
+""",
+    )
+    with pytest.raises(GpusimError) as error:
+        load_launch(launch)
+    message = str(error.value)
+    for part in (
+        "scale.yaml:2: buffers.x.dtype",
+        "scale.yaml:3: buffers.y.shape.0",
+        "scale.yaml:3: buffers.y.fil: unknown key (did you mean 'fill'?)",
+        "scale.yaml:4: buffers.z: unknown fill 'randon' (did you mean 'random'?)",
+        "scale.yaml:6: launches.0.kernal: unknown key (did you mean 'kernel'?)",
+        "scale.yaml:9: launches.0.arguments.1.int32",
+    ):
+        assert part in message, part
+
+
+@pytest.mark.parametrize(
+    ("change", "complaint"),
+    [
+        (("{buffer: x}, {float32: 2.5}", "{buffer: y}, {float32: 2.5}"), "there is no buffer 'y'"),
+        (("{int32: 900}", "{int64: 900}"), "argument 2 of kernel scale has 4 bytes, 'int64 900' has 8"),
+        ((", {int32: 900}", ""), r"takes 3 arguments \(8 bytes, 4 bytes, 4 bytes\), the launch gives 2"),
+        (("kernel: scale", "kernel: scales"), "no kernel 'scales' .did you mean 'scale'"),
+        (("block: [128]", "block: [64, 32]"), "at most 1024 threads"),
+        (("seed: 4, low: -1", "seed: 4, low: 2"), "low must be less than high"),
+        (("launches:", "launches: []\nfoo:"), "launches"),
+        (("dtype: float32", "dtype: float32, dtype: int32"), "given twice"),
+        (("buffers:", "buffers: ["), "not valid YAML"),
+        (("int32: 900", "int32: 1000000"), "past the end of the nearest buffer 'x'"),
+    ],
+)
+def test_mistakes_in_a_launch(tmp_path: Path, change: tuple[str, str], complaint: str) -> None:
+    source, launch = files(tmp_path, GOOD.replace(*change, 1))
+    launch.write_text(launch.read_text().replace("grid: [8]", "grid: [16]"))
+    with pytest.raises(GpusimError, match=complaint):
+        run_in_memory(source, launch)
+
+
+def test_fills(tmp_path: Path) -> None:
+    np.save(tmp_path / "data.npy", np.arange(6, dtype=np.int16).reshape(2, 3))
+    _, launch = files(
+        tmp_path,
+        """buffers:
+  ones:  {dtype: uint8, shape: [2, 2], fill: constant, value: 1}
+  steps: {dtype: int32, shape: [4], fill: arange, start: 3, step: -2}
+  order: {dtype: int32, shape: [100], fill: permutation, seed: 1}
+  chase: {dtype: uint32, shape: [100], fill: cycle, seed: 2, scale: 4}
+  file:  {dtype: int16, shape: [2, 3], fill: npy, file: data.npy}
+  floats: {dtype: float64, shape: [1000], fill: random, seed: 3, low: 5, high: 6}
+launches: [{grid: [1], block: [1]}]
+""",
+    )
+    specs = load_launch(launch).buffers
+    made = {name: fill_buffer(name, spec, tmp_path) for name, spec in specs.items()}
+    assert made["ones"].tolist() == [[1, 1], [1, 1]]
+    assert made["steps"].tolist() == [3, 1, -1, -3]
+    assert sorted(made["order"].tolist()) == list(range(100))
+    assert made["file"].tolist() == [[0, 1, 2], [3, 4, 5]]
+    assert 5 <= made["floats"].min() < made["floats"].max() < 6
+    place, visited = 0, set()
+    for _ in range(100):
+        visited.add(place)
+        place = int(made["chase"][place]) // 4
+    assert place == 0
+    assert len(visited) == 100
+    assert made["floats"].tolist() == fill_buffer("floats", specs["floats"], tmp_path).tolist()
+
+
+def test_addresses_are_realistic_and_deterministic(tmp_path: Path) -> None:
+    source, launch = files(tmp_path, GOOD)
+    (chunk,) = trace_in_memory(source, launch).launches[0].chunks()
+    assert chunk.records["base"][0] == GLOBAL_BASE
+    assert GLOBAL_BASE % 512 == 0
+    assert GLOBAL_BASE > 1 << 40
