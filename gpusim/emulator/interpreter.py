@@ -295,57 +295,49 @@ def next_group(m, w):
 
 
 @njit
-def run_lanes(m, w, base, limit):
-    """Run subsets of a warp's lanes until none can run or `limit` instructions are done; returns an error code."""
+def run_slice(m, w):
+    """Run groups of a warp's lanes until none can run or the time slice is over; returns an error code."""
+    if m.control[SEGMENTS_USED] >= m.segments.shape[0]:
+        return LOG_FULL
+    g = m.geometry
+    base, begin, count = g[FIRST_REGISTER_ROW] + w * g[ROWS_PER_WARP], m.control[INDEX_USED], m.table.size
+    end = begin + g[TIME_SLICE]
+    code = OK
+    open_segment(m, w)
     pc, active = next_group(m, w)
-    done, count = 0, m.table.size
-    while active and done < limit:
+    while active and m.control[INDEX_USED] < end:
         if pc >= count:
-            m.control[ERROR_PC] = pc
-            return BAD_TARGET
+            code = BAD_TARGET
+            break
         if not has_room(m):
-            control.suspend(m, w, active, pc)
-            m.warps[w].next_lane = trailing_zeros32(np.uint32(active))
-            return LOG_FULL
+            code = LOG_FULL
+            break
         i = m.table[pc]
         mask = active & predicate(m.predicates[w], i.guard, i.guard_negate)
         log_instruction(m, i, pc, mask)
-        done += 1
         if i.op > control.LAST_CONTROL:
             if mask and not compute(m, w, i, pc, base, mask):
-                m.control[ERROR_PC] = pc
-                return m.control[ERROR]
+                code = m.control[ERROR]
+                break
             pc += 1
             continue
         after = control_flow(m, w, i, pc, base, mask, active)
         if after == -2:
-            m.control[ERROR_PC] = pc
-            return BAD_TARGET
+            code = BAD_TARGET
+            break
         if i.op == control.EXIT:
             active &= np.int64(m.warps[w].alive)
         pc = after
         if after == -1:
             pc, active = next_group(m, w)
+    close_segment(m)
+    m.control[CLOCK] += m.control[INDEX_USED] - begin
+    m.control[ERROR_PC], m.control[ERROR_WARP] = pc, w
     if active:
         control.suspend(m, w, active, pc)
-        m.warps[w].next_lane = control.oldest_lane(m, w)
-    return OK
-
-
-@njit
-def run_slice(m, w):
-    """One time slice of a warp; returns an error code."""
-    g = m.geometry
-    if m.control[SEGMENTS_USED] >= m.segments.shape[0]:
-        return LOG_FULL
-    before = m.control[INDEX_USED]
-    open_segment(m, w)
-    code = run_lanes(m, w, g[FIRST_REGISTER_ROW] + w * g[ROWS_PER_WARP], g[TIME_SLICE])
-    close_segment(m)
-    m.control[CLOCK] += m.control[INDEX_USED] - before
+        oldest = control.oldest_lane(m, w)
+        m.warps[w].next_lane = trailing_zeros32(np.uint32(active)) if code == LOG_FULL else oldest
     control.finish_slice(m, w)
-    if code != OK and code != LOG_FULL:
-        m.control[ERROR_WARP] = w
     return code
 
 
@@ -391,41 +383,36 @@ def release_barriers(m):
 
 
 @njit
-def run_cta(m):
-    """Run (or go on with) the current CTA to its end; returns an error code."""
-    c, warps = m.control, m.geometry[WARPS]
-    while True:
-        for w in range(c[NEXT_WARP], warps):
-            if m.warps[w].status == READY:
-                code = run_slice(m, w)
-                c[NEXT_WARP] = w
-                if code != OK:
-                    return code
-                c[PROGRESS] += 1
-        c[NEXT_WARP] = 0
-        progress = c[PROGRESS] + release_barriers(m)
-        c[PROGRESS] = 0
-        if progress == 0:
-            for w in range(warps):
-                if m.warps[w].status != FINISHED:
-                    return DEADLOCK
-            c[STARTED] = 0
-            return OK
-        if c[CLOCK] - c[CTA_CLOCK] > m.geometry[CTA_LIMIT]:
-            return LIMIT_REACHED
+def end_pass(m):
+    """After every warp had its turn: release barriers, notice the end of the CTA, a deadlock, or a run without end."""
+    c = m.control
+    progress = c[PROGRESS] + release_barriers(m)
+    c[NEXT_WARP], c[PROGRESS] = 0, 0
+    if progress:
+        return LIMIT_REACHED if c[CLOCK] - c[CTA_CLOCK] > m.geometry[CTA_LIMIT] else OK
+    for w in range(m.geometry[WARPS]):
+        if m.warps[w].status != FINISHED:
+            return DEADLOCK
+    c[STARTED] = 0
+    c[CTA] += 1
+    return OK
 
 
 @kernel
 def run_ctas(m, end, enough):
     """Run CTAs from the current one up to `end` until the log holds `enough` instructions; returns an error code."""
     c = m.control
-    while c[CTA] < end:
+    while c[CTA] < end and (c[STARTED] or c[INDEX_USED] < enough):
         if c[STARTED] == 0:
             start_cta(m)
-        code = run_cta(m)
+        for w in range(c[NEXT_WARP], m.geometry[WARPS]):
+            if m.warps[w].status == READY:
+                c[NEXT_WARP] = w
+                code = run_slice(m, w)
+                if code != OK:
+                    return code
+                c[PROGRESS] += 1
+        code = end_pass(m)
         if code != OK:
             return code
-        c[CTA] += 1
-        if c[INDEX_USED] >= enough:
-            break
     return OK
