@@ -18,11 +18,11 @@ $(BIN)/python:
 
 # Stamps: an environment is installed again only when the package's metadata changes.
 $(VENV)/.core: pyproject.toml | $(BIN)/python
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e .
+	$(BIN)/python -m pip install -qq --disable-pip-version-check -e .
 	@touch $@
 
 $(VENV)/.dev: pyproject.toml | $(BIN)/python
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[sass,dev]'
+	$(BIN)/python -m pip install -qq --disable-pip-version-check -e '.[sass,dev]'
 	@touch $@ $(VENV)/.core
 
 demo: $(VENV)/.core ## simulate the bundled SGEMM on an RTX A6000 and print the report

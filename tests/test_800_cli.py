@@ -171,6 +171,7 @@ BUFFER_SASS = """\
 """
 
 
+@pytest.mark.boundscheck
 def test_too_small_buffer_names_pc_lane_and_address(capsys, tmp_path):
     (tmp_path / "overrun.sass").write_text(BUFFER_SASS)
     (tmp_path / "overrun.yaml").write_text(BUFFER_LAUNCH)
@@ -212,6 +213,7 @@ def test_trace_does_not_replace_a_folder_unasked(capsys, sass, stored):
 # ------------------------------------------------------------------------------------------ good input
 
 
+@pytest.mark.boundscheck
 def test_trace_then_info_then_run_agree_on_the_count(capsys, sass, tmp_path):
     assert call(capsys, "trace", sass, "-o", tmp_path / "t")[0] == 0
     info = json.loads(call(capsys, "trace", "info", tmp_path / "t", "--json")[1])
@@ -284,3 +286,19 @@ def test_doctor_runs_a_kernel(capsys):
     assert code == 0
     for word in ("gpusim", "numba", "nvdisasm", "cache", "self-run", "ok"):
         assert word in out
+
+
+@pytest.mark.slow
+def test_bench_measures_speed_start_up_and_memory(capsys):
+    code, out, _ = call(capsys, "bench", "ampere/pointer_chase", "--repeat", 1, "--json")
+    assert code == 0
+    figures = json.loads(out)
+    kernel = figures["kernels"][0]
+    assert kernel["warp_instructions_per_cpu_second"] == kernel["warp_instructions"] / kernel["cpu_seconds"]
+    assert kernel["peak_memory_mb"] > 50
+    assert figures["cold_start"]["cpu"] > figures["warm_start"]["cpu"] > 0
+
+
+def test_bench_refuses_what_it_cannot_measure(capsys):
+    assert "at least one run" in refused(capsys, "bench", "--repeat", 0)
+    assert "did you mean 'ampere/saxpy'?" in refused(capsys, "bench", "ampere/saxpi")

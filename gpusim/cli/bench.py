@@ -11,7 +11,6 @@ from gpusim.errors import GpusimError
 
 CONFIG_OF_FAMILY = {"ampere": "a6000", "turing": "rtx2080ti"}
 """Card that the bundled traces of a family run on."""
-START_UP_TRACE = "ampere/vecadd"
 
 
 def add_parser(commands: argparse._SubParsersAction) -> None:
@@ -32,17 +31,14 @@ def run(args: argparse.Namespace) -> int:
         raise GpusimError("no bundled traces to measure; `make traces` builds them")
     if args.repeat < 1:
         raise GpusimError(f"--repeat {args.repeat}: at least one run is needed")
-    first = START_UP_TRACE if START_UP_TRACE in names else names[0]
-    cold, warm = start_up(first, _config(first, args.config))
     rows = [measure(name, _config(name, args.config), args.repeat) for name in names]
+    cold, warm = start_up()
     if args.json:
-        print(
-            json.dumps({"kernels": rows, "cold_start": vars(cold), "warm_start": vars(warm), "start_up_trace": first})
-        )
+        print(json.dumps({"kernels": rows, "cold_start": vars(cold), "warm_start": vars(warm)}))
         return 0
     _print(rows)
-    print(f"\nfresh process on {first}, compiling everything: {cold.cpu:.1f} CPU s, {cold.wall:.1f} s")
-    print(f"fresh process on {first}, compiled code cached: {warm.cpu:.1f} CPU s, {warm.wall:.1f} s")
+    print(f"\ncold start, empty cache:  {cold.cpu:5.1f} CPU s, {cold.wall:5.1f} s wall")
+    print(f"warm start, code cached:  {warm.cpu:5.1f} CPU s, {warm.wall:5.1f} s wall")
     return 0
 
 

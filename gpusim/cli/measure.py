@@ -11,25 +11,35 @@ import sys
 import tempfile
 import time
 from dataclasses import dataclass
+from pathlib import Path
 
+from gpusim.cli.doctor import SELF_RUN, SELF_RUN_CONFIG
 from gpusim.cli.sources import find_trace
 from gpusim.errors import GpusimError
 
 
 @dataclass(frozen=True)
 class StartUp:
-    """Seconds of one fresh process that simulates the start-up trace."""
+    """Seconds of one fresh process."""
 
     cpu: float
     wall: float
 
 
-def start_up(name: str, config: str) -> tuple[StartUp, StartUp]:
-    """Seconds of `gpusim run` in a fresh process, first with an empty cache folder, then with the one it filled."""
-    command = [sys.executable, "-m", "gpusim.cli.main", "run", "--config", config, str(find_trace(name)), "--json"]
+def start_up() -> tuple[StartUp, StartUp]:
+    """Seconds of `gpusim run` on a trace of four instructions, so that hardly anything but starting up is measured.
+
+    Each in a fresh process; the first with an empty cache folder, the second with the one that the first filled.
+    """
+    from gpusim.emulator.tracing import trace_kernel
+
     with tempfile.TemporaryDirectory(prefix="gpusim-bench-") as folder:
-        cold, warm = (_timed(command, os.environ | {"GPUSIM_CACHE_DIR": folder}) for _ in range(2))
-    return cold, warm
+        source, trace = Path(folder) / "start.sass", Path(folder) / "trace"
+        source.write_text(SELF_RUN)
+        trace_kernel(source, None, trace)
+        command = [sys.executable, "-m", "gpusim.cli.main", "run", "--config", SELF_RUN_CONFIG, str(trace), "--json"]
+        environment = os.environ | {"GPUSIM_CACHE_DIR": str(Path(folder) / "cache")}
+        return _timed(command, environment), _timed(command, environment)
 
 
 def _timed(command: list[str], environment: dict[str, str]) -> StartUp:

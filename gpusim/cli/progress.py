@@ -36,7 +36,7 @@ class ProgressView:
             columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("ETA"), TimeRemainingColumn())
             self._bar = Bar(*columns, console=Console(stderr=True), transient=True)
             self._bar.start()
-            self._task = self._bar.add_task("reading the trace, loading compiled code", total=None)
+            self._task = self._bar.add_task("loading the model (compiled on the first run)", total=None)
         return self
 
     def __exit__(self, *_: object) -> None:
