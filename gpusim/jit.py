@@ -98,6 +98,15 @@ def njit(function: Any = None, *, forceinline: bool = False) -> Any:
     return decorate if function is None else decorate(function)
 
 
+def inlined(function: Any) -> Any:
+    """Compile a function of the timing model into each of its callers.
+
+    A call would copy the State, which Numba passes as hundreds of words: seven per array. Measured on an FFMA loop,
+    inlining everything is 8 times faster than none of it, at the same compile time.
+    """
+    return njit(function, forceinline=True)
+
+
 if numba.config.DISABLE_JIT:  # the same functions for a run without the compiler
 
     def popcount64(value: int) -> int:

@@ -6,12 +6,12 @@ evaluated in the cycle of the last arrival does not matter.
 
 from __future__ import annotations
 
-from gpusim.jit import njit
+from gpusim.jit import inlined
 from gpusim.model.stalls import close_reason
 from gpusim.model.state import BARRIERS, SUB_CORES
 
 
-@njit
+@inlined
 def release_barrier(S, P, sm, slot, barrier, now):
     """Let the warps of a CTA that wait at a barrier go on."""
     machine = P.machine[0]
@@ -29,7 +29,7 @@ def release_barrier(S, P, sm, slot, barrier, now):
             core.wake = min(core.wake, now + 1)
 
 
-@njit
+@inlined
 def arrive(S, P, sm, w, index, now):
     """Warp w has issued BAR in cycle `now`."""
     machine = P.machine[0]
@@ -45,7 +45,7 @@ def arrive(S, P, sm, w, index, now):
     check_barrier(S, P, sm, warp.cta, barrier, now)
 
 
-@njit
+@inlined
 def check_barrier(S, P, sm, slot, barrier, now):
     """Release a barrier when all the warps that it expects have arrived (all living ones, if it names no number)."""
     cta = S.ctas[sm * P.machine[0].ctas + slot]
@@ -54,7 +54,7 @@ def check_barrier(S, P, sm, slot, barrier, now):
         release_barrier(S, P, sm, slot, barrier, now)
 
 
-@njit
+@inlined
 def retire_warp(S, P, thread, sm, w, now):
     """Warp w has ended: free its slot before cycle `now`, and its CTA's with the last warp."""
     machine = P.machine[0]

@@ -6,12 +6,12 @@ A sectored cache is a slice of a LINE array, its sets' list ends and a hash tabl
 
 from __future__ import annotations
 
-from gpusim.jit import njit
+from gpusim.jit import inlined
 
 NONE = -1
 
 
-@njit(forceinline=True)
+@inlined
 def find_tag(tags, base, ways, line):
     """Place of `line` in the set that starts at `base`, or -1."""
     for way in range(ways):
@@ -20,7 +20,7 @@ def find_tag(tags, base, ways, line):
     return NONE
 
 
-@njit(forceinline=True)
+@inlined
 def fill_tag(tags, base, ways, line, now):
     """Put `line` in place of the set's least recently used entry (an empty one first); return its place."""
     oldest = base
@@ -34,13 +34,13 @@ def fill_tag(tags, base, ways, line, now):
     return oldest
 
 
-@njit(forceinline=True)
+@inlined
 def hash_of(line, mask):
     """Bucket of a line: its bits folded, so that strides spread."""
     return (line ^ (line >> 11) ^ (line >> 22)) & mask
 
 
-@njit
+@inlined
 def find_line(lines, heads, hash_base, mask, line):
     """Place of `line`, or -1."""
     place = heads[hash_base + hash_of(line, mask)]
@@ -49,7 +49,7 @@ def find_line(lines, heads, hash_base, mask, line):
     return place
 
 
-@njit
+@inlined
 def unlink(lines, sets, s, place):
     """Take an entry out of its set's LRU list."""
     entry = lines[place]
@@ -63,7 +63,7 @@ def unlink(lines, sets, s, place):
         sets[s].newest = entry.older
 
 
-@njit
+@inlined
 def append(lines, sets, s, place):
     """Make an entry its set's most recently used."""
     entry = lines[place]
@@ -76,14 +76,14 @@ def append(lines, sets, s, place):
     sets[s].newest = place
 
 
-@njit(forceinline=True)
+@inlined
 def touch(lines, sets, s, place):
     if sets[s].newest != place:
         unlink(lines, sets, s, place)
         append(lines, sets, s, place)
 
 
-@njit
+@inlined
 def forget(lines, heads, hash_base, mask, place):
     """Take an entry out of the hash table."""
     bucket = hash_base + hash_of(lines[place].line, mask)
@@ -96,7 +96,7 @@ def forget(lines, heads, hash_base, mask, place):
     lines[at].hash_next = lines[place].hash_next
 
 
-@njit
+@inlined
 def allocate_line(lines, sets, s, heads, hash_base, mask, line):
     """Replace the set's least recently used entry that awaits nothing; return its place, or -1 if all await data."""
     place = sets[s].oldest

@@ -7,7 +7,7 @@ word of a bank, wide accesses by half and quarter warps.
 
 from __future__ import annotations
 
-from gpusim.jit import njit, popcount64, trailing_zeros64
+from gpusim.jit import inlined, popcount64, trailing_zeros64
 from gpusim.sass.program import MemorySpace
 from gpusim.trace.trace import EXPLICIT
 
@@ -18,7 +18,7 @@ LOCAL_WINDOW = 1 << 56  # local memory lies far from global memory in the line n
 LOCAL_WARP_BYTES = 1 << 24  # room of one warp's local memory
 
 
-@njit(forceinline=True)
+@inlined
 def add_access(unit, line, sectors):
     """Merge sectors of a line into the access list. Neighbouring lanes usually share the last line."""
     count = unit.access_count
@@ -31,7 +31,7 @@ def add_access(unit, line, sectors):
     unit.access_count = count + 1
 
 
-@njit(forceinline=True)
+@inlined
 def lane_address(S, record, order, lane):
     """Address of an active lane; `order` counts active lanes before it."""
     entry = S.records[record]
@@ -40,7 +40,7 @@ def lane_address(S, record, order, lane):
     return entry.base + entry.stride * lane
 
 
-@njit
+@inlined
 def coalesce(S, sm, w, record, mask, width, space):
     """Fill the access list for one global or local access of `width` bytes per lane."""
     unit = S.sms[sm]
@@ -60,7 +60,7 @@ def coalesce(S, sm, w, record, mask, width, space):
         add_access(unit, address >> LINE_SHIFT, (2 << last) - (1 << first))
 
 
-@njit
+@inlined
 def coalesce_local(S, unit, w, record, mask, width):
     """Local memory interleaves lanes word by word: equal offsets of all lanes make whole lines."""
     base = LOCAL_WINDOW + w * LOCAL_WARP_BYTES
@@ -77,7 +77,7 @@ def coalesce_local(S, unit, w, record, mask, width):
                 add_access(unit, address >> LINE_SHIFT, 1 << ((address & 127) >> 5))
 
 
-@njit
+@inlined
 def shared_passes(S, sm, record, mask, width, atomic):
     """Passes through the shared-memory banks: (total, of which conflicts) as total + 65536 * conflicts.
 
@@ -102,7 +102,7 @@ def shared_passes(S, sm, record, mask, width, atomic):
     return total + 65536 * conflicts
 
 
-@njit
+@inlined
 def group_passes(S, sm, record, lanes, first, order, words, atomic):
     """Passes of one group of lanes: the largest number of distinct words (atomic: lanes) that fall into one bank."""
     unit = S.sms[sm]

@@ -6,7 +6,7 @@ waits nothing can issue (arXiv 2503.20481 section 5.1.1).
 
 from __future__ import annotations
 
-from gpusim.jit import njit
+from gpusim.jit import inlined
 from gpusim.model.execute import execute_fixed, start_variable
 from gpusim.model.kinds import Kind
 from gpusim.model.memory_local import enqueue
@@ -17,7 +17,7 @@ MEMORY = int(Kind.MEMORY)
 SFU, MISC_QUEUE = int(Kind.SFU), int(Kind.MISC_QUEUE)
 
 
-@njit
+@inlined
 def allocate(S, P, sm, k, now):
     """The instruction in Allocate leaves when its register reads fit."""
     c = sm * SUB_CORES + k
@@ -34,7 +34,7 @@ def allocate(S, P, sm, k, now):
         core.unit_free[core.allocate_unit] += 1  # the instruction keeps its unit's latch a cycle longer
 
 
-@njit
+@inlined
 def control(S, P, sm, k, now):
     """Raise the counters of a new instruction and pass it on if there is room."""
     core = S.sub_cores[sm * SUB_CORES + k]
@@ -67,7 +67,7 @@ def control(S, P, sm, k, now):
         core.control_valid = 0
 
 
-@njit(forceinline=True)
+@inlined
 def raise_counters(S, P, sm, k):
     """End of the cycle: counters raised in Control become visible to the next cycle's issue."""
     core = S.sub_cores[sm * SUB_CORES + k]
@@ -79,7 +79,7 @@ def raise_counters(S, P, sm, k):
         mark_owner(warp, P.code[core.raise_index])
 
 
-@njit(forceinline=True)
+@inlined
 def mark_owner(warp, code):
     """Remember whether a counter's last producer was an L1TEX access: its waits are long_scoreboard, others short."""
     for counter in (code.write_counter, code.read_counter):

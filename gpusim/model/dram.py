@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from gpusim.jit import njit, popcount64
+from gpusim.jit import inlined, popcount64
 
 
-@njit
+@inlined
 def dram_access(S, P, channel, sectors, now):
     """Move sectors over a channel; return the cycle in which their data are at L2. Busy times count in 1/16 cycle."""
     machine = P.machine[0]

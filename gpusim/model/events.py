@@ -6,7 +6,7 @@ order in which they were pushed never matters.
 
 from __future__ import annotations
 
-from gpusim.jit import njit
+from gpusim.jit import inlined
 from gpusim.model.state import EVENTS, FAULT_EVENTS, SUB_CORES, WRITE_HORIZON
 
 LOWER = 0  # a dependence counter falls (sources read, or a result without a register)
@@ -18,7 +18,7 @@ RESULT = 4  # the result of another variable-latency unit is written; its counte
 NO_COUNTER = 7
 
 
-@njit
+@inlined
 def push_event(S, c, time, kind, local, counter, banks, row):
     """Let something happen at cycle `time` on sub-core c; `local` is the warp's number in the sub-core."""
     core = S.sub_cores[c]
@@ -41,7 +41,7 @@ def push_event(S, c, time, kind, local, counter, banks, row):
         core.wake = time
 
 
-@njit
+@inlined
 def pop_event(S, c):
     """Remove the earliest event."""
     core = S.sub_cores[c]
@@ -65,7 +65,7 @@ def pop_event(S, c):
     core.event_row[place] = row
 
 
-@njit(forceinline=True)
+@inlined
 def load_port_taken(S, P, c, banks, cycle):
     """Book a write port of every bank in `banks` for a load in `cycle`; 1 if one is taken by another result."""
     core = S.sub_cores[c]
@@ -83,7 +83,7 @@ def load_port_taken(S, P, c, banks, cycle):
     return 0
 
 
-@njit
+@inlined
 def run_events(S, P, sm, k, now):
     """Apply every event due by `now`. A load whose write port is taken loses against other results and comes next cycle."""
     c = sm * SUB_CORES + k

@@ -6,7 +6,7 @@ follow from it, so nothing is stepped. Results leave the queue one per cycle (ar
 
 from __future__ import annotations
 
-from gpusim.jit import njit, popcount64
+from gpusim.jit import inlined, popcount64
 from gpusim.model.events import LOWER, NO_COUNTER, RESULT, push_event
 from gpusim.model.kinds import VARIABLE_FP64, VARIABLE_MISC, VARIABLE_SFU, Kind
 from gpusim.model.state import BANKS, SUB_CORES, WRITE_HORIZON
@@ -15,7 +15,7 @@ SFU, FP64 = int(Kind.SFU), int(Kind.FP64)
 LAST_BIT = 62  # a result further away than the mask reaches keeps its queue entry until then
 
 
-@njit(forceinline=True)
+@inlined
 def results_waiting(core, now):
     """Result queue entries taken: reserved at issue, plus those that leave after `now`."""
     if now > core.result_base:
@@ -25,7 +25,7 @@ def results_waiting(core, now):
     return core.result_reserved + popcount64(core.result_mask)
 
 
-@njit(forceinline=True)
+@inlined
 def queue_result(core, ready, now):
     """Cycle in which a result that is ready in cycle `ready` leaves the queue: the first not taken by another."""
     results_waiting(core, now)
@@ -37,7 +37,7 @@ def queue_result(core, ready, now):
     return core.result_base + bit
 
 
-@njit(forceinline=True)
+@inlined
 def book_write(core, banks, cycle):
     """A result from the queue takes the write ports of its banks."""
     for bank in range(BANKS):
@@ -47,7 +47,7 @@ def book_write(core, banks, cycle):
             core.write_slots[place] = slot + 1 if slot >> 4 == cycle else (cycle << 4) + 1
 
 
-@njit
+@inlined
 def execute_fixed(S, P, c, local, index, row, now):
     """An instruction leaves Allocate in cycle `now`: decide the rest of its way."""
     core = S.sub_cores[c]
@@ -71,12 +71,12 @@ def execute_fixed(S, P, c, local, index, row, now):
             entry.write_back = done
 
 
-@njit(forceinline=True)
+@inlined
 def variable_unit(kind):
     return VARIABLE_SFU if kind == SFU else (VARIABLE_FP64 if kind == FP64 else VARIABLE_MISC)
 
 
-@njit
+@inlined
 def start_variable(S, P, sm, k, local, index, row, now):
     """Send an SFU, FP64 or queued miscellaneous instruction from Control to its unit's queue. 0 while that is full.
 

@@ -8,19 +8,19 @@ the paper's artifact (stream_buffer.cc): only its head is compared with a demand
 
 from __future__ import annotations
 
-from gpusim.jit import njit
+from gpusim.jit import inlined
 from gpusim.model.cache import fill_tag, find_tag
 from gpusim.model.first_level import FETCH, PREFETCH, request_first_level
 from gpusim.model.state import FOREVER, MAX_BUFFER, PENDING_LINES, STREAM_LINES, SUB_CORES
 
 
-@njit(forceinline=True)
+@inlined
 def l0_base(P, c, line):
     machine = P.machine[0]
     return (c * machine.l0_sets + line % machine.l0_sets) * machine.l0_ways
 
 
-@njit(forceinline=True)
+@inlined
 def may_fetch(S, P, w, now):
     """Whether warp w can fetch in cycle `now`."""
     warp = S.warps[w]
@@ -33,7 +33,7 @@ def may_fetch(S, P, w, now):
     )
 
 
-@njit
+@inlined
 def choose_fetch(S, P, sm, k, now):
     """Local number of the warp that fetches in cycle `now`, -1 if none can."""
     core = S.sub_cores[sm * SUB_CORES + k]
@@ -47,7 +47,7 @@ def choose_fetch(S, P, sm, k, now):
     return -1
 
 
-@njit(forceinline=True)
+@inlined
 def accept(S, P, w, now):
     """The fetch of cycle `now` hits: an entry of the warp's buffer is ready after decode."""
     warp = S.warps[w]
@@ -59,7 +59,7 @@ def accept(S, P, w, now):
         warp.next_check = min(warp.next_check, warp.buffer_ready[place])
 
 
-@njit
+@inlined
 def take_stream_head(S, P, c, now):
     """The head's data move into L0, and the stream goes on behind it."""
     core = S.sub_cores[c]
@@ -71,7 +71,7 @@ def take_stream_head(S, P, c, now):
     core.stream_wanted = 0
 
 
-@njit
+@inlined
 def redirect_stream(S, P, c, line):
     """A demand that neither the head nor its predecessor explains starts a new stream behind it."""
     core = S.sub_cores[c]
@@ -86,7 +86,7 @@ def redirect_stream(S, P, c, line):
     core.stream_active = 1
 
 
-@njit(forceinline=True)
+@inlined
 def wait_for_line(warp, line, now):
     """The warp fetches no more until a line arrives; from the next cycle on that is why it does not issue."""
     warp.fetch_line = line
@@ -95,7 +95,7 @@ def wait_for_line(warp, line, now):
         warp.next_check = min(warp.next_check, now + 1)
 
 
-@njit
+@inlined
 def demand(S, P, sm, k, w, line, now):
     """Look a line up for warp w. 1 if it hits now; otherwise the warp waits for the line."""
     c = sm * SUB_CORES + k
@@ -138,7 +138,7 @@ def demand(S, P, sm, k, w, line, now):
     return 0
 
 
-@njit
+@inlined
 def prefetch(S, P, sm, k, now):
     """The stream buffer asks for its next line if the port to L1 is free."""
     c = sm * SUB_CORES + k
@@ -164,7 +164,7 @@ def prefetch(S, P, sm, k, now):
     request_first_level(S, P, sm, now + machine.l0_to_l1, PREFETCH, k + SUB_CORES * place, line)
 
 
-@njit
+@inlined
 def release_line(S, P, sm, k, line, now):
     """Warps that waited for a line may fetch again."""
     core = S.sub_cores[sm * SUB_CORES + k]
@@ -174,7 +174,7 @@ def release_line(S, P, sm, k, line, now):
             S.warps[w].fetch_line = -1
 
 
-@njit
+@inlined
 def arrive_lines(S, P, sm, k, now):
     """Lines that arrive from L1 by `now`: demanded ones go into L0, a wanted stream head too."""
     c = sm * SUB_CORES + k
@@ -197,7 +197,7 @@ def arrive_lines(S, P, sm, k, now):
         release_line(S, P, sm, k, line, now)
 
 
-@njit
+@inlined
 def fetch(S, P, sm, k, now):
     """One fetch, then one prefetch."""
     machine = P.machine[0]
@@ -210,7 +210,7 @@ def fetch(S, P, sm, k, now):
         prefetch(S, P, sm, k, now)
 
 
-@njit
+@inlined
 def fetch_wake(S, P, sm, k, now):
     """Next cycle in which fetch can do something."""
     core = S.sub_cores[sm * SUB_CORES + k]
@@ -230,7 +230,7 @@ def fetch_wake(S, P, sm, k, now):
     return max(first, now + 1)
 
 
-@njit(forceinline=True)
+@inlined
 def flush(S, P, w, target, now):
     """A taken branch empties the warp's instruction buffer; fetch restarts at its target."""
     warp = S.warps[w]

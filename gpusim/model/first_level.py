@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from gpusim.jit import njit
+from gpusim.jit import inlined
 from gpusim.model.cache import fill_tag, find_tag
 from gpusim.model.interconnect import READ_CODE, send
 from gpusim.model.state import (
@@ -27,7 +27,7 @@ CONSTANT_SPACE = 1 << 40  # line numbers of constants, apart from those of instr
 ALL_SECTORS = 15
 
 
-@njit
+@inlined
 def request_first_level(S, P, sm, arrival, kind, target, line):
     """Queue a request that arrives in cycle `arrival`. Requests are made in the order of their arrival."""
     unit = S.sms[sm]
@@ -42,7 +42,7 @@ def request_first_level(S, P, sm, arrival, kind, target, line):
     unit.first_line[place] = line
 
 
-@njit(forceinline=True)
+@inlined
 def memory_line(S, P, kind, line):
     """The cache's line that holds a requester's line; requesters' lines may be smaller."""
     machine = P.machine[0]
@@ -52,7 +52,7 @@ def memory_line(S, P, kind, line):
     return CONSTANT_SPACE + line * size // machine.l1i_line_bytes
 
 
-@njit
+@inlined
 def first_level(S, P, sm, now):
     """Look up the oldest request that has arrived."""
     unit = S.sms[sm]
@@ -89,7 +89,7 @@ def first_level(S, P, sm, now):
         send(S, P, sm, now + 1, READ_CODE, whole, ALL_SECTORS, 0)
 
 
-@njit
+@inlined
 def answer(S, P, sm, kind, target, line, now):
     """Send a line back to its requester: one reply a cycle."""
     unit = S.sms[sm]
@@ -121,7 +121,7 @@ def answer(S, P, sm, kind, target, line, now):
     core.wake = min(core.wake, ready)
 
 
-@njit
+@inlined
 def fill_first_level(S, P, sm, whole, now):
     """A line arrives from L2: answer everything that waited for it."""
     unit = S.sms[sm]
@@ -141,7 +141,7 @@ def fill_first_level(S, P, sm, whole, now):
     unit.missing_count = kept
 
 
-@njit(forceinline=True)
+@inlined
 def first_level_wake(S, sm, now):
     """Next cycle in which a request can be looked up."""
     unit = S.sms[sm]

@@ -6,7 +6,7 @@ others wait stops its SM; places are refilled in (cycle, SM) order, so the resul
 
 from __future__ import annotations
 
-from gpusim.jit import kernel, njit
+from gpusim.jit import inlined, kernel
 from gpusim.model.interconnect import next_departure, next_reply
 from gpusim.model.l2 import l2_window
 from gpusim.model.sm import run_sm
@@ -19,7 +19,7 @@ RUNNING, NEEDS_CTAS, FINISHED, DEADLOCK, FAULT = 0, 1, 2, 3, 4
 """Why `run_windows` and `dispatch` return: out of budget, the next CTAs are not loaded, all done, nothing can move."""
 
 
-@njit
+@inlined
 def launch_warp(S, P, sm, slot, place, number, table, now):
     """Start one warp of a CTA in warp slot `place`."""
     machine = P.machine[0]
@@ -65,7 +65,7 @@ def launch_warp(S, P, sm, slot, place, number, table, now):
     core.wake = min(core.wake, now)
 
 
-@njit
+@inlined
 def launch_cta(S, P, sm, now):
     """Place the next CTA of the grid on an SM that has room; its warps may fetch from cycle `now` on."""
     machine = P.machine[0]
@@ -92,13 +92,13 @@ def launch_cta(S, P, sm, now):
     gpu.next_cta += 1
 
 
-@njit(forceinline=True)
+@inlined
 def next_cta_loaded(S):
     gpu = S.gpu[0]
     return gpu.next_cta < gpu.chunk_first + gpu.chunk_count
 
 
-@njit
+@inlined
 def fill_gpu(S, P):
     """The first CTAs, breadth first over SMs. Returns NEEDS_CTAS or RUNNING."""
     gpu = S.gpu[0]
@@ -113,7 +113,7 @@ def fill_gpu(S, P):
     return RUNNING
 
 
-@njit
+@inlined
 def dispatch(S, P, end):
     """Refill the places that CTAs have left, earliest first, and run those SMs on to the window's end."""
     gpu = S.gpu[0]
@@ -139,7 +139,7 @@ def dispatch(S, P, end):
     return RUNNING
 
 
-@njit
+@inlined
 def window_end(S, P):
     """End of the next window, and FOREVER if nothing can ever happen again."""
     gpu = S.gpu[0]
@@ -154,7 +154,7 @@ def window_end(S, P):
     return FOREVER if first >= FOREVER else max(gpu.now, first) + machine.window
 
 
-@njit
+@inlined
 def all_done(S, P):
     gpu = S.gpu[0]
     if gpu.next_cta < gpu.cta_total:

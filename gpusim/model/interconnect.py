@@ -6,7 +6,7 @@ over SMs in (cycle, SM) order, so results do not depend on windows or threads.
 
 from __future__ import annotations
 
-from gpusim.jit import njit, popcount64
+from gpusim.jit import inlined, popcount64
 from gpusim.model.state import FAULT_REPLIES, FAULT_REQUESTS, FOREVER, MESSAGES
 
 READ_LINE = 0  # L1D fill: sectors of a line
@@ -19,7 +19,7 @@ DEPARTURE_BACKLOG = 1024  # requests that wait for the SM's port before it accep
 REPLY_LIMIT = MESSAGES - 256  # replies outstanding before it accepts no more; one access asks for at most 32
 
 
-@njit(forceinline=True)
+@inlined
 def write_message(message, time, kind, line, sectors, token):
     message.time = time
     message.kind = kind
@@ -28,12 +28,12 @@ def write_message(message, time, kind, line, sectors, token):
     message.token = token
 
 
-@njit(forceinline=True)
+@inlined
 def copy_message(target, source):
     write_message(target, source.time, source.kind, source.line, source.sectors, source.token)
 
 
-@njit
+@inlined
 def send(S, P, sm, time, kind, line, sectors, token):
     """Send a request that is ready to leave in cycle `time`; return when it departs. Data occupy the SM's port."""
     unit = S.sms[sm]
@@ -53,7 +53,7 @@ def send(S, P, sm, time, kind, line, sectors, token):
     return depart
 
 
-@njit
+@inlined
 def deliver(S, sm, time, kind, line, sectors, token):
     """Put a reply that arrives in cycle `time` into an SM's ring."""
     unit = S.sms[sm]
@@ -73,14 +73,14 @@ def deliver(S, sm, time, kind, line, sectors, token):
     write_message(message, time, kind, line, sectors, token)
 
 
-@njit(forceinline=True)
+@inlined
 def next_reply(S, sm):
     """Cycle of the next reply of an SM."""
     unit = S.sms[sm]
     return S.replies[sm * MESSAGES + unit.in_head].time if unit.in_count > 0 else FOREVER
 
 
-@njit(forceinline=True)
+@inlined
 def next_departure(S, sm):
     """Cycle of the first request of an SM that L2 has not taken."""
     unit = S.sms[sm]

@@ -7,7 +7,7 @@ Then Youngest: the warp issued last if eligible, else the youngest that is (arXi
 
 from __future__ import annotations
 
-from gpusim.jit import njit, popcount64, trailing_zeros64
+from gpusim.jit import inlined, popcount64, trailing_zeros64
 from gpusim.model.barriers import arrive, retire_warp
 from gpusim.model.cache import fill_tag, find_tag
 from gpusim.model.execute import results_waiting
@@ -29,7 +29,7 @@ BARRIER, MEMBAR, DRAIN = int(Stall.BARRIER), int(Stall.MEMBAR), int(Stall.DRAIN)
 CGGTY, GTO = 0, 1
 
 
-@njit(forceinline=True)
+@inlined
 def scoreboard_reason(warp, blocking):
     """Long if any counter that blocks belongs to an L1TEX access."""
     for counter in range(6):
@@ -38,7 +38,7 @@ def scoreboard_reason(warp, blocking):
     return SHORT
 
 
-@njit(forceinline=True)
+@inlined
 def unit_busy(P, core, code, now):
     """Whether the input latch that a fixed-latency instruction needs is taken."""
     if code.unit == NO_UNIT or core.unit_free[code.unit] <= now:
@@ -47,7 +47,7 @@ def unit_busy(P, core, code, now):
     return not (fp32_elsewhere and core.unit_free[INT] <= now)
 
 
-@njit
+@inlined
 def constant_missing(S, P, sm, k, line, now):
     """Look a constant line up in L0; a miss is sent to the first-level cache once."""
     c = sm * SUB_CORES + k
@@ -69,7 +69,7 @@ def constant_missing(S, P, sm, k, line, now):
     return True
 
 
-@njit
+@inlined
 def use_constant(S, P, sm, k, line, now):
     """An issued instruction reads its constant line: the most recently used of its set."""
     machine = P.machine[0]
@@ -78,7 +78,7 @@ def use_constant(S, P, sm, k, line, now):
     S.counters[sm].constant_hits += 1
 
 
-@njit
+@inlined
 def arrive_constants(S, P, sm, k, now):
     """Constant lines that arrive from the first-level cache by `now`."""
     c = sm * SUB_CORES + k
@@ -97,13 +97,13 @@ def arrive_constants(S, P, sm, k, now):
     core.constants_pending = kept
 
 
-@njit(forceinline=True)
+@inlined
 def in_flight(warp):
     """Whether memory accesses or results of a warp are still on the way."""
     return warp.outstanding > 0 or warp.counters != 0
 
 
-@njit
+@inlined
 def waits_outside(S, P, w, now):
     """Reason that lies in the warp alone, READY if none; sets when that can change next."""
     warp = S.warps[w]
@@ -129,7 +129,7 @@ def waits_outside(S, P, w, now):
     return READY
 
 
-@njit
+@inlined
 def waits_for_counters(S, P, w, code):
     """Reason LONG or SHORT while dependence counters block, MEMBAR while a memory barrier does, READY otherwise."""
     warp = S.warps[w]
@@ -148,7 +148,7 @@ def waits_for_counters(S, P, w, code):
     return READY
 
 
-@njit
+@inlined
 def eligibility(S, P, sm, k, w, now):
     """READY if warp w could issue in cycle `now`, else the reason that it cannot; sets its next_check."""
     reason = waits_outside(S, P, w, now)
@@ -170,7 +170,7 @@ def eligibility(S, P, sm, k, w, now):
     return READY
 
 
-@njit(forceinline=True)
+@inlined
 def blocked_reason(P, core, index, now):
     """What an otherwise ready warp reports while the issue port is blocked."""
     if core.control_valid:
@@ -183,7 +183,7 @@ def blocked_reason(P, core, index, now):
     return DISPATCH
 
 
-@njit(forceinline=True)
+@inlined
 def choose(S, P, sm, k, ready):
     """Local number of the warp to issue among the `ready` ones (bit mask), by the scheduling policy; -1 if none."""
     core = S.sub_cores[sm * SUB_CORES + k]
@@ -208,7 +208,7 @@ def choose(S, P, sm, k, ready):
     return -1
 
 
-@njit
+@inlined
 def issue(S, P, thread, sm, k, now):
     """Evaluate the warps whose state may have changed, issue one, and account for the others. Returns the ready ones."""
     core = S.sub_cores[sm * SUB_CORES + k]
@@ -249,7 +249,7 @@ def issue(S, P, thread, sm, k, now):
     return ready
 
 
-@njit(forceinline=True)
+@inlined
 def next_stall(P, code, now):
     """First cycle in which the warp's next instruction may issue, by the control bits (section 4, and its two quirks)."""
     machine = P.machine[0]
@@ -260,7 +260,7 @@ def next_stall(P, code, now):
     return now + max(code.stall, 1)
 
 
-@njit
+@inlined
 def take_unit(P, core, code, now):
     """Occupy the unit's input latch and, for an instruction with a result, a result queue entry."""
     if code.unit != NO_UNIT:
@@ -273,7 +273,7 @@ def take_unit(P, core, code, now):
         core.result_reserved += 1
 
 
-@njit
+@inlined
 def record_issue(S, P, sm, k, local, w, now):
     """A new row of the timeline; -1 when none is kept."""
     if not P.machine[0].record_timeline:
@@ -295,7 +295,7 @@ def record_issue(S, P, sm, k, local, w, now):
     return row
 
 
-@njit
+@inlined
 def issue_warp(S, P, thread, sm, k, local, now):
     """Warp `local` of sub-core k issues its next instruction in cycle `now`."""
     machine = P.machine[0]
@@ -326,7 +326,7 @@ def issue_warp(S, P, thread, sm, k, local, now):
     advance(S, P, sm, w, index, now)
 
 
-@njit
+@inlined
 def advance(S, P, sm, w, index, now):
     """Move the warp to its next instruction and apply what the issued one does at issue."""
     warp = S.warps[w]

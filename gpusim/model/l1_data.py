@@ -5,7 +5,7 @@ A load holds one table entry until its last line has arrived; each missing line 
 
 from __future__ import annotations
 
-from gpusim.jit import njit, popcount64
+from gpusim.jit import inlined, popcount64
 from gpusim.model.cache import NONE, allocate_line, find_line, touch
 from gpusim.model.events import COMPLETE, COPY, LOAD, push_event
 from gpusim.model.interconnect import ATOMIC, READ_ENTRY, READ_LINE, WRITE, send
@@ -16,13 +16,13 @@ GLOBAL_TO_SHARED = int(Kind.GLOBAL_TO_SHARED)
 NO_COUNTER = 7
 
 
-@njit(forceinline=True)
+@inlined
 def line_set(P, sm, line):
     machine = P.machine[0]
     return sm * machine.l1_sets + line % machine.l1_sets
 
 
-@njit
+@inlined
 def room_for_lines(S, P, sm):
     """Whether a load may bring in 32 more lines; always, when none is awaited."""
     unit = S.sms[sm]
@@ -31,7 +31,7 @@ def room_for_lines(S, P, sm):
     return unit.lines_pending == 0 or unit.lines_pending + 32 <= limit
 
 
-@njit
+@inlined
 def take_entry(S, sm, w, index, row):
     """A free pending request table entry for warp w's instruction; the caller has checked that there is one."""
     unit = S.sms[sm]
@@ -45,7 +45,7 @@ def take_entry(S, sm, w, index, row):
     return entry
 
 
-@njit
+@inlined
 def free_entry(S, sm, entry):
     unit = S.sms[sm]
     unit.table_next[entry] = unit.table_free
@@ -53,7 +53,7 @@ def free_entry(S, sm, entry):
     unit.table_used -= 1
 
 
-@njit
+@inlined
 def wait_for_line(S, sm, place, entry):
     """Add a table entry to those that wait for a line."""
     unit = S.sms[sm]
@@ -68,7 +68,7 @@ def wait_for_line(S, sm, place, entry):
     unit.table_left[entry] += 1
 
 
-@njit
+@inlined
 def complete_load(S, P, sm, w, index, row, visible):
     """The result of a memory instruction is visible to dependents from cycle `visible` on."""
     slot = w - sm * P.machine[0].warps
@@ -78,7 +78,7 @@ def complete_load(S, P, sm, w, index, row, visible):
     push_event(S, sm * SUB_CORES + slot % SUB_CORES, visible, kind, slot // SUB_CORES, code.write_counter, banks, row)
 
 
-@njit
+@inlined
 def look_up_line(S, P, sm, line, sectors, entry, time):
     """One line of a load: returns the sectors that hit; the others make the table entry wait."""
     lines = S.lines
@@ -107,7 +107,7 @@ def look_up_line(S, P, sm, line, sectors, entry, time):
     return hits
 
 
-@njit
+@inlined
 def load(S, P, sm, w, index, row, start, extra):
     """A global or local load whose accesses are listed; `start` is its cycle in the L1 pipe, `extra` its serialisation."""
     unit = S.sms[sm]
@@ -130,14 +130,14 @@ def load(S, P, sm, w, index, row, start, extra):
         complete_load(S, P, sm, w, index, row, start + extra + code.raw - granted_after(P, index))
 
 
-@njit(forceinline=True)
+@inlined
 def granted_after(P, index):
     """Cycles from issue to grant of an unqueued instruction, which Table 2's latencies include."""
     machine = P.machine[0]
     return machine.register_read + (machine.grant_uniform if P.code[index].uniform_address else machine.grant_regular)
 
 
-@njit
+@inlined
 def finish_entry(S, P, sm, entry, now):
     """The last line of a table entry has arrived: its data pass the return path to the registers."""
     unit = S.sms[sm]
@@ -151,7 +151,7 @@ def finish_entry(S, P, sm, entry, now):
     free_entry(S, sm, entry)
 
 
-@njit
+@inlined
 def fill_line(S, P, sm, place, sectors, now):
     """Sectors of a line arrive: everything that waited for the last of them goes on."""
     unit = S.sms[sm]
@@ -181,7 +181,7 @@ def fill_line(S, P, sm, place, sectors, now):
         node = following
 
 
-@njit
+@inlined
 def store(S, P, sm, w, index, row, start):
     """A global or local store: every line's sectors go to L2; the instruction is complete when the last has left."""
     unit = S.sms[sm]
@@ -196,7 +196,7 @@ def store(S, P, sm, w, index, row, start):
     push_event(S, core, left + 1, COMPLETE, slot // SUB_CORES, P.code[index].write_counter, 0, row)
 
 
-@njit
+@inlined
 def atomic(S, P, sm, w, index, row, start, lanes, returns):
     """Global atomics are done at L2; a reduction returns nothing."""
     unit = S.sms[sm]

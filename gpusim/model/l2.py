@@ -6,20 +6,20 @@ when it departs inside the window that has just been simulated, so the result do
 
 from __future__ import annotations
 
-from gpusim.jit import njit, popcount64
+from gpusim.jit import inlined, popcount64
 from gpusim.model.cache import NONE, allocate_line, find_line, hash_of, touch
 from gpusim.model.dram import dram_access
 from gpusim.model.interconnect import ATOMIC, WRITE, deliver
 from gpusim.model.state import MESSAGES
 
 
-@njit
+@inlined
 def slice_of(P, line):
     """L2 slice of a line: its address bits folded, then modulo the number of slices."""
     return hash_of(line >> 1, (1 << 30) - 1) % P.machine[0].l2_slices
 
 
-@njit
+@inlined
 def l2_line(S, P, sm, line, now):
     """Place of a line in L2, brought in if absent (its sectors are then invalid); the replaced one is written back."""
     machine = P.machine[0]
@@ -39,7 +39,7 @@ def l2_line(S, P, sm, line, now):
     return place
 
 
-@njit
+@inlined
 def serve_request(S, P, sm, message):
     """One request: slice bandwidth, tags, DRAM for missing sectors, and the reply through the SM's port."""
     machine = P.machine[0]
@@ -73,7 +73,7 @@ def serve_request(S, P, sm, message):
     deliver(S, sm, depart + machine.reply_latency, message.kind, line, sectors, message.token)
 
 
-@njit
+@inlined
 def l2_window(S, P, first, end):
     """Serve every request that departs before cycle `end`, in (cycle, SM) order, by a counting sort over the window."""
     sms = P.machine[0].sms

@@ -6,13 +6,13 @@ SM-shared unit accepts it (arXiv 2503.20481 section 5.4, Table 1).
 
 from __future__ import annotations
 
-from gpusim.jit import njit
+from gpusim.jit import inlined
 from gpusim.model.events import LOWER, NO_COUNTER, push_event
 from gpusim.model.operands import read_variable
 from gpusim.model.state import FOREVER, QUEUE, SUB_CORES
 
 
-@njit
+@inlined
 def enqueue(S, P, sm, k, now):
     """Move the memory instruction in Control into the queue. 0 while it is full."""
     core = S.sub_cores[sm * SUB_CORES + k]
@@ -30,7 +30,7 @@ def enqueue(S, P, sm, k, now):
     return 1
 
 
-@njit
+@inlined
 def address_unit(S, P, sm, k, now):
     """Read the registers of the next queued instruction and start its address calculation."""
     c = sm * SUB_CORES + k
@@ -54,13 +54,13 @@ def address_unit(S, P, sm, k, now):
         S.timeline[row].read = now
 
 
-@njit(forceinline=True)
+@inlined
 def next_request(core):
     """First cycle in which the head of the queue asks the SM-shared unit, FOREVER if it has no address yet."""
     return core.queue_ready[core.queue_head] if core.queue_addressed > 0 else FOREVER
 
 
-@njit(forceinline=True)
+@inlined
 def address_wake(core, now):
     """Next cycle in which the address unit can do something."""
     if core.queue_addressed >= core.queue_count:

@@ -6,7 +6,7 @@ unloaded way of an instruction; only misses wait for replies.
 
 from __future__ import annotations
 
-from gpusim.jit import njit
+from gpusim.jit import inlined
 from gpusim.model.cache import fill_tag, find_tag
 from gpusim.model.coalesce import coalesce, shared_passes
 from gpusim.model.events import COMPLETE, LOAD, push_event
@@ -24,12 +24,12 @@ SHUFFLE, SPECIAL, CONSTANT_LOAD = int(Kind.SHUFFLE), int(Kind.SPECIAL), int(Kind
 GLOBAL_TO_SHARED = int(Kind.GLOBAL_TO_SHARED)
 
 
-@njit(forceinline=True)
+@inlined
 def uses_l1(kind):
     return (kind >= GLOBAL_LOAD and kind <= GLOBAL_REDUCTION) or kind == GLOBAL_TO_SHARED
 
 
-@njit
+@inlined
 def refused_until(S, P, sm, kind, now):
     """First cycle worth asking again for an instruction of this kind: `now` if the unit has room for it."""
     unit = S.sms[sm]
@@ -47,7 +47,7 @@ def refused_until(S, P, sm, kind, now):
     return now if room else FOREVER
 
 
-@njit
+@inlined
 def memory_unit(S, P, sm, now):
     """Grant at most one sub-core's request in cycle `now`."""
     unit = S.sms[sm]
@@ -79,7 +79,7 @@ def memory_unit(S, P, sm, now):
         return
 
 
-@njit
+@inlined
 def serve(S, P, sm, w, index, mask, record, row, now):
     """An instruction is accepted in cycle `now`."""
     unit = S.sms[sm]
@@ -100,7 +100,7 @@ def serve(S, P, sm, w, index, mask, record, row, now):
     unit.start_turn = (unit.start_turn + 1) % STARTS
 
 
-@njit
+@inlined
 def finish_empty(S, P, sm, w, index, row, now):
     slot = w - sm * P.machine[0].warps
     core = sm * SUB_CORES + slot % SUB_CORES
@@ -108,7 +108,7 @@ def finish_empty(S, P, sm, w, index, row, now):
     push_event(S, core, now + P.code[index].raw - granted_after(P, index), COMPLETE, slot // SUB_CORES, counter, 0, row)
 
 
-@njit
+@inlined
 def global_access(S, P, sm, w, index, mask, record, row, now):
     """Global and local accesses: coalesce, occupy the L1 pipe, look up or send. Returns the start in the pipe."""
     unit = S.sms[sm]
@@ -129,7 +129,7 @@ def global_access(S, P, sm, w, index, mask, record, row, now):
     return start
 
 
-@njit
+@inlined
 def shared_access(S, P, sm, w, index, mask, record, row, now):
     """Shared memory, shuffles and other instructions of the same pipe; they complete in order. Returns the start."""
     unit = S.sms[sm]
@@ -155,7 +155,7 @@ def shared_access(S, P, sm, w, index, mask, record, row, now):
     return start
 
 
-@njit
+@inlined
 def constant_load(S, P, sm, w, index, record, row, now):
     """LDC: the VL constant cache, then the SM's first-level cache."""
     unit = S.sms[sm]
@@ -182,7 +182,7 @@ def constant_load(S, P, sm, w, index, record, row, now):
         request_first_level(S, P, sm, now + machine.l0_to_l1, LDC, 0, line)
 
 
-@njit
+@inlined
 def fill_constant(S, P, sm, line, now):
     """A line for LDC arrives: the loads that waited for it are as if just granted."""
     unit = S.sms[sm]
@@ -203,7 +203,7 @@ def fill_constant(S, P, sm, line, now):
     unit.constants_pending = kept
 
 
-@njit(forceinline=True)
+@inlined
 def grant_wake(S, sm, now):
     """Next cycle in which the unit could accept something, replies aside."""
     unit = S.sms[sm]

@@ -6,24 +6,24 @@ above it waits. Source: arXiv 2503.20481 sections 5.1.1 and 5.3; Listing 1 gives
 
 from __future__ import annotations
 
-from gpusim.jit import njit
+from gpusim.jit import inlined
 from gpusim.model.state import BANKS, READ_HORIZON, SUB_CORES
 
 
-@njit(forceinline=True)
+@inlined
 def ports_used(core, bank, cycle):
     """Read ports of a bank already booked for `cycle`."""
     slot = core.read_slots[bank * READ_HORIZON + cycle % READ_HORIZON]
     return slot & 15 if slot >> 4 == cycle else 0
 
 
-@njit(forceinline=True)
+@inlined
 def book_port(core, bank, cycle):
     place = bank * READ_HORIZON + cycle % READ_HORIZON
     core.read_slots[place] = (cycle << 4) + ports_used(core, bank, cycle) + 1
 
 
-@njit(forceinline=True)
+@inlined
 def book_reads(core, ports, bank, need, first, window):
     """Book the earliest free port slots of the window that starts at cycle `first`; the caller knows that they fit."""
     cycle = first
@@ -34,7 +34,7 @@ def book_reads(core, ports, bank, need, first, window):
         cycle += 1
 
 
-@njit(forceinline=True)
+@inlined
 def free_reads(core, ports, bank, first, window):
     """Port slots of a bank free in the window that starts at cycle `first`."""
     free = 0
@@ -43,7 +43,7 @@ def free_reads(core, ports, bank, first, window):
     return free
 
 
-@njit
+@inlined
 def uncached_need(S, P, c, local, index):
     """Register reads per bank that the register file cache does not serve, as need0 + 256 * need1 + 65536 * hits."""
     core = S.sub_cores[c]
@@ -70,7 +70,7 @@ def uncached_need(S, P, c, local, index):
     return min(need0, code.need[0]) + 256 * min(need1, code.need[1]) + 65536 * hits
 
 
-@njit
+@inlined
 def update_cache(S, P, c, local, index):
     """Any read of a (bank, slot) empties that entry; a read with reuse fills it (section 5.3.1)."""
     core = S.sub_cores[c]
@@ -88,7 +88,7 @@ def update_cache(S, P, c, local, index):
             core.cached_count += 1
 
 
-@njit
+@inlined
 def allocate_reads(S, P, sm, k, local, index, now):
     """Try to book all reads of an instruction in Allocate at cycle `now`. 1 if it may leave."""
     c = sm * SUB_CORES + k
@@ -112,7 +112,7 @@ def allocate_reads(S, P, sm, k, local, index, now):
     return 1
 
 
-@njit
+@inlined
 def read_variable(S, P, sm, k, index, now):
     """Reads of a variable-latency instruction: one slot per bank it needs, next cycle, if fixed-latency reads left one."""
     core = S.sub_cores[sm * SUB_CORES + k]

@@ -6,7 +6,7 @@ registered: barrier releases and replies count from the next cycle on, the share
 
 from __future__ import annotations
 
-from gpusim.jit import njit
+from gpusim.jit import inlined
 from gpusim.model.control import allocate, control, raise_counters
 from gpusim.model.events import run_events
 from gpusim.model.fetch import arrive_lines, fetch, fetch_wake
@@ -22,7 +22,7 @@ from gpusim.model.state import FOREVER, LDC_WAITING, MESSAGES, SUB_CORES
 MEMORY = int(Kind.MEMORY)
 
 
-@njit
+@inlined
 def replies(S, P, sm, now):
     """Replies from L2 that arrive by `now`, and constant lines for LDC from the first-level cache."""
     unit = S.sms[sm]
@@ -46,7 +46,7 @@ def replies(S, P, sm, now):
         fill_constant(S, P, sm, line, now)
 
 
-@njit
+@inlined
 def sub_core_cycle(S, P, thread, sm, k, now):
     """All stages of one sub-core in cycle `now`."""
     core = S.sub_cores[sm * SUB_CORES + k]
@@ -63,7 +63,7 @@ def sub_core_cycle(S, P, thread, sm, k, now):
     core.wake = min(core.wake, sub_core_wake(S, P, sm, k, ready, now))
 
 
-@njit
+@inlined
 def sub_core_wake(S, P, sm, k, ready, now):
     """Next cycle in which a sub-core can change, as far as it knows itself."""
     core = S.sub_cores[sm * SUB_CORES + k]
@@ -87,7 +87,7 @@ def sub_core_wake(S, P, sm, k, ready, now):
     return max(first, now + 1)
 
 
-@njit
+@inlined
 def sm_cycle(S, P, thread, sm, now):
     """All stages of one SM in cycle `now`; sets the next cycle worth evaluating."""
     unit = S.sms[sm]
@@ -107,7 +107,7 @@ def sm_cycle(S, P, thread, sm, now):
     unit.wake = max(wake, now + 1)
 
 
-@njit
+@inlined
 def run_sm(S, P, thread, sm, end):
     """Simulate an SM up to cycle `end`, or through the cycle in which a CTA leaves while others wait for a place."""
     unit = S.sms[sm]

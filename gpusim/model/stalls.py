@@ -6,13 +6,13 @@ stage that changes anything is evaluated in the cycle of the change, skipping id
 
 from __future__ import annotations
 
-from gpusim.jit import njit
+from gpusim.jit import inlined
 from gpusim.results.stalls import Stall
 
 SELECTED = int(Stall.SELECTED)
 
 
-@njit(forceinline=True)
+@inlined
 def set_reason(S, thread, w, reason, since):
     """From cycle `since` on, warp w waits for `reason`."""
     warp = S.warps[w]
@@ -22,7 +22,7 @@ def set_reason(S, thread, w, reason, since):
         warp.reason_since = since
 
 
-@njit(forceinline=True)
+@inlined
 def close_reason(S, thread, w, until):
     """Attribute everything before cycle `until`."""
     warp = S.warps[w]
@@ -30,7 +30,7 @@ def close_reason(S, thread, w, until):
     warp.reason_since = until
 
 
-@njit(forceinline=True)
+@inlined
 def select(S, thread, w, now):
     """Warp w issues its instruction in cycle `now`."""
     close_reason(S, thread, w, now)
