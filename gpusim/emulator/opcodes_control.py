@@ -154,6 +154,8 @@ def break_(i: Instruction) -> None:
 
 def warpsync(i: Instruction) -> None:
     i.set(op=control.WARPSYNC, x=16)
+    if i.flag("COLLECTIVE") and label(i) != i.pc + 48:
+        raise UnknownInstruction("a collective of more than one instruction")
     if i.flag("ALL"):
         i.set(a=i.binding.literals.row(0xFFFFFFFF))
     else:
@@ -203,7 +205,7 @@ CONTROL_HANDLERS: dict[str, Handler] = {
     "VOTE": vote, "VOTEU": vote, "SHFL": shfl, "MATCH": match, "REDUX": redux, "PLOP3": plop3, "UPLOP3": plop3,
     "P2R": p2r, "R2P": r2p, "R2UR": r2ur,
     "NOP": nothing, "MEMBAR": nothing, "ERRBAR": nothing, "CGAERRBAR": nothing, "DEPBAR": nothing,
-    "LDGDEPBAR": nothing, "PMTRIG": nothing, "YIELD": yield_, "NANOSLEEP": yield_,
+    "LDGDEPBAR": nothing, "PMTRIG": nothing, "ENDCOLLECTIVE": nothing, "YIELD": yield_, "NANOSLEEP": yield_,
     "BRA": branch, "JMP": branch, "CALL": branch, "RET": branch, "BRX": branch, "EXIT": exit_, "KILL": exit_,
     "BSSY": bssy, "BSYNC": bsync, "BREAK": break_, "WARPSYNC": warpsync, "BMOV": bmov, "BAR": bar,
     "B2R": b2r, "S2R": s2r, "S2UR": s2r, "CS2R": s2r,

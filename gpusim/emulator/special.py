@@ -17,6 +17,7 @@ from gpusim.emulator.state import (
     GRID_Y,
     GRID_Z,
     SHARED_BYTES,
+    SHARED_WINDOW,
     SM_COUNT,
     WARPS,
 )
@@ -57,6 +58,7 @@ NAMES = {
     "SR_NWARPID": 25,
     "SR_NSMID": 26,
     "SR_WARPID": 27,
+    "SR_SWINHI": 28,
 }
 """Text name to the code that `read_special` takes."""
 
@@ -105,6 +107,8 @@ def warp_value(m, w, code):
         return g[SM_COUNT]
     if code == 27:
         return np.int64(w)
+    if code == 28:
+        return np.int64(SHARED_WINDOW >> 32)
     return np.int64(0)
 
 
