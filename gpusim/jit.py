@@ -1,7 +1,8 @@
 """The one place that configures Numba. Import `njit` and `kernel` from here, never from numba.
 
-- The cache folder is keyed by a hash of all package sources: Numba's own cache looks only at the decorated
-  function's file, so an edited callee in another module would silently run its old code (numba PR #8396).
+- A cache folder is keyed by a hash of all sources that its code can depend on: Numba's own cache looks only at the
+  decorated function's file, so an edited callee in another module would silently run its old code (numba PR #8396).
+  Model and emulator share no compiled code, so each has its folder and an edit of one does not recompile the other.
 - Reference counting of arrays passed between functions costs 10-50 times in a model of many small functions,
   so `njit` (inner functions) switches the Numba runtime off through the private option `_nrt`; pyproject.toml
   bounds the Numba version for that reason.
@@ -13,6 +14,7 @@ import hashlib
 import os
 import shutil
 import sys
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +25,10 @@ from numba import types
 from numba.extending import intrinsic
 
 PACKAGE = Path(__file__).resolve().parent
-COMPILED = ("jit.py", "results/stalls.py", "model", "emulator")
-"""Files and folders whose sources decide what compiled code does; a test checks that no other module imports this one."""
+SHARED = ("jit.py", "results/stalls.py", "sass/program.py", "trace/trace.py")
+"""Sources whose constants compiled code of every part reads."""
+PARTS = ("model", "emulator")
+"""Packages with compiled code; a test checks that no other module imports this one."""
 KEPT_CACHES = 4
 """Cache folders of older sources that are kept, newest first."""
 
@@ -43,16 +47,18 @@ def _python_files(path: Path) -> list[Path]:
     return list(path.rglob("*.py")) if path.is_dir() else [path]
 
 
-def _source_hash() -> str:
+def _source_hash(part: str) -> str:
     digest = hashlib.sha256(f"{numba.__version__} {np.__version__} {numba.config.BOUNDSCHECK} {numba.config.OPT}".encode())
-    for path in sorted(p for name in COMPILED for p in _python_files(PACKAGE / name)):
+    for path in sorted(p for name in (*SHARED, part) for p in _python_files(PACKAGE / name)):
         digest.update(path.relative_to(PACKAGE).as_posix().encode())
         digest.update(path.read_bytes())
     return digest.hexdigest()[:16]
 
 
-def _use_cache() -> Path:
-    folder = cache_root() / _source_hash()
+@lru_cache(maxsize=None)
+def cache_folder(part: str) -> Path:
+    """Folder of the compiled code of one of PARTS; folders of older sources are removed but for the newest few."""
+    folder = cache_root() / part / _source_hash(part)
     if not folder.exists() and folder.parent.exists():
         stale = sorted((f for f in folder.parent.iterdir() if f.is_dir()), key=lambda f: f.stat().st_mtime, reverse=True)
         for old in stale[KEPT_CACHES:]:
@@ -61,8 +67,12 @@ def _use_cache() -> Path:
     return folder
 
 
-CACHE_FOLDER = _use_cache()
-numba.config.CACHE_DIR = str(CACHE_FOLDER)
+def _choose_cache(function: Any) -> None:
+    """Point Numba, which reads the setting when it decorates, at the folder of the function's part."""
+    part = next((name for name in PARTS if f"gpusim.{name}." in function.__module__), None)
+    if part:
+        numba.config.CACHE_DIR = str(cache_folder(part))
+
 
 _COMMON: dict[str, Any] = {"cache": True, "nogil": True, "error_model": "numpy"}
 
@@ -85,6 +95,7 @@ def _without_literals(dispatcher: Any) -> Any:
 
 def kernel(function: Any) -> Any:
     """Compile a function that Python calls: the entry of a compiled loop."""
+    _choose_cache(function)
     return _without_literals(numba.njit(**_COMMON)(function))
 
 
@@ -92,6 +103,7 @@ def njit(function: Any = None, *, forceinline: bool = False) -> Any:
     """Compile an inner function: no reference counting, optionally inlined by force."""
 
     def decorate(body: Any) -> Any:
+        _choose_cache(body)
         options = _COMMON | {"_nrt": False, "forceinline": forceinline, "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
         return _without_literals(numba.njit(**options)(body))
 

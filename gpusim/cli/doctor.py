@@ -75,12 +75,15 @@ def _print_toolchain() -> None:
 
 
 def _print_cache() -> bool:
-    from gpusim.jit import CACHE_FOLDER
+    from gpusim.jit import cache_root
 
-    files = [path for path in CACHE_FOLDER.rglob("*") if path.is_file()]
+    folder = cache_root()
+    folder.mkdir(parents=True, exist_ok=True)
+
+    files = [path for path in folder.rglob("*") if path.is_file()]
     size = sum(path.stat().st_size for path in files) / 1e6
-    writable = os.access(CACHE_FOLDER, os.W_OK)
-    print(f"cache     {CACHE_FOLDER}: {len(files)} files, {size:.1f} MB{'' if writable else ', NOT WRITABLE'}")
+    writable = os.access(folder, os.W_OK)
+    print(f"cache     {folder}: {len(files)} files, {size:.1f} MB{'' if writable else ', NOT WRITABLE'}")
     return writable
 
 
