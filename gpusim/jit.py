@@ -104,7 +104,9 @@ def njit(function: Any = None, *, forceinline: bool = False) -> Any:
 
     def decorate(body: Any) -> Any:
         _choose_cache(body)
-        options = _COMMON | {"_nrt": False, "forceinline": forceinline, "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+        # a caller's cache file holds its callees, so only entries are cached when everything is inlined
+        options = _COMMON | {"_nrt": False, "cache": not forceinline, "forceinline": forceinline}
+        options |= {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
         return _without_literals(numba.njit(**options)(body))
 
     return decorate if function is None else decorate(function)

@@ -28,6 +28,8 @@ RULES = {
     "branch": Kind.BRANCH, "exit": Kind.EXIT, "barrier": Kind.BARRIER, "depbar": Kind.DEPBAR,
     "ldgdepbar": Kind.ASYNC_BARRIER, "membar": Kind.MEMBAR,
 }  # fmt: skip
+COUNTER_LIST = 255
+"""Register of a DEPENDENCE_COUNTER operand that is a list, `{3,4}`: its immediate is the set's bit mask."""
 CACHED_UNITS = frozenset({"int", "fp32", "half", "fp64", "tensor"})
 """Units whose operands pass the register file cache (arXiv 2503.20481 section 5.3.1)."""
 
@@ -133,10 +135,11 @@ class CodeBuilder:
             row.barrier_warps = immediates[1] // 32 if len(immediates) > 1 else 0
             row.barrier_waits = "ARV" not in info.opcode.split(".")
         elif row.kind == Kind.DEPBAR:
-            counters = [int(operand.register) for operand in self._operands(index, OperandKind.DEPENDENCE_COUNTER)]
-            if counters:
-                row.depbar_counter, row.depbar_limit = counters[0], immediates[0] if immediates else 0
-                row.waits |= counter_mask(sum(1 << counter for counter in set(counters[1:])))
+            for operand in self._operands(index, OperandKind.DEPENDENCE_COUNTER):
+                if operand.register == COUNTER_LIST:
+                    row.waits |= counter_mask(int(operand.immediate))
+                else:
+                    row.depbar_counter, row.depbar_limit = operand.register, immediates[0] if immediates else 0
         elif row.kind == Kind.MEMBAR:
             barriers, scopes = self.config.sm.barriers, info.opcode.split(".")
             row.membar = next(
