@@ -8,7 +8,19 @@ from __future__ import annotations
 
 import numpy as np
 
-from gpusim.emulator import atomics, control, convert, float32, float64, half, integer, memory, special, warpwide
+from gpusim.emulator import (
+    atomics,
+    control,
+    convert,
+    float32,
+    float64,
+    half,
+    integer,
+    memory,
+    special,
+    tensor,
+    warpwide,
+)
 from gpusim.emulator.bits import trailing_zeros32
 from gpusim.emulator.fetch import modified, predicate, row_of, write_back, write_predicate
 from gpusim.emulator.state import (
@@ -102,6 +114,8 @@ def compute(m, w, i, pc, base, mask):
             convert.execute(op, R, i, a, b, reach)
         elif op < 400:
             result = half.execute(op, R, i, a, b, c, in0)
+        elif op >= tensor.HMMA:
+            tensor.execute(op, m, i, a, b, c)
         else:
             in2 = predicate(P, i.in2, i.not2)
             result = warpwide.execute(op, R, P, i, a, b, c, in0, in1, in2, mask)

@@ -143,6 +143,7 @@ def prepare(
         control=np.zeros(state.CONTROL_WORDS, np.int64),
         barriers=np.zeros((16, 6), np.int64),
         address=np.zeros((3, 32), np.int64),
+        matrix=np.zeros((2, 16, 64)),
         log_index=np.zeros(LOG_INSTRUCTIONS, np.uint32),
         log_mask=np.zeros(LOG_INSTRUCTIONS, np.uint32),
         log_records=np.zeros((LOG_RECORDS, 2), np.int64),

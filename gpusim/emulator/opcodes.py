@@ -11,5 +11,12 @@ from gpusim.emulator.opcodes_control import CONTROL_HANDLERS
 from gpusim.emulator.opcodes_float import FLOAT_HANDLERS
 from gpusim.emulator.opcodes_integer import INTEGER_HANDLERS
 from gpusim.emulator.opcodes_memory import MEMORY_HANDLERS
+from gpusim.emulator.opcodes_tensor import TENSOR_HANDLERS
 
-HANDLERS: dict[str, Handler] = {**INTEGER_HANDLERS, **FLOAT_HANDLERS, **CONTROL_HANDLERS, **MEMORY_HANDLERS}
+HANDLERS: dict[str, Handler] = {
+    **INTEGER_HANDLERS,
+    **FLOAT_HANDLERS,
+    **CONTROL_HANDLERS,
+    **MEMORY_HANDLERS,
+    **TENSOR_HANDLERS,
+}

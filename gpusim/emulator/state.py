@@ -174,6 +174,7 @@ class Machine(NamedTuple):
     control: np.ndarray  # (CONTROL_WORDS,) int64
     barriers: np.ndarray  # (16, 6) int64: CTA barriers, columns in control.py
     address: np.ndarray  # (3, 32) int64: byte addresses, word indices, source words of LDGSTS
+    matrix: np.ndarray  # (2, 16, 64) float64: fragments of a matrix instruction, A by row and B by column
     log_index: np.ndarray  # (capacity,) uint32
     log_mask: np.ndarray  # (capacity,) uint32
     log_records: np.ndarray  # (capacity, 2) int64
