@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from pathlib import Path
 
@@ -38,3 +39,9 @@ def test_data_is_found_from_any_folder(tmp_path, monkeypatch):
     assert (resources.find("isa") / "sm_86.yaml").is_file()
     assert (resources.find("configs") / "a6000.yaml").is_file()
     assert find_trace("traces/ampere/sgemm") == find_trace("ampere/sgemm")
+
+
+def test_files_that_the_readme_names_exist():
+    named = set(re.findall(r"`([\w./-]+/[\w.-]*)`", (ROOT / "README.md").read_text()))
+    assert "gpusim/model/issue.py" in named
+    assert [name for name in sorted(named) if "NAME" not in name and not (ROOT / name).exists()] == ["ampere/sgemm"]
