@@ -14,7 +14,7 @@ import hashlib
 import os
 import shutil
 import sys
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -48,19 +48,23 @@ def _python_files(path: Path) -> list[Path]:
 
 
 def _source_hash(part: str) -> str:
-    digest = hashlib.sha256(f"{numba.__version__} {np.__version__} {numba.config.BOUNDSCHECK} {numba.config.OPT}".encode())
+    digest = hashlib.sha256(
+        f"{numba.__version__} {np.__version__} {numba.config.BOUNDSCHECK} {numba.config.OPT}".encode()
+    )
     for path in sorted(p for name in (*SHARED, part) for p in _python_files(PACKAGE / name)):
         digest.update(path.relative_to(PACKAGE).as_posix().encode())
         digest.update(path.read_bytes())
     return digest.hexdigest()[:16]
 
 
-@lru_cache(maxsize=None)
+@cache
 def cache_folder(part: str) -> Path:
     """Folder of the compiled code of one of PARTS; folders of older sources are removed but for the newest few."""
     folder = cache_root() / part / _source_hash(part)
     if not folder.exists() and folder.parent.exists():
-        stale = sorted((f for f in folder.parent.iterdir() if f.is_dir()), key=lambda f: f.stat().st_mtime, reverse=True)
+        stale = sorted(
+            (f for f in folder.parent.iterdir() if f.is_dir()), key=lambda f: f.stat().st_mtime, reverse=True
+        )
         for old in stale[KEPT_CACHES:]:
             shutil.rmtree(old, ignore_errors=True)
     folder.mkdir(parents=True, exist_ok=True)

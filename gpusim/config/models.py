@@ -150,7 +150,9 @@ class MemoryQueue(Section):
     register_read: Cycles = Field(description="from issue to the register read of an unqueued instruction")
     address_to_grant_regular: Cycles = Field(description="from that read to the request to the SM-shared unit")
     address_to_grant_uniform: Cycles
-    address_interval_regular: Annotated[int, Field(ge=1, le=16)] = Field(description="address unit busy per instruction")
+    address_interval_regular: Annotated[int, Field(ge=1, le=16)] = Field(
+        description="address unit busy per instruction"
+    )
     address_interval_uniform: Annotated[int, Field(ge=1, le=16)]
 
 
@@ -165,7 +167,9 @@ class SubCore(Section):
 
 class SharedMemory(Section):
     banks: Literal[32]
-    minimum_cycles: Annotated[int, Field(ge=1, le=16)] = Field(description="data cycles of a conflict-free 32-bit access")
+    minimum_cycles: Annotated[int, Field(ge=1, le=16)] = Field(
+        description="data cycles of a conflict-free 32-bit access"
+    )
     allocation_bytes: Size = Field(description="granularity of a CTA's allocation")
     reserved_bytes: Annotated[int, Field(ge=0)] = Field(description="kept by the driver, per CTA")
     options_kb: tuple[int, ...] = Field(description="carve-outs of the unified memory, ascending")
@@ -176,7 +180,9 @@ class L1Data(Section):
     sets: Count
     mshr_entries: Annotated[int, Field(ge=1, le=1024)]
     tag_lookups_per_cycle: Annotated[int, Field(ge=1, le=32)]
-    return_bytes_per_cycle: Annotated[int, Field(ge=1, le=512)] = Field(description="data path from L1D to the registers")
+    return_bytes_per_cycle: Annotated[int, Field(ge=1, le=512)] = Field(
+        description="data path from L1D to the registers"
+    )
     miss_latency: Cycles = Field(description="from the tag lookup to the request at the interconnect")
     fill_latency: Cycles = Field(description="from the arrival of the last sector to the earliest dependent issue")
 

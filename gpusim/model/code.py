@@ -96,7 +96,9 @@ class CodeBuilder:
             row.source[place] = register + 256 * min(slot, 3) + 1024 * reuse
         row.caches = info.unit in CACHED_UNITS and len(sources) > 0
         row.reuses = any(reuse for _, _, reuse in sources)
-        widest = max((int(o.width) for o in self._operands(index, OperandKind.REGISTER) if not o.is_destination), default=1)
+        widest = max(
+            (int(o.width) for o in self._operands(index, OperandKind.REGISTER) if not o.is_destination), default=1
+        )
         file = self.config.sm.sub_core.register_file
         row.read_window = file.tensor_read_cycles if info.unit == "tensor" and widest >= 4 else file.read_cycles
         # a matrix instruction with more operands than its window has slots takes the whole window
@@ -109,7 +111,12 @@ class CodeBuilder:
         row.unit = Unit.NONE
         if name in VARIABLE:
             timing: VariableTiming = getattr(execution, name)
-            row.kind, row.raw, row.war, row.interval = VARIABLE[name], timing.raw, timing.war, timing.initiation_interval
+            row.kind, row.raw, row.war, row.interval = (
+                VARIABLE[name],
+                timing.raw,
+                timing.war,
+                timing.initiation_interval,
+            )
             row.throttle = Stall.MATH_PIPE_THROTTLE if name == "fp64" else Stall.MIO_THROTTLE
         elif info.unit == "memory" and name not in RULES:
             self._memory(row, index, info)
@@ -143,7 +150,11 @@ class CodeBuilder:
         elif row.kind == Kind.MEMBAR:
             barriers, scopes = self.config.sm.barriers, info.opcode.split(".")
             row.membar = next(
-                (cycles for scope, cycles in (("SYS", barriers.membar_system), ("GPU", barriers.membar_gpu)) if scope in scopes),
+                (
+                    cycles
+                    for scope, cycles in (("SYS", barriers.membar_system), ("GPU", barriers.membar_gpu))
+                    if scope in scopes
+                ),
                 barriers.membar_cta,
             )
 
@@ -164,7 +175,13 @@ class CodeBuilder:
                 table = table.uniform if uniform else table.regular
             width = {8: 1, 16: 2}.get(int(row.access_bytes), 0)
             row.raw, row.war = table.raw[width], table.war[width]
-        long = row.kind in (Kind.GLOBAL_LOAD, Kind.GLOBAL_STORE, Kind.GLOBAL_ATOMIC, Kind.GLOBAL_REDUCTION, Kind.GLOBAL_TO_SHARED)
+        long = row.kind in (
+            Kind.GLOBAL_LOAD,
+            Kind.GLOBAL_STORE,
+            Kind.GLOBAL_ATOMIC,
+            Kind.GLOBAL_REDUCTION,
+            Kind.GLOBAL_TO_SHARED,
+        )
         row.long_owner = long
         row.throttle = Stall.LG_THROTTLE if long else Stall.MIO_THROTTLE
         modifiers = info.opcode.split(".")
@@ -182,13 +199,21 @@ class CodeBuilder:
         if name == "memory_shared":
             if base.startswith("ATOM"):
                 return Kind.SHARED_ATOMIC, latency.shared_atomic
-            return (Kind.SHARED_STORE, latency.shared_store) if base.startswith("ST") else (Kind.SHARED_LOAD, latency.shared_load)
+            return (
+                (Kind.SHARED_STORE, latency.shared_store)
+                if base.startswith("ST")
+                else (Kind.SHARED_LOAD, latency.shared_load)
+            )
         if name in ("memory_global", "memory_local"):
             if base.startswith("ATOM"):
                 return Kind.GLOBAL_ATOMIC, latency.global_load
             if base.startswith("RED"):
                 return Kind.GLOBAL_REDUCTION, latency.global_store
-            return (Kind.GLOBAL_STORE, latency.global_store) if base.startswith("ST") else (Kind.GLOBAL_LOAD, latency.global_load)
+            return (
+                (Kind.GLOBAL_STORE, latency.global_store)
+                if base.startswith("ST")
+                else (Kind.GLOBAL_LOAD, latency.global_load)
+            )
         raise GpusimError(f"{self.program.name}: {info.opcode}: instructions of class '{name}' are not modelled")
 
 
@@ -207,4 +232,3 @@ def tensor_timing(opcode: str, config: GpuConfig) -> tuple[int, int]:
     extra = tensor.fp32_accumulate_extra if re.search(r"HMMA\.(16816|1688)\.F32", opcode) else 0
     interval = max(1, cycles // 2)
     return cycles + 2 * extra, interval + extra
-

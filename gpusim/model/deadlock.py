@@ -15,7 +15,8 @@ def deadlock_report(state: State, launch: Launch, config: GpuConfig) -> str:
     program = launch.program
     resident = [w for w in range(len(state.warps)) if state.warps[w].active]
     lines = [
-        f"{program.name}: simulated deadlock at cycle {state.gpu[0].now}: {len(resident)} resident warps, none can go on"
+        f"{program.name}: simulated deadlock at cycle {state.gpu[0].now}: "
+        f"{len(resident)} resident warps, none can go on"
     ]
     for w in resident[:SHOWN]:
         warp = state.warps[w]
@@ -26,8 +27,9 @@ def deadlock_report(state: State, launch: Launch, config: GpuConfig) -> str:
         if warp.at_barrier:
             held = f"barrier {warp.barrier}"
         lines.append(
-            f"  SM {sm} sub-core {slot % 4} CTA {warp.cta_id} warp {warp.warp_in_cta}: pc 0x{program.instructions[index].pc:04x} "
-            f"{program.text[index]} | {STALL_REASONS[int(warp.reason)]} | {held}, {warp.outstanding} memory accesses on the way"
+            f"  SM {sm} sub-core {slot % 4} CTA {warp.cta_id} warp {warp.warp_in_cta}: "
+            f"pc 0x{program.instructions[index].pc:04x} {program.text[index]} | {STALL_REASONS[int(warp.reason)]} | "
+            f"{held}, {warp.outstanding} memory accesses on the way"
         )
     if len(resident) > SHOWN:
         lines.append(f"  and {len(resident) - SHOWN} more")

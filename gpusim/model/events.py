@@ -85,7 +85,7 @@ def load_port_taken(S, P, c, banks, cycle):
 
 @inlined
 def run_events(S, P, sm, k, now):
-    """Apply every event due by `now`. A load whose write port is taken loses against other results and comes next cycle."""
+    """Apply every event due by `now`. A load whose write port another result takes comes a cycle later."""
     c = sm * SUB_CORES + k
     core = S.sub_cores[c]
     while core.event_count > 0 and core.event_key[0] >> 16 <= now:

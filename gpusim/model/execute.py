@@ -89,7 +89,11 @@ def start_variable(S, P, sm, k, local, index, row, now):
     unit = variable_unit(code.kind)
     shared = unit == VARIABLE_FP64 and machine.fp64_shared
     free = S.sms[sm].fp64_free if shared else core.variable_free[unit]
-    entries = machine.sfu_queue if unit == VARIABLE_SFU else (machine.fp64_queue if unit == VARIABLE_FP64 else machine.misc_queue)
+    entries = (
+        machine.sfu_queue
+        if unit == VARIABLE_SFU
+        else (machine.fp64_queue if unit == VARIABLE_FP64 else machine.misc_queue)
+    )
     if free - now > entries * code.interval:
         return 0
     start = max(now + 1, free)

@@ -38,7 +38,11 @@ def choose_fetch(S, P, sm, k, now):
     """Local number of the warp that fetches in cycle `now`, -1 if none can."""
     core = S.sub_cores[sm * SUB_CORES + k]
     first = sm * P.machine[0].warps + k
-    if core.greedy >= 0 and core.active_mask >> core.greedy & 1 and may_fetch(S, P, first + core.greedy * SUB_CORES, now):
+    if (
+        core.greedy >= 0
+        and core.active_mask >> core.greedy & 1
+        and may_fetch(S, P, first + core.greedy * SUB_CORES, now)
+    ):
         return core.greedy
     for rank in range(core.warp_count):
         local = core.order[rank]

@@ -112,7 +112,9 @@ def answer(S, P, sm, kind, target, line, now):
                 core.pending_ready[place] = ready
     elif kind == PREFETCH:
         place = target // SUB_CORES
-        if (place - core.stream_first) % STREAM_LINES < core.stream_count and core.stream_ready[place] == FOREVER + line:
+        if (place - core.stream_first) % STREAM_LINES < core.stream_count and core.stream_ready[
+            place
+        ] == FOREVER + line:
             core.stream_ready[place] = ready
     else:
         for place in range(core.constants_pending):

@@ -210,7 +210,7 @@ def choose(S, P, sm, k, ready):
 
 @inlined
 def issue(S, P, thread, sm, k, now):
-    """Evaluate the warps whose state may have changed, issue one, and account for the others. Returns the ready ones."""
+    """Evaluate the warps that may have changed, issue one, account for the others. Returns the ready ones."""
     core = S.sub_cores[sm * SUB_CORES + k]
     machine = P.machine[0]
     first = sm * machine.warps + k
@@ -251,7 +251,7 @@ def issue(S, P, thread, sm, k, now):
 
 @inlined
 def next_stall(P, code, now):
-    """First cycle in which the warp's next instruction may issue, by the control bits (section 4, and its two quirks)."""
+    """First cycle in which the warp may issue again, by the control bits (section 4, and its two quirks)."""
     machine = P.machine[0]
     if code.yields:
         return now + machine.yield_without_stall if code.stall == 0 else now + max(code.stall, 2)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from gpusim.jit import inlined
 from gpusim.model.cache import fill_tag, find_tag
 from gpusim.model.coalesce import coalesce, shared_passes
-from gpusim.model.events import COMPLETE, LOAD, push_event
+from gpusim.model.events import COMPLETE, push_event
 from gpusim.model.first_level import LDC, request_first_level
 from gpusim.model.interconnect import DEPARTURE_BACKLOG, REPLY_LIMIT
 from gpusim.model.kinds import Kind

@@ -114,7 +114,7 @@ def allocate_reads(S, P, sm, k, local, index, now):
 
 @inlined
 def read_variable(S, P, sm, k, index, now):
-    """Reads of a variable-latency instruction: one slot per bank it needs, next cycle, if fixed-latency reads left one."""
+    """Reads of a variable-latency instruction: next cycle, one slot per bank, if fixed-latency reads left one."""
     core = S.sub_cores[sm * SUB_CORES + k]
     code = P.code[index]
     for bank in range(BANKS):

@@ -103,7 +103,9 @@ def build_machine(config: GpuConfig, shared_per_sm: int, window: int, skip: bool
     """The MACHINE record of a card for one kernel's shared-memory carve-out."""
     sm, core, shared = config.sm, config.sm.sub_core, config.sm.memory_shared
     lines = l1_lines(shared, shared_per_sm)
-    dram_bytes = config.dram.bytes_per_transfer * config.dram.efficiency * config.clocks.memory_mhz / config.clocks.core_mhz
+    dram_bytes = (
+        config.dram.bytes_per_transfer * config.dram.efficiency * config.clocks.memory_mhz / config.clocks.core_mhz
+    )
     values = dict(
         sms=config.sms, warps=sm.warps, ctas=sm.ctas, skip=skip, record_timeline=timeline, window=window,
         buffer_entries=core.fetch.buffer_entries, hit_to_issue=core.fetch.hit_to_issue,
@@ -122,7 +124,8 @@ def build_machine(config: GpuConfig, shared_per_sm: int, window: int, skip: bool
         fp64_queue=core.execution.fp64.queue_entries, misc_queue=core.execution.misc_queue.queue_entries,
         fp64_shared=core.execution.fp64_shared,
         queue_entries=core.memory_queue.entries, register_read=core.memory_queue.register_read,
-        grant_regular=core.memory_queue.address_to_grant_regular, grant_uniform=core.memory_queue.address_to_grant_uniform,
+        grant_regular=core.memory_queue.address_to_grant_regular,
+        grant_uniform=core.memory_queue.address_to_grant_uniform,
         interval_regular=core.memory_queue.address_interval_regular,
         interval_uniform=core.memory_queue.address_interval_uniform,
         l1i_sets=sm.instruction_hierarchy.l1.sets, l1i_ways=sm.instruction_hierarchy.l1.ways,
@@ -134,7 +137,8 @@ def build_machine(config: GpuConfig, shared_per_sm: int, window: int, skip: bool
         mshr_entries=shared.l1_data.mshr_entries, tag_lookups=shared.l1_data.tag_lookups_per_cycle,
         return_bytes=shared.l1_data.return_bytes_per_cycle, miss_latency=shared.l1_data.miss_latency,
         fill_latency=shared.l1_data.fill_latency,
-        ldc_sets=shared.constant_cache.sets, ldc_ways=shared.constant_cache.ways, ldc_bytes=shared.constant_cache.line_bytes,
+        ldc_sets=shared.constant_cache.sets, ldc_ways=shared.constant_cache.ways,
+        ldc_bytes=shared.constant_cache.line_bytes,
         barrier_release=sm.barriers.release, membar_cta=sm.barriers.membar_cta, membar_gpu=sm.barriers.membar_gpu,
         membar_system=sm.barriers.membar_system,
         cta_launch_latency=config.cta_launch_latency, request_latency=config.interconnect.request_latency,

@@ -111,7 +111,9 @@ class KernelRun:
         longest = shortest_round_trip(self.config)
         window = self.options.window or longest
         if window > longest:
-            raise GpusimError(f"--window {window}: {self.config.name} allows at most {longest}, its shortest round trip to L2")
+            raise GpusimError(
+                f"--window {window}: {self.config.name} allows at most {longest}, its shortest round trip to L2"
+            )
         return window
 
     def _ctas_per_sm(self) -> int:
@@ -119,8 +121,8 @@ class KernelRun:
         ctas, limit = occupancy(self.config, launch.warps_per_cta, launch.program.registers, launch.shared_bytes)
         if ctas == 0:
             raise GpusimError(
-                f"{launch.program.name}: one CTA of {launch.threads_per_cta} threads, {launch.program.registers} registers "
-                f"and {launch.shared_bytes} bytes of shared memory does not fit on an SM of {self.config.name}: {limit}"
+                f"{launch.program.name}: one CTA of {launch.threads_per_cta} threads, "
+                f"{launch.program.registers} registers and {launch.shared_bytes} bytes of shared memory does not fit on an SM of {self.config.name}: {limit}"
             )
         return ctas
 
@@ -129,7 +131,9 @@ class KernelRun:
             return
         names = ", ".join(sorted(opcodes))
         if self.options.strict:
-            raise GpusimError(f"{self.launch.program.name}: opcodes not in isa/{self.config.isa}.yaml: {names}; add a row")
+            raise GpusimError(
+                f"{self.launch.program.name}: opcodes not in isa/{self.config.isa}.yaml: {names}; add a row"
+            )
         if self.options.warn:
             self.options.warn(f"opcodes not in the opcode table, timed as their likely class: {names}")
 
@@ -155,8 +159,8 @@ class KernelRun:
                 raise GpusimError(deadlock_report(self.state, self.launch, self.config))
             elif status == compiled.FAULT:
                 raise GpusimError(
-                    f"{self.launch.program.name}: the model's table of {FAULTS[int(self.state.gpu[0].fault)]} overflowed "
-                    f"at cycle {self.state.gpu[0].now}; this configuration is outside what it was built for"
+                    f"{self.launch.program.name}: the model's table of {FAULTS[int(self.state.gpu[0].fault)]} "
+                    f"overflowed at cycle {self.state.gpu[0].now}; this configuration is outside what it was built for"
                 )
             self._tell_progress()
 

@@ -1,6 +1,6 @@
-"""The pools that hold the streams of CTAs being simulated: chunks are loaded when dispatch reaches them and dropped when done.
+"""The pools that hold the streams of CTAs being simulated.
 
-So memory is bounded by the chunks that still have a CTA running, not by the trace.
+A chunk is loaded when dispatch reaches it and dropped when its CTAs are done, so memory is bounded by the chunks that still have a CTA running, not by the trace.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ class Region:
 
 
 def first_gap(taken: list[tuple[int, int]], length: int, capacity: int) -> int | None:
-    """Lowest start of `length` free elements between the taken (start, length) pieces, None if the pool is too small."""
+    """Lowest start of `length` free elements between the taken (start, length) pieces, None if there is none."""
     start = 0
     for begin, size in sorted(taken):
         if begin - start >= length:
@@ -75,10 +75,17 @@ class StreamPools:
         addresses[address_at : address_at + len(chunk.addresses)] = chunk.addresses
         last = chunk.first_cta + chunk.cta_count - 1
         self.regions.append(
-            Region(chunk.first_cta, last, (at, len(chunk.index)), (record_at, len(moved)), (address_at, len(chunk.addresses)))
+            Region(
+                chunk.first_cta,
+                last,
+                (at, len(chunk.index)),
+                (record_at, len(moved)),
+                (address_at, len(chunk.addresses)),
+            )
         )
         starts = np.stack(
-            [chunk.instruction_start[:-1] + at, chunk.instruction_start[1:] + at, chunk.record_start[:-1] + record_at], axis=1
+            [chunk.instruction_start[:-1] + at, chunk.instruction_start[1:] + at, chunk.record_start[:-1] + record_at],
+            axis=1,
         )
         gpu = state.gpu[0]
         gpu.chunk_first, gpu.chunk_count, gpu.chunk_table = chunk.first_cta, chunk.cta_count, 0

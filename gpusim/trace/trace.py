@@ -125,7 +125,7 @@ class Launch:
 
 @dataclass(frozen=True)
 class Trace:
-    """Launches in order, with where they came from (source file and hash, compiler version, arguments, gpusim version)."""
+    """Launches in order, with where they came from (source and hash, compiler version, arguments, gpusim version)."""
 
     launches: tuple[Launch, ...]
     provenance: Mapping[str, str] = field(default_factory=dict)
