@@ -136,6 +136,29 @@ def test_nested_divergence_reconverges_at_bsync(tmp_path: Path) -> None:
     assert [i for i, _ in trace_of(chunks)].count(at["IADD3 R8, R8, 0x10000, RZ"]) == 1
 
 
+def test_lanes_wait_at_bsync_for_a_path_that_lies_behind_it(tmp_path: Path) -> None:
+    body = f"""
+    S2R R0, SR_TID.X ;
+    ISETP.GE.AND P0, PT, R0, 0x8, PT ;
+    MOV R8, 0x1 ;
+    BSSY B0, `(AFTER) ;
+    @P0 BRA `(FAR) ;
+    IADD3 R8, R8, 0x10, RZ ;
+    JOIN:
+    BSYNC B0 ;
+    AFTER:
+    IADD3 R8, R8, 0x100, RZ ;
+    {STORE}
+    FAR:
+    IADD3 R8, R8, 0x20, RZ ;
+    BRA `(JOIN) ;
+    """
+    final, chunks = run_text(tmp_path, body, {"out": np.zeros(32, np.uint32)})
+    assert np.array_equal(final["out"], np.where(LANES >= 8, 0x121, 0x111))
+    assert [mask for index, mask in trace_of(chunks) if index == 7] == [0xFFFFFFFF]
+    assert trace_of(chunks)[-1][1] == 0xFFFFFFFF
+
+
 def test_loop_with_early_exits_and_breaks(tmp_path: Path) -> None:
     body = f"""
     S2R R0, SR_TID.X ;

@@ -211,3 +211,27 @@ def test_addresses_are_realistic_and_deterministic(tmp_path: Path) -> None:
     assert chunk.records["base"][0] == GLOBAL_BASE
     assert GLOBAL_BASE % 512 == 0
     assert GLOBAL_BASE > 1 << 40
+
+
+def endless(folder: Path, body: str) -> Path:
+    source = folder / "endless.sass"
+    source.write_text(".arch sm_86\n.kernel endless\n.grid 1\n.block 32\n" + body)
+    return source
+
+
+def test_a_cta_without_end_is_stopped_and_explained(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from gpusim.emulator import machine
+
+    monkeypatch.setattr(machine, "CTA_INSTRUCTION_LIMIT", 10000)
+    source = endless(tmp_path, "LOOP:\n[B------:R-:W-:-:S05] BRA `(LOOP) ;\n[B------:R-:W-:-:S05] EXIT ;\n")
+    with pytest.raises(
+        GpusimError, match="has run 10000 warp instructions without an end; it may wait for another CTA"
+    ):
+        trace_in_memory(source)
+
+
+def test_a_jump_to_nowhere_is_named(tmp_path: Path) -> None:
+    body = "START:\n[B------:R-:W-:-:S05] MOV R4, 0x1000 ;\n[B------:R-:W-:-:S05] RET.REL.NODEC R4 `(START) ;\n"
+    source = endless(tmp_path, body + "[B------:R-:W-:-:S05] EXIT ;\n")
+    with pytest.raises(GpusimError, match=r"pc 0x0010 \(RET.REL.NODEC R4 `\(START\)\).*jumps to where there is no"):
+        trace_in_memory(source)

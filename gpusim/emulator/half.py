@@ -1,14 +1,15 @@
 """Packed half-precision operations: two binary16 numbers per register.
 
-Sources arrive with their halves already chosen (modifier HALVES). Each half is computed exactly in float64 and rounded
-once; x bit 1 saturates, y says the result format: 0 packed, 1 one float32 (.F32), 2 the comparison pair.
+Sources arrive with their halves already chosen (modifier HALVES). Each half is computed in float64 and rounded once to
+binary16: where the sum of a product (22 bits) and an addend (11 bits) does not fit in 53 bits, it lies too far from the
+middle of two binary16 numbers for the first rounding to matter. x bit 1 saturates.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-from gpusim.emulator.bits import NAN16, double_to_half, double_to_long, float_to_word, half_to_float, long_to_double
+from gpusim.emulator.bits import NAN16, double_to_half, float_to_word, half_to_float
 from gpusim.emulator.float32 import SAT, compare
 from gpusim.emulator.integer import combine
 from gpusim.jit import njit
@@ -31,25 +32,6 @@ def pack(value, x):
 
 
 @njit
-def fused(u, v, w):
-    """u * v + w for binary16 values, ready for one rounding to binary16.
-
-    The product is exact in float64; where the sum is not, its last bit is made odd, so that the later rounding
-    to fewer bits sees the lost remainder.
-    """
-    product = u * v
-    total = product + w
-    back = total - product
-    rest = (product - (total - back)) + (w - back)
-    if rest != 0.0 and np.isfinite(total):
-        bits = double_to_long(total)
-        if bits & np.uint64(1) == np.uint64(0):
-            bits = bits + np.uint64(1) if (rest > 0.0) == (total > 0.0) else bits - np.uint64(1)
-            total = long_to_double(bits)
-    return total
-
-
-@njit
 def arithmetic(op, R, i, a, b, c):
     for lane in range(32):
         result = np.int64(0)
@@ -60,7 +42,7 @@ def arithmetic(op, R, i, a, b, c):
             elif op == HMUL2:
                 value = u * v
             else:
-                value = fused(u, v, half(R[c, lane], k))
+                value = u * v + half(R[c, lane], k)
             result |= pack(value, i.x) << (16 * k)
         R[0, lane] = result
 
