@@ -109,7 +109,7 @@ def look_up_line(S, P, sm, line, sectors, entry, time):
 
 @inlined
 def load(S, P, sm, w, index, row, start, extra):
-    """A global or local load with its accesses listed; `start` is its cycle in the L1 pipe, `extra` its serialisation."""
+    """A load whose accesses are listed; `start` is its cycle in the L1 pipe, `extra` its serialisation."""
     unit = S.sms[sm]
     code = P.code[index]
     machine = P.machine[0]

@@ -122,7 +122,8 @@ class KernelRun:
         if ctas == 0:
             raise GpusimError(
                 f"{launch.program.name}: one CTA of {launch.threads_per_cta} threads, "
-                f"{launch.program.registers} registers and {launch.shared_bytes} bytes of shared memory does not fit on an SM of {self.config.name}: {limit}"
+                f"{launch.program.registers} registers and {launch.shared_bytes} bytes of shared memory "
+                f"does not fit on an SM of {self.config.name}: {limit}"
             )
         return ctas
 

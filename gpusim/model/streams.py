@@ -1,6 +1,7 @@
 """The pools that hold the streams of CTAs being simulated.
 
-A chunk is loaded when dispatch reaches it and dropped when its CTAs are done, so memory is bounded by the chunks that still have a CTA running, not by the trace.
+A chunk is loaded when dispatch reaches it and dropped when its CTAs are done, so memory is
+bounded by the chunks that still have a CTA running, not by the trace.
 """
 
 from __future__ import annotations
