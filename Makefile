@@ -53,7 +53,7 @@ traces: $(VENV)/.dev ## rebuild the bundled traces from their sources
 
 wheel: $(VENV)/.dev ## build a wheel into $(DIST)
 	rm -rf build
-	$(BIN)/python -m build --wheel --outdir $(DIST) .
+	$(BIN)/python -m build --quiet --wheel --outdir $(DIST) .
 
 clean: ## remove build outputs (the environment stays)
 	rm -rf build dist *.egg-info .pytest_cache .ruff_cache .hypothesis
