@@ -9,7 +9,7 @@ from gpusim.emulator.float32 import DOWN, NEAREST, ROUND_SHIFT, UP, compare
 from gpusim.emulator.integer import combine
 from gpusim.jit import njit
 
-DFMA, DSETP, DMNMX, DADD, DMUL = range(250, 255)
+DFMA, DSETP, DADD, DMUL = range(250, 254)
 
 
 @njit(forceinline=True)

@@ -13,9 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 WARP = 32
-FULL_MASK = 0xFFFFFFFF
 
-RESULT_ROW = 0
 SOURCE_ROW = 4
 """First scratch row of source k is SOURCE_ROW + 2 * k."""
 ZERO_ROW = 12
@@ -88,9 +86,8 @@ WARP_DTYPE = np.dtype(
     align=True,
 )
 
-# Lane wait codes (lane_wait); 1 + n waits at convergence barrier Bn.
+# Lane wait codes (lane_wait); 1 + n waits at convergence barrier Bn, 17 at WARPSYNC.
 RUNNABLE = 0
-WAIT_WARPSYNC = 32
 WAIT_CTA = 64  # + barrier number
 
 # Indices into `control`, the scalars that live across calls.
