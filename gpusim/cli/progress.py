@@ -65,4 +65,5 @@ class ProgressView:
         elif now - self._last >= LOG_SECONDS:
             self._last = now
             left = (progress.warp_instructions_total - progress.warp_instructions_done) / max(rate, 1e-9)
-            print(f"{text}, ETA {left:,.0f} s", file=sys.stderr)
+            eta = f"ETA {left:,.0f} s" if progress.warp_instructions_done else "compiled code loaded"
+            print(f"{text}, {eta}", file=sys.stderr)
