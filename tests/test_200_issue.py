@@ -127,9 +127,6 @@ def test_depbar_with_a_limit_that_holds_already_does_not_wait() -> None:
     assert result.issues("DEPBAR")[0] - result.issues("NOP")[1] == 4
 
 
-@pytest.mark.xfail(
-    strict=True, reason="the list of DEPBAR is ignored: its operand holds a mask, the code table takes a register"
-)
 def test_depbar_waits_until_its_listed_counters_are_zero() -> None:
     # Given a later load on another counter, which completes 36 cycles after the first issue
     lines = [*THREE_LOADS[:-1], op("LDS R10, [R2]", write=3), THREE_LOADS[-1], op("DEPBAR.LE SB0, 0x2, {3}", 4)]
