@@ -6,11 +6,11 @@ from pathlib import Path
 
 from gpusim.errors import GpusimError
 
-KINDS = ("isa", "configs", "traces")
+KINDS = ("isa", "configs", "traces", "validation/paper")
 
 
 def find(kind: str) -> Path:
-    """Folder of data of one kind (`isa`, `configs` or `traces`).
+    """Folder of data of one kind (`isa`, `configs`, `traces` or `validation/paper`).
 
     A wheel carries the folder inside the package; in a checkout it lies beside the package.
     Raises GpusimError if it is in neither place (a broken installation).
