@@ -78,7 +78,6 @@ def test_turing_differs_from_ampere_as_the_sources_say():
     assert (turing.isa, ampere.isa, turing.architecture, ampere.architecture) == ("sm_75", "sm_86", 75, 86)
     t, a = turing.sm.sub_core, ampere.sm.sub_core
     assert (t.execution.fp32_in_int_pipe, a.execution.fp32_in_int_pipe) == (False, True)
-    assert (t.execution.tensor.fixed_latency, a.execution.tensor.fixed_latency) == (False, True)
     assert (t.execution.fixed.half.latency, a.execution.fixed.half.latency) == (6, 5)
     assert (t.execution.fixed.predicate.latency, a.execution.fixed.predicate.latency) == (12, 13)
     assert (t.execution.fp64.raw, t.memory_queue.entries, a.memory_queue.entries) == (45, 3, 4)

@@ -87,7 +87,6 @@ class FixedClasses(Section):
 class TensorTiming(Section):
     """Tensor instructions: cycles = M*N*K*bits / (rate), from the mnemonic."""
 
-    fixed_latency: bool = Field(description="the compiler schedules by stall count; false: by dependence counter")
     bits_per_cycle: Count = Field(description="M*N*K*bits done per cycle")
     fp32_accumulate_extra: Cycles = Field(description="added for HMMA with F32 accumulator")
 

@@ -26,12 +26,15 @@ def allocate(S, P, sm, k, now):
         return
     local = core.allocate_warp
     index = core.allocate_index
+    unit = core.allocate_unit
+    if core.unit_entry[unit] > now:  # the one before was held here and is that unit's too
+        return
     if allocate_reads(S, P, sm, k, local, index, now):
+        core.unit_entry[unit] = now + P.code[index].interval
         execute_fixed(S, P, c, local, index, core.allocate_row, now)
         core.allocate_valid = 0
     else:
         S.counters[sm].register_port_stall_cycles += 1
-        core.unit_free[core.allocate_unit] += 1  # the instruction keeps its unit's latch a cycle longer
 
 
 @inlined

@@ -9,6 +9,7 @@ from __future__ import annotations
 from gpusim.jit import inlined, popcount64
 from gpusim.model.events import LOWER, NO_COUNTER, RESULT, push_event
 from gpusim.model.kinds import VARIABLE_FP64, VARIABLE_MISC, VARIABLE_SFU, Kind
+from gpusim.model.operands import read_variable
 from gpusim.model.state import BANKS, SUB_CORES, WRITE_HORIZON
 
 SFU, FP64 = int(Kind.SFU), int(Kind.FP64)
@@ -78,7 +79,9 @@ def variable_unit(kind):
 
 @inlined
 def start_variable(S, P, sm, k, local, index, row, now):
-    """Send an SFU, FP64 or queued miscellaneous instruction from Control to its unit's queue. 0 while that is full.
+    """Send an SFU, FP64 or queued miscellaneous instruction from Control to its unit's queue.
+
+    0 while that is full or the register ports of the next cycle are taken.
 
     The queue is in order and its unit accepts one instruction per interval, so the backlog tells its length.
     """
@@ -94,7 +97,7 @@ def start_variable(S, P, sm, k, local, index, row, now):
         if unit == VARIABLE_SFU
         else (machine.fp64_queue if unit == VARIABLE_FP64 else machine.misc_queue)
     )
-    if free - now > entries * code.interval:
+    if free - now > entries * code.interval or not read_variable(S, P, sm, k, index, now):
         return 0
     start = max(now + 1, free)
     if shared:

@@ -104,6 +104,13 @@ def in_flight(warp):
 
 
 @inlined
+def in_pipeline(core, local):
+    """Whether an instruction of a warp is still in Control or Allocate."""
+    in_control = core.control_valid and core.control_warp == local
+    return in_control or (core.allocate_valid and core.allocate_warp == local)
+
+
+@inlined
 def waits_outside(S, P, w, now):
     """Reason that lies in the warp alone, READY if none; sets when that can change next."""
     warp = S.warps[w]
@@ -224,7 +231,7 @@ def issue(S, P, thread, sm, k, now):
         reason = eligibility(S, P, sm, k, w, now)
         if reason == READY:
             ready |= 1 << local
-        elif reason == DRAIN and not in_flight(S.warps[w]):
+        elif reason == DRAIN and not in_flight(S.warps[w]) and not in_pipeline(core, local):
             finished |= 1 << local
         else:
             set_reason(S, thread, w, reason, now)

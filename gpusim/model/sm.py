@@ -54,9 +54,9 @@ def sub_core_cycle(S, P, thread, sm, k, now):
     run_events(S, P, sm, k, now)
     arrive_lines(S, P, sm, k, now)
     arrive_constants(S, P, sm, k, now)
-    address_unit(S, P, sm, k, now)
     allocate(S, P, sm, k, now)
     control(S, P, sm, k, now)
+    address_unit(S, P, sm, k, now)  # behind Allocate: fixed-latency reads go first
     ready = issue(S, P, thread, sm, k, now)
     fetch(S, P, sm, k, now)
     raise_counters(S, P, sm, k)

@@ -100,6 +100,7 @@ SUB_CORE = np.dtype(
         ("allocate_index", "i8"),
         ("allocate_row", "i8"),
         ("allocate_unit", "i8"),
+        ("unit_entry", "i8", (UNITS,)),  # first cycle each unit takes an instruction from Allocate
         # register file
         ("read_slots", "i8", (BANKS * READ_HORIZON,)),  # cycle * 16 + ports used
         ("write_slots", "i8", (BANKS * WRITE_HORIZON,)),
