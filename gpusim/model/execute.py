@@ -23,7 +23,7 @@ def results_waiting(core, now):
         shift = now - core.result_base
         core.result_mask = core.result_mask >> shift if shift <= LAST_BIT else 0
         core.result_base = now
-    return core.result_reserved + popcount64(core.result_mask)
+    return core.result_reserved + popcount64(core.result_mask >> 1)
 
 
 @inlined
