@@ -9,8 +9,25 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from gpusim.model.simulate import Progress
 
+TERMINAL_SECONDS = 2.0
 LOG_SECONDS = 30.0
 """Between lines where standard error is no terminal."""
+
+
+class TraceProgress:
+    """A line now and then while the emulator executes: CTAs done, warp instructions per CPU second."""
+
+    def __init__(self) -> None:
+        self._last = time.monotonic()
+
+    def __call__(self, kernel: str, done: int, ctas: int, warp_instructions: int, per_cpu_second: float) -> None:
+        now = time.monotonic()
+        if now - self._last >= (TERMINAL_SECONDS if sys.stderr.isatty() else LOG_SECONDS):
+            self._last = now
+            print(
+                f"{kernel}: CTA {done:,} of {ctas:,}, {warp_instructions:,} warp instr., {per_cpu_second:,.0f} /CPU s",
+                file=sys.stderr,
+            )
 
 
 class ProgressView:

@@ -46,10 +46,18 @@ def run(args: argparse.Namespace) -> int:
         raise GpusimError(f"{source}: not a kernel file; expected one of {', '.join(KERNEL_SUFFIXES)}")
     if not source.is_file():
         raise GpusimError(f"{source}: no such file")
+    from gpusim.cli.progress import TraceProgress
     from gpusim.emulator.tracing import trace_kernel
 
     launch = Path(args.launch) if args.launch else None
-    trace_kernel(source, launch, Path(args.output), ARCHITECTURES[args.arch], overwrite=args.overwrite)
+    trace_kernel(
+        source,
+        launch,
+        Path(args.output),
+        ARCHITECTURES[args.arch],
+        overwrite=args.overwrite,
+        progress=TraceProgress(),
+    )
     return _print_info(Path(args.output), as_json=False)
 
 
