@@ -55,9 +55,9 @@ class Measured:
         return np.unique(self.timeline["sub_core"]).tolist()
 
 
-def distance(m: Measured, first: str, last: str, stage: str = "issue", sub_core: int = 0, warp: int = 0) -> int:
-    """Cycles from the first instruction of mark `first` to the last one of mark `last`."""
-    return m.cycles(last, stage, sub_core, warp)[-1] - m.cycles(first, stage, sub_core, warp)[0]
+def distance(m: Measured, first: str, last: str, stage: str = "issue", last_stage: str | None = None) -> int:
+    """Cycles from `stage` of the first instruction marked `first` to `last_stage` (or `stage`) of the last one of `last`."""
+    return m.cycles(last, last_stage or stage)[-1] - m.cycles(first, stage)[0]
 
 
 def gaps(m: Measured, mark: str, stage: str = "issue", skip: int = 0, warp: int | None = 0) -> list[int]:
@@ -79,7 +79,7 @@ def nth_issue(m: Measured, mark: str, n: int, at: int) -> list[int]:
 
 
 def steps(m: Measured, mark: str, after: int) -> list[int]:
-    """Distances that occur between consecutive marked instructions behind the `after`-th, over all sub-cores, sorted."""
+    """Distances that occur between consecutive marked instructions behind the `after`-th, over all sub-cores."""
     return sorted({gap for k in m.sub_cores for gap in np.diff(m.cycles(mark, sub_core=k)).tolist()[after - 1 :]})
 
 

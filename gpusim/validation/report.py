@@ -14,7 +14,10 @@ from rich.text import Text
 from gpusim.results.files import replacing
 from gpusim.validation.runner import GOOD, OFF, PENDING, RowResult
 
+PAPER = "arXiv 2503.20481 "
+"""Not repeated in the printed table: the source of a row unless another is named."""
 COLUMNS = ("row", "what", "expected", "simulated", "status", "source", "note")
+SHOWN_CHARACTERS = 24
 _STYLES = {GOOD: "green", OFF: "bold red", PENDING: "yellow"}
 _WORDS = {"at_least": "≥ {}", "at_most": "≤ {}", "one_of": "one of {}"}
 
@@ -40,17 +43,29 @@ def cells(result: RowResult) -> tuple[str, ...]:
 
 
 def print_results(console: Console, results: list[RowResult]) -> None:
-    """Every row, the notes of those that are off, and the totals."""
-    table = Table("row", "expected", "simulated", "", "source", box=None, pad_edge=False)
+    """Every row, those that are off in full with their notes, and the totals."""
+    table = Table(box=None, pad_edge=False)
+    for heading in ("row", "expected", "simulated", ""):
+        table.add_column(heading, no_wrap=True)
+    table.add_column("source")
     for result in results:
-        name, _, expected, simulated, status, source, _ = cells(result)
-        table.add_row(Text(name), Text(expected), Text(simulated), Text(status, _STYLES[result.status]), Text(source))
+        name, _, expected, simulated, _, source, _ = cells(result)
+        status = Text(result.status, _STYLES[result.status])
+        short = (Text(shorten(expected)), Text(shorten(simulated)))
+        table.add_row(Text(name), *short, status, Text(source.removeprefix(PAPER)))
     console.print(table)
     for result in results:
-        if result.status != GOOD and result.row.note:
-            console.print(Text(f"\n{result.row.name}: {result.row.note}"))
+        if result.status == OFF:
+            name, what, expected, simulated, _, _, note = cells(result)
+            console.print(Text(f"\n{name}: {what}", "bold"))
+            console.print(Text(f"  expected   {expected}\n  simulated  {simulated}" + (f"\n  {note}" if note else "")))
     console.print()
     console.print(summary_table(results))
+
+
+def shorten(text: str) -> str:
+    """A value that fits in the table; it is printed in full where it is off, and in the CSV."""
+    return text if len(text) <= SHOWN_CHARACTERS else text[: SHOWN_CHARACTERS - 1] + "…"
 
 
 def summary_table(results: list[RowResult]) -> Table:

@@ -16,7 +16,7 @@ from gpusim.validation.experiments import Experiment, Row, Suite, load_suite
 from gpusim.validation.measures import MEASURES, Measured
 
 GOOD, OFF, PENDING = "ok", "off", "pending"
-REDUCTIONS = {"max": max, "min": min}
+REDUCTIONS = {"max": max, "min": min, "spread": lambda values: max(values) - min(values)}
 PARTS = frozenset()
 """Parts of gpusim that rows may wait for (`needs`) and that are there."""
 BUFFER_WORDS = 1 << 16
