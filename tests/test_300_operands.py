@@ -30,10 +30,6 @@ def test_listing_1_has_no_bubble_with_two_ports(second: str) -> None:
     assert gaps(clocks["issue"].tolist()[-2:]) == [5]
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="the second FFMA takes the INT pipe, whose latch a conflict holds longer, and the clock read needs that pipe",
-)
 @pytest.mark.parametrize("sources", ["R16, R19, R20", "R16, R18, R20"])
 def test_a_port_conflict_does_not_delay_the_clock_read_behind(sources: str) -> None:
     # Given Listing 1 without the NOP before the second clock read: a conflict is met behind Control, where the clock is
@@ -157,7 +153,6 @@ def test_memory_instructions_do_not_touch_the_cache() -> None:
 # ---- 64-bit operands and the tensor window
 
 
-@pytest.mark.xfail(strict=True, reason="FP64 and SFU instructions take no read port")
 def test_a_register_pair_reads_one_register_of_each_bank() -> None:
     lines = [SETTLE, op("DADD R20, R2, R4", 2, write=0), op("NOP", wait="0")]
     assert run(lines).counters["register_reads"] == 4
@@ -179,7 +174,6 @@ def test_a_load_is_not_delayed_by_reads_of_the_other_bank() -> None:
     assert load_among("FFMA Rd, R3, R5, R7")[0] == 24
 
 
-@pytest.mark.xfail(strict=True, reason="the address unit books its port before Allocate does in the same cycle")
 def test_fixed_latency_reads_go_before_those_of_a_load() -> None:
     raw, allocated = load_among("FFMA Rd, R4, R6, R8")
     assert raw > 24

@@ -66,9 +66,6 @@ def test_sixteen_entries_sustain_one_result_a_cycle() -> None:
     assert set(run([SETTLE, *FADDS]).gaps()[1:48]) == {1}
 
 
-@pytest.mark.xfail(
-    strict=True, reason="an entry whose result leaves in a cycle is free a cycle later, not in the same one"
-)
 def test_an_entry_is_held_for_ten_cycles_so_that_eight_issue_in_ten() -> None:
     # Given an entry reserved at issue, the result of which leaves ten cycles later
     issued = run([SETTLE, *FADDS], entries(8)).issues()[1:]
@@ -78,9 +75,6 @@ def test_an_entry_is_held_for_ten_cycles_so_that_eight_issue_in_ten() -> None:
     assert issued[40] - issued[0] == 50
 
 
-@pytest.mark.xfail(
-    strict=True, reason="an entry whose result leaves in a cycle is free a cycle later, not in the same one"
-)
 @pytest.mark.parametrize(("count", "distance"), [(10, 1), (9, 2)])
 def test_ten_entries_are_the_fewest_without_a_bubble(count: int, distance: int) -> None:
     assert max(run([SETTLE, *FADDS], entries(count)).gaps()[1:48]) == distance
