@@ -85,10 +85,14 @@ class FixedClasses(Section):
 
 
 class TensorTiming(Section):
-    """Tensor instructions: cycles = M*N*K*bits / (rate), from the mnemonic."""
+    """Matrix instructions: interval = M*N*K / rate with M, N, K from the mnemonic; latency = interval + pipeline."""
 
-    bits_per_cycle: Count = Field(description="M*N*K*bits done per cycle")
-    fp32_accumulate_extra: Cycles = Field(description="added for HMMA with F32 accumulator")
+    fma_per_cycle_16: Count = Field(description="multiply-adds of 16-bit operands per cycle and sub-core")
+    fma_per_cycle_8: Count = Field(description="of 8-bit operands")
+    fma_per_cycle_4: Count = Field(description="of 4-bit operands")
+    fma_per_cycle_1: Count = Field(description="of 1-bit operands")
+    fma_per_cycle_fp32_accumulate: Count = Field(description="of 16-bit operands with F32 accumulators, issue interval")
+    pipeline: Cycles = Field(description="latency beyond the interval of the multiplication")
 
 
 class VariableTiming(Section):
@@ -97,7 +101,7 @@ class VariableTiming(Section):
     raw: Cycles
     war: Cycles
     initiation_interval: Annotated[int, Field(ge=1, le=64)]
-    queue_entries: Annotated[int, Field(ge=1, le=64)]
+    queue_entries: Annotated[int, Field(ge=1, le=16)]
 
 
 class Execution(Section):
@@ -199,14 +203,14 @@ class MemoryShared(Section):
 
     grant_interval: Annotated[int, Field(ge=1, le=16)] = Field(description="cycles between accepted instructions")
     pending_instructions: Annotated[int, Field(ge=1, le=16)] = Field(description="accepted but not yet in a data path")
-    pending_requests: Annotated[int, Field(ge=1, le=1024)] = Field(description="pending request table entries")
+    pending_requests: Annotated[int, Field(ge=1, le=192)] = Field(description="pending request table entries")
     l1_data: L1Data
     shared_memory: SharedMemory
     constant_cache: Cache = Field(description="L0 VL: LDC")
 
 
 class Barriers(Section):
-    release: Cycles = Field(description="from the last arrival to the earliest issue behind the barrier")
+    release: Annotated[int, Field(ge=1, le=1000)] = Field(description="from the last arrival to the earliest issue behind the barrier")
     membar_cta: Cycles
     membar_gpu: Cycles
     membar_system: Cycles

@@ -73,6 +73,10 @@ def retire_warp(S, P, thread, sm, w, now):
             core.order[kept] = core.order[rank]
             kept += 1
     core.warp_count = kept
+    for entry in range(len(core.cached)):  # a later warp in this slot must not hit the register file cache
+        if core.cached[entry] >> 8 == local:
+            core.cached[entry] = -1
+            core.cached_count -= 1
     unit.last_retire = max(unit.last_retire, now)
     cta = S.ctas[sm * machine.ctas + warp.cta]
     cta.live -= 1

@@ -76,7 +76,6 @@ def build_state(params: Params, threads: int, window: int) -> st.State:
         l2_hash=np.full(power_of_two(2 * len(l2_lines)), -1, np.int64),
         slices=records(int(m.l2_slices), st.SERVER),
         channels=records(int(m.dram_channels), st.SERVER),
-        reply_ports=records(sms, st.SERVER),
         merge=np.zeros(window + 1, np.int64),
         merged=np.zeros(sms * st.MESSAGES, np.int64),
         stalls=np.zeros((threads, len(params.code), len(STALL_REASONS)), np.int64),

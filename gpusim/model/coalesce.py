@@ -13,6 +13,7 @@ from gpusim.trace.trace import EXPLICIT
 
 EXPLICIT_STRIDE = int(EXPLICIT)
 LINE_SHIFT = 7
+ALL_LANES = 0xFFFFFFFF
 LOCAL = int(MemorySpace.LOCAL)
 LOCAL_WINDOW = 1 << 56  # local memory lies far from global memory in the line number space
 LOCAL_WARP_BYTES = 1 << 24  # room of one warp's local memory
@@ -73,8 +74,7 @@ def coalesce_local(S, unit, w, record, mask, width):
         order += 1
         for word in range(offset >> 2, (offset + width + 3) >> 2):
             address = base + word * 128 + lane * 4
-            if unit.access_count < 32:
-                add_access(unit, address >> LINE_SHIFT, 1 << ((address & 127) >> 5))
+            add_access(unit, address >> LINE_SHIFT, 1 << ((address & 127) >> 5))
 
 
 @inlined
@@ -87,7 +87,7 @@ def shared_passes(S, sm, record, mask, width, atomic):
     entry = S.records[record]
     words = max(width >> 2, 1)
     group = 32 // min(words, 4)
-    if entry.stride == 4 * words and not atomic and entry.stride != EXPLICIT_STRIDE:
+    if entry.stride == 4 * words and mask == ALL_LANES and not atomic:
         return 32 // group
     total, conflicts = 0, 0
     order = 0

@@ -75,6 +75,7 @@ class CodeBuilder:
         row.depbar_counter, row.constant_line = -1, -1
         row.addresses = self.program.address_counts[index]
         for operand in self._operands(index, OperandKind.CONSTANT):
+            row.constant_bank = operand.bank
             if operand.register == RZ and instruction.space == MemorySpace.NONE:
                 address = int(operand.bank) << 20 | int(operand.immediate) & 0xFFFFF
                 row.constant_line = address // self.config.sm.sub_core.constant_cache.line_bytes
@@ -220,15 +221,17 @@ class CodeBuilder:
 def tensor_timing(opcode: str, config: GpuConfig) -> tuple[int, int]:
     """(latency, initiation interval) of a matrix instruction from its mnemonic, e.g. HMMA.16816.F32.
 
-    cycles = M * N * K * bits / rate with N = 8 (artifact of arXiv 2503.20481, abstract_hardware_model.cc); the
-    interval is half of them. MOVM and others without a shape take the time of an 8x8x4 step.
+    An M x 8 x K step takes M * 8 * K / rate cycles at the operand type's rate; accumulating in FP32 may issue more
+    slowly and takes no longer (see configs for the measurements). MOVM, without a shape, counts as 8 x 8 x 4.
     """
     tensor = config.sm.sub_core.execution.tensor
     shape = re.search(r"\.(8|16)8(\d+)", opcode)
     m, k = (int(shape.group(1)), int(shape.group(2))) if shape else (8, 4)
-    kind = re.search(r"\.[FSU](\d+)", opcode)
-    bits = int(kind.group(1)) if kind else 16
-    cycles = max(2, m * 8 * k * bits // tensor.bits_per_cycle) // (2 if ".SP" in opcode else 1)
-    extra = tensor.fp32_accumulate_extra if re.search(r"HMMA\.(16816|1688)\.F32", opcode) else 0
-    interval = max(1, cycles // 2)
-    return cycles + 2 * extra, interval + extra
+    operand = re.search(r"\.[SU]([48])", opcode)
+    bits = 1 if opcode.startswith("BMMA") else int(operand.group(1)) if operand else 16
+    fma = m * 8 * k // (2 if ".SP" in opcode else 1)
+    interval = max(1, fma // getattr(tensor, f"fma_per_cycle_{bits}"))
+    latency = interval + tensor.pipeline
+    if bits == 16 and ".F32" in opcode:
+        interval = max(1, fma // tensor.fma_per_cycle_fp32_accumulate)
+    return latency, interval

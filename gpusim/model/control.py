@@ -71,7 +71,7 @@ def control(S, P, sm, k, now):
 
 
 @inlined
-def raise_counters(S, P, sm, k):
+def raise_counters(S, P, sm, k, now):
     """End of the cycle: counters raised in Control become visible to the next cycle's issue."""
     core = S.sub_cores[sm * SUB_CORES + k]
     if core.raise_value:
@@ -79,7 +79,10 @@ def raise_counters(S, P, sm, k):
         warp = S.warps[w]
         warp.counters += core.raise_value
         core.raise_value = 0
+        before = warp.long_owner
         mark_owner(warp, P.code[core.raise_index])
+        if warp.long_owner != before:  # what it waits for may have another name now
+            warp.next_check = min(warp.next_check, now + 1)
 
 
 @inlined

@@ -10,7 +10,7 @@ from gpusim.jit import inlined, popcount64
 from gpusim.model.events import LOWER, NO_COUNTER, RESULT, push_event
 from gpusim.model.kinds import VARIABLE_FP64, VARIABLE_MISC, VARIABLE_SFU, Kind
 from gpusim.model.operands import read_variable
-from gpusim.model.state import BANKS, SUB_CORES, WRITE_HORIZON
+from gpusim.model.state import BANKS, FOREVER, FP64_QUEUE, SUB_CORES, WRITE_HORIZON
 
 SFU, FP64 = int(Kind.SFU), int(Kind.FP64)
 LAST_BIT = 62  # a result further away than the mask reaches keeps its queue entry until then
@@ -81,34 +81,87 @@ def variable_unit(kind):
 def start_variable(S, P, sm, k, local, index, row, now):
     """Send an SFU, FP64 or queued miscellaneous instruction from Control to its unit's queue.
 
-    0 while that is full or the register ports of the next cycle are taken.
-
-    The queue is in order and its unit accepts one instruction per interval, so the backlog tells its length.
+    0 while that is full or the register ports of the next cycle are taken. A unit of the sub-core is in order and takes
+    one instruction per interval, so its backlog tells its queue's length.
     """
     c = sm * SUB_CORES + k
     core = S.sub_cores[c]
     machine = P.machine[0]
     code = P.code[index]
+    if code.kind == FP64 and machine.fp64_shared:
+        return queue_fp64(S, P, sm, k, local, index, row, now)
     unit = variable_unit(code.kind)
-    shared = unit == VARIABLE_FP64 and machine.fp64_shared
-    free = S.sms[sm].fp64_free if shared else core.variable_free[unit]
-    entries = (
-        machine.sfu_queue
-        if unit == VARIABLE_SFU
-        else (machine.fp64_queue if unit == VARIABLE_FP64 else machine.misc_queue)
-    )
+    free = core.variable_free[unit]
+    entries = machine.misc_queue
+    if unit == VARIABLE_SFU:
+        entries = machine.sfu_queue
+    elif unit == VARIABLE_FP64:
+        entries = machine.fp64_queue
     if free - now > entries * code.interval or not read_variable(S, P, sm, k, index, now):
         return 0
     start = max(now + 1, free)
-    if shared:
-        S.sms[sm].fp64_free = start + code.interval
-    else:
-        core.variable_free[unit] = start + code.interval
+    core.variable_free[unit] = start + code.interval
+    run_variable(S, P, c, local, index, row, start)
+    return 1
+
+
+@inlined
+def run_variable(S, P, c, local, index, row, start):
+    """An instruction enters its variable-latency unit in cycle `start`: when its counters fall."""
+    code = P.code[index]
     issued = start - 2  # of an instruction that went straight to this start
     if code.read_counter != NO_COUNTER:
-        push_event(S, c, max(issued + code.war, now + 1), LOWER, local, code.read_counter, 0, -1)
+        push_event(S, c, max(issued + code.war, start), LOWER, local, code.read_counter, 0, -1)
     push_event(S, c, issued + code.raw, RESULT, local, code.write_counter, code.banks_written, row)
     if row >= 0:
         S.timeline[row].read = start
         S.timeline[row].execute = start + code.read_window
+
+
+@inlined
+def queue_fp64(S, P, sm, k, local, index, row, now):
+    """An FP64 operation waits in its sub-core for the unit that the SM shares. 0 while that queue is full."""
+    core = S.sub_cores[sm * SUB_CORES + k]
+    if core.fp64_count >= P.machine[0].fp64_queue or not read_variable(S, P, sm, k, index, now):
+        return 0
+    place = (core.fp64_head + core.fp64_count) % FP64_QUEUE
+    core.fp64_count += 1
+    core.fp64_warp[place] = local
+    core.fp64_index[place] = index
+    core.fp64_row[place] = row
+    core.fp64_ready[place] = now + 1
     return 1
+
+
+@inlined
+def fp64_unit(S, P, sm, now):
+    """The SM's FP64 unit takes one operation per interval, round robin over the sub-cores."""
+    unit = S.sms[sm]
+    if unit.fp64_free > now:
+        return
+    for step in range(SUB_CORES):
+        k = (unit.fp64_turn + step) % SUB_CORES
+        c = sm * SUB_CORES + k
+        core = S.sub_cores[c]
+        head = core.fp64_head
+        if core.fp64_count == 0 or core.fp64_ready[head] > now:
+            continue
+        index = core.fp64_index[head]
+        core.fp64_head = (head + 1) % FP64_QUEUE
+        core.fp64_count -= 1
+        unit.fp64_free = now + P.code[index].interval
+        unit.fp64_turn = (k + 1) % SUB_CORES
+        core.wake = min(core.wake, now)
+        run_variable(S, P, c, core.fp64_warp[head], index, core.fp64_row[head], now)
+        return
+
+
+@inlined
+def fp64_wake(S, sm, now):
+    """Next cycle in which the SM's FP64 unit can take an operation."""
+    first = FOREVER
+    for k in range(SUB_CORES):
+        core = S.sub_cores[sm * SUB_CORES + k]
+        if core.fp64_count > 0:
+            first = min(first, core.fp64_ready[core.fp64_head])
+    return first if first == FOREVER else max(first, S.sms[sm].fp64_free, now + 1)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from gpusim.jit import inlined
 from gpusim.model.cache import fill_tag, find_tag
-from gpusim.model.first_level import FETCH, PREFETCH, request_first_level
+from gpusim.model.first_level import FETCH, PREFETCH, first_level_full, request_first_level
 from gpusim.model.state import FOREVER, MAX_BUFFER, PENDING_LINES, STREAM_LINES, SUB_CORES
 
 
@@ -129,7 +129,7 @@ def demand(S, P, sm, k, w, line, now):
         if core.pending_line[pending] == line:
             wait_for_line(warp, line, now)
             return 0
-    if core.pending_lines >= PENDING_LINES or core.request_port > now:
+    if core.pending_lines >= PENDING_LINES or core.request_port > now or first_level_full(S, sm):
         return 0  # asks again
     wait_for_line(warp, line, now)
     counters.l0_instruction_misses += 1
@@ -148,7 +148,9 @@ def prefetch(S, P, sm, k, now):
     c = sm * SUB_CORES + k
     core = S.sub_cores[c]
     machine = P.machine[0]
-    if not core.stream_active or core.stream_count >= machine.stream_lines or core.request_port > now:
+    if not core.stream_active or core.stream_count >= machine.stream_lines:
+        return
+    if core.request_port > now or first_level_full(S, sm):
         return
     line = core.stream_next
     known = find_tag(S.l0, l0_base(P, c, line), machine.l0_ways, line) >= 0

@@ -23,8 +23,15 @@ PREFETCH = 1  # stream buffer line; target: sub-core + 4 * place in the ring
 OPERAND = 2  # constant line of a sub-core's L0 FL cache; target: sub-core
 LDC = 3  # constant line of the SM's VL cache
 
-CONSTANT_SPACE = 1 << 40  # line numbers of constants, apart from those of instructions
+CONSTANT_SPACE = 1 << 40  # line numbers of constants and of code lie apart from those of data
+CODE_SPACE = 1 << 41
 ALL_SECTORS = 15
+
+
+@inlined
+def first_level_full(S, sm):
+    """Whether sub-cores must hold their requests back. LDC is granted so rarely that its requests find room."""
+    return S.sms[sm].first_count >= FIRST_LEVEL_REQUESTS - LDC_WAITING
 
 
 @inlined
@@ -47,7 +54,7 @@ def memory_line(S, P, kind, line):
     """The cache's line that holds a requester's line; requesters' lines may be smaller."""
     machine = P.machine[0]
     if kind == FETCH or kind == PREFETCH:
-        return line * machine.line_instructions * 16 // machine.l1i_line_bytes
+        return CODE_SPACE + line * machine.line_instructions * 16 // machine.l1i_line_bytes
     size = machine.constant_bytes if kind == OPERAND else machine.ldc_bytes
     return CONSTANT_SPACE + line * size // machine.l1i_line_bytes
 
@@ -58,7 +65,7 @@ def first_level(S, P, sm, now):
     unit = S.sms[sm]
     machine = P.machine[0]
     head = unit.first_head
-    if unit.first_count == 0 or unit.first_arrival[head] > now:
+    if unit.first_count == 0 or unit.first_arrival[head] > now or unit.missing_count >= FIRST_LEVEL_REQUESTS:
         return
     unit.first_head = (head + 1) % FIRST_LEVEL_REQUESTS
     unit.first_count -= 1
@@ -73,9 +80,6 @@ def first_level(S, P, sm, now):
         return
     S.counters[sm].l1_instruction_misses += 1
     waiting = unit.missing_count
-    if waiting >= FIRST_LEVEL_REQUESTS:
-        S.gpu[0].fault = FAULT_FIRST_LEVEL
-        return
     asked = False
     for earlier in range(waiting):
         if memory_line(S, P, unit.missing_kind[earlier], unit.missing_line[earlier]) == whole:

@@ -75,9 +75,9 @@ def deliver(S, sm, time, kind, line, sectors, token):
 
 @inlined
 def next_reply(S, sm):
-    """Cycle of the next reply of an SM."""
+    """Cycle in which an SM takes its next reply: when it has arrived and the port has passed the one before."""
     unit = S.sms[sm]
-    return S.replies[sm * MESSAGES + unit.in_head].time if unit.in_count > 0 else FOREVER
+    return max(S.replies[sm * MESSAGES + unit.in_head].time, unit.reply_port) if unit.in_count > 0 else FOREVER
 
 
 @inlined

@@ -12,13 +12,14 @@ from gpusim.model.barriers import arrive, retire_warp
 from gpusim.model.cache import fill_tag, find_tag
 from gpusim.model.execute import results_waiting
 from gpusim.model.fetch import flush
-from gpusim.model.first_level import OPERAND, request_first_level
+from gpusim.model.first_level import OPERAND, first_level_full, request_first_level
 from gpusim.model.kinds import Kind, Unit
 from gpusim.model.stalls import select, set_reason
 from gpusim.model.state import FOREVER, MAX_BUFFER, PENDING_CONSTANTS, SUB_CORES
 from gpusim.results.stalls import Stall
 
-MEMORY, BARRIER_KIND, DEPBAR = int(Kind.MEMORY), int(Kind.BARRIER), int(Kind.DEPBAR)
+MEMORY, BARRIER_KIND = int(Kind.MEMORY), int(Kind.BARRIER)
+SFU, MISC_QUEUE = int(Kind.SFU), int(Kind.MISC_QUEUE)
 ASYNC_BARRIER, MEMBAR_KIND, GLOBAL_TO_SHARED = int(Kind.ASYNC_BARRIER), int(Kind.MEMBAR), int(Kind.GLOBAL_TO_SHARED)
 INT, FP32, NO_UNIT = int(Unit.INT), int(Unit.FP32), int(Unit.NONE)
 READY, WAIT = int(Stall.NOT_SELECTED), int(Stall.WAIT)
@@ -60,7 +61,7 @@ def constant_missing(S, P, sm, k, line, now):
     for earlier in range(pending):
         if core.constant_line[earlier] == line:
             return True
-    if pending < PENDING_CONSTANTS:
+    if pending < PENDING_CONSTANTS and not first_level_full(S, sm):
         core.constant_line[pending] = line
         core.constant_ready[pending] = FOREVER
         core.constants_pending = pending + 1
@@ -185,7 +186,7 @@ def blocked_reason(P, core, index, now):
         own = P.code[index]
         if holder.kind >= MEMORY and own.kind >= MEMORY:
             return own.throttle
-        if holder.kind > 0 and holder.kind < BARRIER_KIND and holder.kind == own.kind:
+        if holder.kind >= SFU and holder.kind <= MISC_QUEUE and holder.kind == own.kind:
             return own.throttle
     return DISPATCH
 
@@ -226,7 +227,7 @@ def issue(S, P, thread, sm, k, now):
     for rank in range(core.warp_count):
         local = core.order[rank]
         w = first + local * SUB_CORES
-        if machine.skip and S.warps[w].next_check > now:
+        if (machine.skip and S.warps[w].next_check > now) or S.warps[w].resident_since > now:
             continue
         reason = eligibility(S, P, sm, k, w, now)
         if reason == READY:
@@ -330,12 +331,12 @@ def issue_warp(S, P, thread, sm, k, local, now):
     select(S, thread, w, now)
     S.counters[sm].warp_instructions += 1
     S.counters[sm].thread_instructions += popcount64(mask)
-    advance(S, P, sm, w, index, now)
+    advance(S, P, sm, w, index, mask, now)
 
 
 @inlined
-def advance(S, P, sm, w, index, now):
-    """Move the warp to its next instruction and apply what the issued one does at issue."""
+def advance(S, P, sm, w, index, mask, now):
+    """Move the warp to its next instruction and apply what the issued one does at issue, unless predicated off."""
     warp = S.warps[w]
     code = P.code[index]
     warp.sequence += 1
@@ -359,7 +360,7 @@ def advance(S, P, sm, w, index, now):
         warp.index = following
         if following != index + 1:
             flush(S, P, w, following, now)
-    if code.kind == BARRIER_KIND:
+    if code.kind == BARRIER_KIND and mask:
         arrive(S, P, sm, w, index, now)
-    elif code.kind == MEMBAR_KIND:
+    elif code.kind == MEMBAR_KIND and mask:
         warp.membar_until = now + code.membar

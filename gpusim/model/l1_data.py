@@ -26,9 +26,7 @@ def line_set(P, sm, line):
 def room_for_lines(S, P, sm):
     """Whether a load may bring in 32 more lines; always, when none is awaited."""
     unit = S.sms[sm]
-    machine = P.machine[0]
-    limit = min(machine.mshr_entries, machine.l1_ways)
-    return unit.lines_pending == 0 or unit.lines_pending + 32 <= limit
+    return unit.lines_pending == 0 or unit.lines_pending + 32 <= P.machine[0].mshr_entries
 
 
 @inlined

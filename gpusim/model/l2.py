@@ -41,7 +41,7 @@ def l2_line(S, P, sm, line, now):
 
 @inlined
 def serve_request(S, P, sm, message):
-    """One request: slice bandwidth, tags, DRAM for missing sectors, and the reply through the SM's port."""
+    """One request: slice bandwidth, tags, DRAM for missing sectors, and the reply."""
     machine = P.machine[0]
     counters = S.counters[sm]
     line = message.line
@@ -65,12 +65,12 @@ def serve_request(S, P, sm, message):
         counters.dram_read_sectors += popcount64(missing)
         data = dram_access(S, P, number % machine.dram_channels, missing, data)
         entry.valid |= missing
+        entry.ready = data
+    else:
+        data = max(data, entry.ready)  # an earlier request's data may still be on the way
     if message.kind == ATOMIC and message.token == NONE:
         return
-    port = S.reply_ports[sm]
-    depart = max(data, port.free)
-    port.free = depart + max(1, popcount64(sectors) * 32 // machine.port_bytes)
-    deliver(S, sm, depart + machine.reply_latency, message.kind, line, sectors, message.token)
+    deliver(S, sm, data + machine.reply_latency, message.kind, line, sectors, message.token)
 
 
 @inlined

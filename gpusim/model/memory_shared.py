@@ -6,10 +6,10 @@ unloaded way of an instruction; only misses wait for replies.
 
 from __future__ import annotations
 
-from gpusim.jit import inlined
+from gpusim.jit import inlined, trailing_zeros64
 from gpusim.model.cache import fill_tag, find_tag
-from gpusim.model.coalesce import coalesce, shared_passes
-from gpusim.model.events import COMPLETE, push_event
+from gpusim.model.coalesce import coalesce, lane_address, shared_passes
+from gpusim.model.events import COMPLETE, COPY, push_event
 from gpusim.model.first_level import LDC, request_first_level
 from gpusim.model.interconnect import DEPARTURE_BACKLOG, REPLY_LIMIT
 from gpusim.model.kinds import Kind
@@ -91,7 +91,7 @@ def serve(S, P, sm, w, index, mask, record, row, now):
     elif uses_l1(kind):
         start = global_access(S, P, sm, w, index, mask, record, row, now)
     elif kind == CONSTANT_LOAD:
-        constant_load(S, P, sm, w, index, record, row, now)
+        constant_load(S, P, sm, w, index, mask, record, row, now)
     else:
         start = shared_access(S, P, sm, w, index, mask, record, row, now)
     if row >= 0:
@@ -104,8 +104,10 @@ def serve(S, P, sm, w, index, mask, record, row, now):
 def finish_empty(S, P, sm, w, index, row, now):
     slot = w - sm * P.machine[0].warps
     core = sm * SUB_CORES + slot % SUB_CORES
-    counter = P.code[index].write_counter
-    push_event(S, core, now + P.code[index].raw - granted_after(P, index), COMPLETE, slot // SUB_CORES, counter, 0, row)
+    code = P.code[index]
+    kind = COPY if code.kind == GLOBAL_TO_SHARED else COMPLETE
+    done = now + code.raw - granted_after(P, index)
+    push_event(S, core, done, kind, slot // SUB_CORES, code.write_counter, 0, row)
 
 
 @inlined
@@ -156,11 +158,12 @@ def shared_access(S, P, sm, w, index, mask, record, row, now):
 
 
 @inlined
-def constant_load(S, P, sm, w, index, record, row, now):
-    """LDC: the VL constant cache, then the SM's first-level cache."""
+def constant_load(S, P, sm, w, index, mask, record, row, now):
+    """LDC: the VL constant cache, then the SM's first-level cache. The first active lane's address stands for all."""
     unit = S.sms[sm]
     machine = P.machine[0]
-    line = S.records[record].base // machine.ldc_bytes
+    address = lane_address(S, record, 0, trailing_zeros64(mask))
+    line = ((P.code[index].constant_bank << 20) + (address & 0xFFFFF)) // machine.ldc_bytes
     base = (sm * machine.ldc_sets + line % machine.ldc_sets) * machine.ldc_ways
     place = find_tag(S.constants, base, machine.ldc_ways, line)
     after = P.code[index].raw - granted_after(P, index)

@@ -44,6 +44,12 @@ def free_reads(core, ports, bank, first, window):
 
 
 @inlined
+def cached(core, local, source):
+    """Whether a source operand, coded as in CODE.source, is in the register file cache."""
+    return core.cached[(source & 1) * 4 + (source >> 8 & 3)] == local * 256 + (source & 255)
+
+
+@inlined
 def uncached_need(S, P, c, local, index):
     """Register reads per bank that the register file cache does not serve, as need0 + 256 * need1 + 65536 * hits."""
     core = S.sub_cores[c]
@@ -55,13 +61,13 @@ def uncached_need(S, P, c, local, index):
         source = code.source[place]
         register = source & 255
         bank = register & 1
-        if core.cached[bank * 4 + (source >> 8 & 3)] == local * 256 + register:
+        if cached(core, local, source):
             hits += 1
             continue
         duplicate = False
         for earlier in range(place):
-            if code.source[earlier] & 255 == register:
-                duplicate = True
+            same = code.source[earlier] & 255 == register
+            duplicate = duplicate or (same and not cached(core, local, code.source[earlier]))
         if not duplicate:
             if bank == 0:
                 need0 += 1

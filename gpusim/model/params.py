@@ -59,6 +59,7 @@ CODE = np.dtype(
         ("depbar_counter", "i8"),  # DEPBAR.LE: counter and limit, -1 if none
         ("depbar_limit", "i8"),
         ("constant_line", "i8"),  # L0 FL line of a constant operand, -1 if none
+        ("constant_bank", "i8"),  # LDC: bank
         ("need", "i8", (2,)),  # distinct source registers per bank
         ("source_count", "i8"),
         ("source", "i8", (MAX_SOURCES,)),  # register + 256 * slot + 1024 * reuse, one per 32-bit register read

@@ -6,9 +6,10 @@ registered: barrier releases and replies count from the next cycle on, the share
 
 from __future__ import annotations
 
-from gpusim.jit import inlined
+from gpusim.jit import inlined, popcount64
 from gpusim.model.control import allocate, control, raise_counters
 from gpusim.model.events import run_events
+from gpusim.model.execute import fp64_unit, fp64_wake
 from gpusim.model.fetch import arrive_lines, fetch, fetch_wake
 from gpusim.model.first_level import fill_first_level, first_level, first_level_wake
 from gpusim.model.interconnect import READ_CODE, READ_LINE, next_reply
@@ -26,8 +27,9 @@ MEMORY = int(Kind.MEMORY)
 def replies(S, P, sm, now):
     """Replies from L2 that arrive by `now`, and constant lines for LDC from the first-level cache."""
     unit = S.sms[sm]
-    while unit.in_count > 0 and S.replies[sm * MESSAGES + unit.in_head].time <= now:
+    while next_reply(S, sm) <= now:
         message = S.replies[sm * MESSAGES + unit.in_head]
+        unit.reply_port = now + max(1, popcount64(message.sectors) * 32 // P.machine[0].port_bytes)
         unit.in_head = (unit.in_head + 1) % MESSAGES
         unit.in_count -= 1
         unit.replies_due -= 1
@@ -59,7 +61,7 @@ def sub_core_cycle(S, P, thread, sm, k, now):
     address_unit(S, P, sm, k, now)  # behind Allocate: fixed-latency reads go first
     ready = issue(S, P, thread, sm, k, now)
     fetch(S, P, sm, k, now)
-    raise_counters(S, P, sm, k)
+    raise_counters(S, P, sm, k, now)
     core.wake = min(core.wake, sub_core_wake(S, P, sm, k, ready, now))
 
 
@@ -95,11 +97,12 @@ def sm_cycle(S, P, thread, sm, now):
     replies(S, P, sm, now)
     first_level(S, P, sm, now)
     memory_unit(S, P, sm, now)
+    fp64_unit(S, P, sm, now)
     for k in range(SUB_CORES):
         core = S.sub_cores[sm * SUB_CORES + k]
         if core.wake <= now or not machine.skip:
             sub_core_cycle(S, P, thread, sm, k, now)
-    wake = min(next_reply(S, sm), first_level_wake(S, sm, now), grant_wake(S, sm, now))
+    wake = min(next_reply(S, sm), first_level_wake(S, sm, now), grant_wake(S, sm, now), fp64_wake(S, sm, now))
     if unit.ldc_replies > 0:
         wake = min(wake, unit.ldc_reply_ready[unit.ldc_reply_head])
     for k in range(SUB_CORES):

@@ -20,14 +20,16 @@ READ_HORIZON = 32  # cycles of the read port calendar
 WRITE_HORIZON = 64  # cycles of the write port calendar
 EVENTS = 512  # pending events of one sub-core
 QUEUE = 16  # sub-core memory queue entries
+FP64_QUEUE = 16
 PENDING_LINES = 32  # outstanding L0 instruction lines
 STREAM_LINES = 32
 PENDING_CONSTANTS = 16
 LDC_WAITING = 64  # LDC instructions of one SM that wait for a line
 STARTS = 16  # remembered start cycles of accepted memory instructions
-FIRST_LEVEL_REQUESTS = 256  # L0 to L1 instruction and constant requests of one SM
-PENDING_TABLE = 1024  # pending request table of the SM-shared unit
+FIRST_LEVEL_REQUESTS = 512  # L0 to L1 instruction and constant requests of one SM
+PENDING_TABLE = 192  # pending request table of the SM-shared unit
 WAITERS = 8192  # instructions waiting for lines of one SM
+ACCESSES = 128  # lines of one access: 32 lanes, four words each in local memory
 LINE_BUCKETS = 2048  # hash table of L1D's lines
 MESSAGES = 4096  # requests or replies of one SM between two windows
 BARRIERS = 16  # named barriers of a CTA
@@ -143,6 +145,12 @@ SUB_CORE = np.dtype(
         ("constant_ready", "i8", (PENDING_CONSTANTS,)),
         # variable-latency units
         ("variable_free", "i8", (4,)),
+        ("fp64_head", "i8"),  # operations that wait for the SM's FP64 unit
+        ("fp64_count", "i8"),
+        ("fp64_warp", "i8", (FP64_QUEUE,)),
+        ("fp64_index", "i8", (FP64_QUEUE,)),
+        ("fp64_row", "i8", (FP64_QUEUE,)),
+        ("fp64_ready", "i8", (FP64_QUEUE,)),
     ]
 )
 
@@ -166,6 +174,7 @@ SM = np.dtype(
         ("starts", "i8", (STARTS,)),  # start cycles of the last instructions accepted
         ("return_free", "i8"),
         ("fp64_free", "i8"),
+        ("fp64_turn", "i8"),
         ("out_free", "i8"),
         ("table_free", "i8"),  # head of the free list of the pending request table
         ("table_used", "i8"),
@@ -179,8 +188,8 @@ SM = np.dtype(
         ("waiter_next", "i8", (WAITERS,)),
         ("lines_pending", "i8"),
         ("access_count", "i8"),  # result of the coalescer
-        ("access_line", "i8", (32,)),
-        ("access_sectors", "i8", (32,)),
+        ("access_line", "i8", (ACCESSES,)),
+        ("access_sectors", "i8", (ACCESSES,)),
         ("scratch_word", "i8", (32,)),
         ("scratch_bank", "i8", (32,)),
         # L1 instruction and constant cache
@@ -208,6 +217,7 @@ SM = np.dtype(
         ("out_count", "i8"),
         ("in_head", "i8"),
         ("in_count", "i8"),
+        ("reply_port", "i8"),  # first cycle the port from L2 is free
         ("replies_due", "i8"),  # replies asked for and not yet arrived
     ]
 )
@@ -231,6 +241,7 @@ LINE = np.dtype(
         ("valid", "i8"),  # bit per 32-byte sector
         ("pending", "i8"),
         ("dirty", "i8"),  # L2: to be written to DRAM when replaced
+        ("ready", "i8"),  # L2: cycle in which the sectors last asked of DRAM are there
         ("hash_next", "i8"),
         ("older", "i8"),  # neighbours in the set's LRU list
         ("newer", "i8"),
@@ -326,7 +337,6 @@ class State(NamedTuple):
     l2_hash: np.ndarray
     slices: np.recarray
     channels: np.recarray
-    reply_ports: np.recarray
     merge: np.ndarray  # [window + 1] int64 scratch of the L2's merge
     merged: np.ndarray  # [sms * MESSAGES] int64 scratch
     stalls: np.ndarray  # [threads, instructions, reasons] int64
