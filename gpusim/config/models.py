@@ -53,6 +53,7 @@ class Issue(Section):
     yield_without_stall: Cycles = Field(description="next issue after stall 0 with yield (quirk of the hardware)")
     long_stall_limit: Cycles = Field(description="stall counts above this without yield are not honoured")
     long_stall_wait: Cycles = Field(description="what such an instruction waits instead")
+    depbar_effect: Cycles = Field(description="from the issue of DEPBAR.LE to the first issue that it holds back")
     imad_port_block: Cycles = Field(description="extra cycles the issue port is blocked after an IMAD")
 
 

@@ -97,7 +97,7 @@ def start_variable(S, P, sm, k, local, index, row, now):
         entries = machine.sfu_queue
     elif unit == VARIABLE_FP64:
         entries = machine.fp64_queue
-    if free - now > entries * code.interval or not read_variable(S, P, sm, k, index, now):
+    if free - now > entries * code.interval or not read_variable(S, P, sm, k, index, now + 1):
         return 0
     start = max(now + 1, free)
     core.variable_free[unit] = start + code.interval
@@ -122,7 +122,7 @@ def run_variable(S, P, c, local, index, row, start):
 def queue_fp64(S, P, sm, k, local, index, row, now):
     """An FP64 operation waits in its sub-core for the unit that the SM shares. 0 while that queue is full."""
     core = S.sub_cores[sm * SUB_CORES + k]
-    if core.fp64_count >= P.machine[0].fp64_queue or not read_variable(S, P, sm, k, index, now):
+    if core.fp64_count >= P.machine[0].fp64_queue or not read_variable(S, P, sm, k, index, now + 1):
         return 0
     place = (core.fp64_head + core.fp64_count) % FP64_QUEUE
     core.fp64_count += 1

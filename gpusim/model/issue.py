@@ -15,7 +15,7 @@ from gpusim.model.fetch import flush
 from gpusim.model.first_level import OPERAND, first_level_full, request_first_level
 from gpusim.model.kinds import Kind, Unit
 from gpusim.model.stalls import select, set_reason
-from gpusim.model.state import FOREVER, MAX_BUFFER, PENDING_CONSTANTS, SUB_CORES
+from gpusim.model.state import FOREVER, MAX_BUFFER, MAX_COUNTER, PENDING_CONSTANTS, SUB_CORES
 from gpusim.results.stalls import Stall
 
 MEMORY, BARRIER_KIND = int(Kind.MEMORY), int(Kind.BARRIER)
@@ -138,12 +138,26 @@ def waits_outside(S, P, w, now):
 
 
 @inlined
-def waits_for_counters(S, P, w, code):
+def full_counters(core, warp, local, code):
+    """Counters that the instruction would raise beyond what they hold, as a mask of their fields."""
+    waiting = core.raise_value if core.raise_warp == local else 0
+    full = 0
+    for counter in (code.write_counter, code.read_counter):
+        if counter < 6 and ((warp.counters + waiting) >> (8 * counter) & 0xFF) >= MAX_COUNTER:
+            full |= 0xFF << (8 * counter)
+    return full
+
+
+@inlined
+def waits_for_counters(S, P, core, w, local, code, now):
     """Reason LONG or SHORT while dependence counters block, MEMBAR while a memory barrier does, READY otherwise."""
     warp = S.warps[w]
     blocking = warp.counters & code.waits
-    if code.depbar_counter >= 0 and (warp.counters >> (8 * code.depbar_counter) & 0xFF) > code.depbar_limit:
-        blocking |= warp.counters & (0xFF << (8 * code.depbar_counter))
+    held = warp.hold_counter
+    if held >= 0 and warp.hold_from <= now and (warp.counters >> (8 * held) & 0xFF) > warp.hold_limit:
+        blocking |= warp.counters & (0xFF << (8 * held))
+    if code.raised:
+        blocking |= warp.counters & full_counters(core, warp, local, code)
     if blocking:
         warp.next_check = FOREVER
         return scoreboard_reason(warp, blocking)
@@ -165,7 +179,7 @@ def eligibility(S, P, sm, k, w, now):
     core = S.sub_cores[sm * SUB_CORES + k]
     warp = S.warps[w]
     code = P.code[warp.index]
-    reason = waits_for_counters(S, P, w, code)
+    reason = waits_for_counters(S, P, core, w, (w - sm * P.machine[0].warps) // SUB_CORES, code, now)
     if reason != READY:
         return reason
     warp.next_check = now + 1
@@ -348,6 +362,12 @@ def advance(S, P, sm, w, index, mask, now):
     warp.stall_until = next_stall(P, code, now)
     warp.next_check = warp.stall_until
     warp.reason = WAIT
+    if warp.hold_counter >= 0 and warp.hold_from <= now:
+        warp.hold_counter = -1
+    if code.depbar_counter >= 0:
+        warp.hold_counter = code.depbar_counter
+        warp.hold_limit = code.depbar_limit
+        warp.hold_from = now + P.machine[0].depbar_effect
     if code.kind >= MEMORY:
         warp.outstanding += 1
         if code.kind == GLOBAL_TO_SHARED:

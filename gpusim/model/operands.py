@@ -119,15 +119,15 @@ def allocate_reads(S, P, sm, k, local, index, now):
 
 
 @inlined
-def read_variable(S, P, sm, k, index, now):
-    """Reads of a variable-latency instruction: next cycle, one slot per bank, if fixed-latency reads left one."""
+def read_variable(S, P, sm, k, index, cycle):
+    """Reads of a variable-latency instruction in `cycle`: one slot per bank, if fixed-latency reads left one."""
     core = S.sub_cores[sm * SUB_CORES + k]
     code = P.code[index]
     for bank in range(BANKS):
-        if code.need[bank] > 0 and ports_used(core, bank, now + 1) >= P.machine[0].read_ports:
+        if code.need[bank] > 0 and ports_used(core, bank, cycle) >= P.machine[0].read_ports:
             return 0
     for bank in range(BANKS):
         if code.need[bank] > 0:
-            book_port(core, bank, now + 1)
+            book_port(core, bank, cycle)
             S.counters[sm].register_reads += code.need[bank]
     return 1

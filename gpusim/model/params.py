@@ -24,7 +24,7 @@ MACHINE = np.dtype(
             "buffer_entries hit_to_issue branch_refill perfect_fetch l0_sets l0_ways line_instructions stream_lines "
             # issue
             "scheduler constant_miss_hold yield_without_stall long_stall_limit long_stall_wait imad_port_block "
-            "constant_sets constant_ways constant_bytes "
+            "depbar_effect constant_sets constant_ways constant_bytes "
             # operands and execution
             "read_ports write_ports read_cycles tensor_read_cycles register_cache fp32_in_int_pipe result_entries "
             "sfu_queue fp64_queue misc_queue fp64_shared "
@@ -116,6 +116,7 @@ def build_machine(config: GpuConfig, shared_per_sm: int, window: int, skip: bool
         scheduler=SCHEDULERS.index(core.issue.scheduler), constant_miss_hold=core.issue.constant_miss_hold,
         yield_without_stall=core.issue.yield_without_stall, long_stall_limit=core.issue.long_stall_limit,
         long_stall_wait=core.issue.long_stall_wait, imad_port_block=core.issue.imad_port_block,
+        depbar_effect=core.issue.depbar_effect,
         constant_sets=core.constant_cache.sets, constant_ways=core.constant_cache.ways,
         constant_bytes=core.constant_cache.line_bytes,
         read_ports=core.register_file.read_ports, write_ports=core.register_file.write_ports,

@@ -15,6 +15,7 @@ SUB_CORES = 4
 BANKS = 2  # register file banks: register number modulo 2 (arXiv 2503.20481 section 5.3)
 FOREVER = 1 << 60
 MAX_BUFFER = 8  # instruction buffer entries
+MAX_COUNTER = 63  # a dependence counter has 6 bits (arXiv 2503.20481 section 7.5)
 MAX_LOCAL_WARPS = 16  # warps of one sub-core
 READ_HORIZON = 32  # cycles of the read port calendar
 WRITE_HORIZON = 64  # cycles of the write port calendar
@@ -63,6 +64,9 @@ WARP = np.dtype(
         ("barrier", "i8"),  # its barrier number
         ("barrier_until", "i8"),
         ("membar_until", "i8"),
+        ("hold_counter", "i8"),  # DEPBAR.LE: counter that the next instructions wait for, -1 if none
+        ("hold_limit", "i8"),
+        ("hold_from", "i8"),  # first cycle in which it holds them
         ("fetch_index", "i8"),  # static index of the next instruction to fetch
         ("fetch_from", "i8"),  # first cycle it may fetch
         ("fetch_line", "i8"),  # line it waits for, -1 if none
