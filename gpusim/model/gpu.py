@@ -6,7 +6,7 @@ others wait stops its SM; places are refilled in (cycle, SM) order, so the resul
 
 from __future__ import annotations
 
-from gpusim.jit import inlined, kernel
+from gpusim.jit import inlined, kernel, njit
 from gpusim.model.interconnect import next_departure, next_reply
 from gpusim.model.l2 import l2_window
 from gpusim.model.sm import run_sm
@@ -66,7 +66,7 @@ def launch_warp(S, P, sm, slot, place, number, table, now):
     core.wake = min(core.wake, now)
 
 
-@inlined
+@njit
 def launch_cta(S, P, sm, now):
     """Place the next CTA of the grid on an SM that has room; its warps may fetch from cycle `now` on."""
     machine = P.machine[0]
@@ -99,7 +99,7 @@ def next_cta_loaded(S):
     return gpu.next_cta < gpu.chunk_first + gpu.chunk_count
 
 
-@inlined
+@njit
 def fill_gpu(S, P):
     """The first CTAs, breadth first over SMs. Returns NEEDS_CTAS or RUNNING."""
     gpu = S.gpu[0]
@@ -114,7 +114,7 @@ def fill_gpu(S, P):
     return RUNNING
 
 
-@inlined
+@njit
 def dispatch(S, P, end):
     """Refill the places that CTAs have left, earliest first, and run those SMs on to the window's end."""
     gpu = S.gpu[0]
@@ -140,7 +140,7 @@ def dispatch(S, P, end):
     return RUNNING
 
 
-@inlined
+@njit
 def window_end(S, P):
     """End of the next window, and FOREVER if nothing can ever happen again."""
     gpu = S.gpu[0]
@@ -155,7 +155,7 @@ def window_end(S, P):
     return FOREVER if first >= FOREVER else max(gpu.now, first) + machine.window
 
 
-@inlined
+@njit
 def all_done(S, P):
     gpu = S.gpu[0]
     if gpu.next_cta < gpu.cta_total:

@@ -6,7 +6,7 @@ when it departs inside the window that has just been simulated, so the result do
 
 from __future__ import annotations
 
-from gpusim.jit import inlined, popcount64
+from gpusim.jit import inlined, njit, popcount64
 from gpusim.model.cache import NONE, allocate_line, find_line, hash_of, touch
 from gpusim.model.dram import dram_access
 from gpusim.model.interconnect import ATOMIC, WRITE, deliver
@@ -73,7 +73,7 @@ def serve_request(S, P, sm, message):
     deliver(S, sm, data + machine.reply_latency, message.kind, line, sectors, message.token)
 
 
-@inlined
+@njit
 def l2_window(S, P, first, end):
     """Serve every request that departs before cycle `end`, in (cycle, SM) order, by a counting sort over the window."""
     sms = P.machine[0].sms

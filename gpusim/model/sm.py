@@ -6,7 +6,7 @@ registered: barrier releases and replies count from the next cycle on, the share
 
 from __future__ import annotations
 
-from gpusim.jit import inlined, popcount64
+from gpusim.jit import inlined, njit, popcount64
 from gpusim.model.control import allocate, control, raise_counters
 from gpusim.model.events import run_events
 from gpusim.model.execute import fp64_unit, fp64_wake
@@ -110,7 +110,7 @@ def sm_cycle(S, P, thread, sm, now):
     unit.wake = max(wake, now + 1)
 
 
-@inlined
+@njit
 def run_sm(S, P, thread, sm, end):
     """Simulate an SM up to cycle `end`, or through the cycle in which a CTA leaves while others wait for a place."""
     unit = S.sms[sm]
