@@ -88,6 +88,39 @@ def ffma(initial: Buffers, launches: tuple[LaunchFacts, ...]) -> dict[str, Expec
     return {"out": Expected(total)}
 
 
+def maxflops(initial: Buffers, launches: tuple[LaunchFacts, ...]) -> dict[str, Expected]:
+    unroll = 16  # UNROLL of maxflops.cu
+    y, z = initial["factors"][:, :, None]
+    chains = len(y)
+    first = initial["start"] * (np.float32(0.125) * np.arange(1, chains + 1, dtype=np.float32))[:, None]
+    steps = {"sums": lambda x: fma32(x, y, z), "maps": lambda x: fma32(-y, x, z) * x}
+    expected = {}
+    for launch, (buffer, step) in zip(launches, steps.items(), strict=True):
+        x = first
+        for _ in range(launch.scalars[0] * unroll):
+            x = step(x)
+        expected[buffer] = Expected(_add_in_order(x))
+    return expected
+
+
+def bigcode(initial: Buffers, launches: tuple[LaunchFacts, ...]) -> dict[str, Expected]:
+    phases, steps = 5, 256  # PHASES and STEPS of bigcode.cu
+
+    def rotate(value: np.ndarray, by: int) -> np.ndarray:
+        return value << np.uint32(by) | value >> np.uint32(32 - by)
+
+    (launch,) = launches
+    x, y, z, w = initial["in"].T.copy()
+    phase = np.arange(launch.threads) // launch.block[0] % phases
+    for step in [*range(steps)] * launch.scalars[0]:
+        key = ((phase * steps + step + 1) * 2654435761 & 0xFFFFFFFF).astype(np.uint32)
+        x = x + (y ^ key)
+        w = rotate(w ^ x, 16)
+        z = z + (w ^ key >> np.uint32(7))
+        y = rotate(y ^ z, 11)
+    return {"out": Expected(np.stack([x, y, z, w], axis=1))}
+
+
 def _matrix_product(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     """Each element as one chain of fused multiply-adds over ascending k, starting at zero."""
     total = np.zeros((a.shape[0], b.shape[1]), np.float32)
@@ -263,6 +296,8 @@ CHECKS: dict[str, Check] = {
     "vecadd": vecadd,
     "saxpy": saxpy,
     "ffma": ffma,
+    "maxflops": maxflops,
+    "bigcode": bigcode,
     "sgemm": gemm,
     "gemm_naive": gemm,
     "transpose": transpose,

@@ -74,6 +74,8 @@ INTENDED = {
     "vecadd": ("LDG.E", "FADD", "STG.E"),
     "saxpy": ("LDG.E", "FFMA", "STG.E"),
     "ffma": ("FFMA",),
+    "maxflops": ("FFMA", "FMUL"),
+    "bigcode": ("LOP3", "SHF.L"),
     "sgemm": ("LDS.128", "STS.128", "LDG.128", "STG.128", "BAR", "FFMA"),
     "gemm_naive": ("LDG.CONSTANT", "FFMA"),
     "transpose": ("LDS", "STS", "BAR"),
@@ -119,6 +121,22 @@ def test_multiply_adds_reuse_operands(name: str, architecture: int) -> None:
     multiply_adds = sum(program.opcode_of(i) == "FFMA" for i in range(len(program)))
     assert multiply_adds >= 128
     assert program.operands.reuse.sum() > multiply_adds / 2
+
+
+@pytest.mark.parametrize("architecture", [75, 80, 86])
+def test_maxflops_hardly_reuses_operands(architecture: int) -> None:
+    for program in programs("maxflops", architecture):
+        multiply_adds = sum(program.opcode_of(i) == "FFMA" for i in range(len(program)))
+        assert multiply_adds >= 128
+        assert program.operands.reuse.sum() < multiply_adds / 5
+
+
+@pytest.mark.parametrize("architecture", [75, 80, 86])
+def test_bigcode_exceeds_the_instruction_caches(architecture: int) -> None:
+    phases, instruction_bytes, l0_bytes, l1_bytes = 5, 16, 32 << 10, 128 << 10
+    (program,) = programs("bigcode", architecture)
+    assert len(program) * instruction_bytes > l1_bytes
+    assert len(program) * instruction_bytes / phases > l0_bytes
 
 
 def test_every_kernel_has_a_check_and_two_launch_files() -> None:
