@@ -30,7 +30,7 @@ def run_paper(args: argparse.Namespace) -> int:
     from gpusim.validation.runner import OFF, validate
 
     results = validate(args.config, args.only, args.set)
-    print_results(console_for(sys.stdout), results)
+    print_results(console_for(sys.stdout), results, args.config)
     if args.csv:
         write_csv(args.csv, results)
     return EXIT_OFF if any(result.status == OFF for result in results) else 0

@@ -22,7 +22,8 @@ from __future__ import annotations
 
 import itertools
 import re
-from dataclasses import dataclass
+from collections import Counter
+from dataclasses import dataclass, replace
 from pathlib import Path
 from string import Template
 from typing import Annotated, Any
@@ -254,12 +255,12 @@ def _check(rows: list[Row], experiments: dict[str, Experiment], folder: Path) ->
         names = row.programs
         if names and names[0].startswith("~"):
             names = tuple(name for name in experiments if re.fullmatch(names[0][1:], name))
-            rows[k] = row = Row(**{**vars(row), "programs": names})
+            rows[k] = row = replace(row, programs=names)
         if not names and not row.needs:
             raise GpusimError(f"{folder}: {row.name}: no program")
         for name in (*names, *([row.minus] if row.minus else [])):
             if name not in experiments:
                 raise GpusimError(f"{folder}: {row.name}: no program '{name}'")
-    repeated = {row.name for row in rows if sum(other.name == row.name for other in rows) > 1}
+    repeated = [name for name, count in Counter(row.name for row in rows).items() if count > 1]
     if repeated:
         raise GpusimError(f"{folder}: rows of the same name: {', '.join(sorted(repeated))}")

@@ -56,7 +56,7 @@ class Measured:
 
 
 def distance(m: Measured, first: str, last: str, stage: str = "issue", last_stage: str | None = None) -> int:
-    """Cycles from `stage` of the first instruction marked `first` to `last_stage` (or `stage`) of the last one of `last`."""
+    """Cycles from `stage` of the first instruction marked `first` to `last_stage` (or `stage`) of the last `last`."""
     return m.cycles(last, last_stage or stage)[-1] - m.cycles(first, stage)[0]
 
 

@@ -42,9 +42,10 @@ def cells(result: RowResult) -> tuple[str, ...]:
     return row.name, row.what, shown(row.expected), shown(result.simulated), waiting, row.source, row.note
 
 
-def print_results(console: Console, results: list[RowResult]) -> None:
-    """Every row, those that are off in full with their notes, and the totals."""
-    table = Table(box=None, pad_edge=False)
+def print_results(console: Console, results: list[RowResult], card: str) -> None:
+    """Every row, those that are off in full with their notes, and the totals. `card` is named in the title."""
+    title = f"{PAPER.strip()} and gpusim, configuration {card}"
+    table = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False)
     for heading in ("row", "expected", "simulated", ""):
         table.add_column(heading, no_wrap=True)
     table.add_column("source")

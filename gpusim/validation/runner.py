@@ -6,6 +6,7 @@ import re
 import tempfile
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,13 @@ from gpusim.validation.experiments import Experiment, Row, Suite, load_suite
 from gpusim.validation.measures import MEASURES, Measured
 
 GOOD, OFF, PENDING = "ok", "off", "pending"
-REDUCTIONS = {"max": max, "min": min, "spread": lambda values: max(values) - min(values)}
+REDUCTIONS = {
+    "max": max,
+    "min": min,
+    "spread": lambda values: max(values) - min(values),
+    "differences": lambda values: [later - earlier for earlier, later in pairwise(values)],
+}
+"""What a row over several programs compares; `differences` are those between consecutive ones."""
 PARTS = frozenset()
 """Parts of gpusim that rows may wait for (`needs`) and that are there."""
 BUFFER_WORDS = 1 << 16

@@ -1,0 +1,227 @@
+"""`gpusim validate paper`: the published values that hold, the command's exit codes and files, and its data's mistakes."""
+
+from __future__ import annotations
+
+import csv
+import re
+
+import pytest
+
+from gpusim.cli.main import main
+from gpusim.errors import GpusimError
+from gpusim.validation.experiments import load_suite
+from gpusim.validation.measures import MEASURES
+from gpusim.validation.report import shown
+from gpusim.validation.runner import holds, run_experiments, validate
+
+OFF_A6000 = {"figure4.a"}
+OFF_TURING = {f"turing.window.{name}" for name in (
+    "hhf.16x16x16", "hhf.8x32x16", "hhf.32x8x16", "hhh.16x16x16", "hhh.8x32x16", "hhh.32x8x16", "imma.8x32x16")}  # fmt: skip
+"""Rows that do not hold. One that comes to hold leaves the list."""
+
+
+def run_csv(tmp_path, *arguments):
+    """Exit code and the rows of the CSV by name."""
+    path = tmp_path / "rows.csv"
+    code = main(["validate", "paper", "--csv", str(path), *arguments])
+    with path.open() as file:
+        return code, {row["row"]: row for row in csv.DictReader(file)}
+
+
+# ---- the published values
+
+
+def test_every_row_of_the_a6000_holds_but_the_known(tmp_path):
+    code, rows = run_csv(tmp_path)
+    assert {name for name, row in rows.items() if row["status"] == "off"} == OFF_A6000
+    assert code == (1 if OFF_A6000 else 0)
+    waiting = {row["status"] for row in rows.values()} - {"ok", "off"}
+    assert waiting <= {"pending: needs hazards"}
+    groups = {name.split(".")[0] for name in rows}
+    assert groups >= {
+        "listings",
+        "table1",
+        "table2",
+        "figure2",
+        "figure4",
+        "control_bits",
+        "register_file",
+        "front_end",
+    }
+    assert all(row["source"] and row["expected"] for row in rows.values())
+
+
+def test_every_row_of_turing_holds_but_the_known(tmp_path):
+    _, rows = run_csv(tmp_path, "--config", "rtx2080ti.yaml")
+    assert {name for name, row in rows.items() if row["status"] != "ok"} == OFF_TURING
+    assert rows["turing.fp32_rate"]["simulated"] == "/".join("2" * 8)
+
+
+def test_tables_are_complete():
+    rows = {row.name for row in load_suite(86).rows}
+    cells = {f"table1.{access}_{space}.sub_cores{cores}.{n}"
+             for access in ("load", "store") for space in ("global", "shared")
+             for cores in range(1, 5) for n in (*(f"n{k}" for k in range(1, 9)), "after8")}  # fmt: skip
+    assert {name for name in rows if name.startswith("table1.")} == cells
+    assert len([name for name in rows if re.fullmatch(r"table2\..*\.war", name)]) == 30
+    assert len([name for name in rows if re.fullmatch(r"table2\..*\.raw", name)]) == 18
+
+
+# ---- the command
+
+
+def test_rows_are_printed_with_a_total(capsys):
+    assert main(["validate", "paper", "--only", r"listing1\.x"]) == 0
+    output = capsys.readouterr().out
+    assert re.search(r"listings\.listing1\.x18\.y20 +7 +7 +ok +Listing 1", output)
+    assert re.search(r"total +4 +4 +0 +0", output)
+
+
+@pytest.mark.parametrize(
+    ("row", "override", "simulated"),
+    [
+        ("listings.listing1.x18.y20", "register_file.read_ports=2", "5"),
+        ("table2.ldg32.regular.raw", "memory_latency.global_load.regular.raw=[33, 34, 38]", "33"),
+        ("control_bits.yield.stall00", "issue.yield_without_stall=46", "46"),
+        ("front_end.constant.delay", "instruction_hierarchy.l0_to_l1=38", "78"),
+        ("front_end.constant.two_warps.switch", "issue.constant_miss_hold=3", "4"),
+        ("front_end.fp32_rate", "execution.fp32_in_int_pipe=false", "/".join("2" * 8)),
+        ("table1.load_global.sub_cores1.n6", "memory_queue.entries=3", "17"),
+    ],
+)
+def test_an_override_puts_a_row_off(tmp_path, capsys, row, override, simulated):
+    code, rows = run_csv(tmp_path, "--only", f"^{re.escape(row)}$", "--set", override)
+    assert code == 1
+    assert rows[row]["status"] == "off"
+    assert rows[row]["simulated"] == simulated
+    assert f"{row}: {rows[row]['what']}" in capsys.readouterr().out
+
+
+def test_register_file_cache_off_misses_every_operand(tmp_path):
+    code, rows = run_csv(tmp_path, "--only", "listing4", "--set", "register_file.cache=false")
+    assert code == 1
+    assert {row["simulated"] for row in rows.values()} == {"0"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--only", "no such row"], "no row of sm_86 matches 'no such row'"),
+        (["--only", "("], "not a regular expression"),
+        (["--config", "a6001"], "a6001"),
+        (["--set", "read_portz=2"], "read_portz"),
+        (["--only", "listing1", "--csv", "/no/such/folder/rows.csv"], "cannot write here"),
+    ],
+)
+def test_bad_input_exits_2(capsys, arguments, message):
+    assert main(["validate", "paper", *arguments]) == 2
+    assert message in capsys.readouterr().err
+
+
+def test_pending_rows_are_not_off():
+    results = {result.row.name: result for result in validate("a6000", "listing3")}
+    assert {result.status for result in results.values()} <= {"pending", "ok"}
+    assert all(result.row.needs == "hazards" for result in results.values())
+
+
+# ---- comparing and showing
+
+
+@pytest.mark.parametrize(
+    ("expected", "simulated", "verdict"),
+    [
+        (5, 5, True), (5, 6, False), ([2, 3], [2, 3], True), ([2, 3], [3, 2], False),
+        ({"at_least": 2}, 2, True), ({"at_least": 2}, 1, False), ({"at_most": 63}, 63, True), ({"at_most": 63}, 64, False),
+        ({"one_of": [1, 2]}, 2, True), ({"one_of": [1, 2]}, 3, False), ("4:1 5:2", "4:1 5:2", True), ("4:1", "5:1", False),
+    ],
+)  # fmt: skip
+def test_values_compare(expected, simulated, verdict):
+    assert holds(expected, simulated) is verdict
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(79, "79"), ([13, 15], "13/15"), ({"at_least": 2}, "≥ 2"), ({"one_of": [1, 2]}, "one of 1/2"), (None, ""),
+     ([[3, 0, 16], [2, 16, 48]], "W3 0–16 · W2 16–48")],
+)  # fmt: skip
+def test_values_are_shown_as_in_the_paper(value, text):
+    assert shown(value) == text
+
+
+# ---- the data
+
+FRAME = 'bare: {passes: 1, text: "$body\\n[B------:R-:W-:-:S05] EXIT ;"}\n'
+DATA = """
+source: somewhere
+architectures: [86]
+overrides: [sms=1]
+experiments:
+  - id: e.$name
+    what: case $name
+    cases: [[{name: one, stall: "03", distance: 3}, {name: two, stall: "05", distance: 5}]]
+    frame: bare
+    program: |
+      .param data uint64 0
+      [B------:R-:W-:-:S11] NOP ;
+      %repeat 3
+      [B------:R-:W-:-:S$stall] FADD R$i, RZ, 1 ;   # @add
+      %end
+    rows:
+      - {id: gaps, measure: {gaps: {mark: add}}, expected: [$distance, $distance]}
+rows:
+  - {id: between, over: "own\\\\.e\\\\..*", reduce: differences, measure: {distance: {first: add, last: add}}, expected: [4]}
+"""
+
+
+def suite(tmp_path, data=DATA, frame=FRAME):
+    (tmp_path / "frames.yaml").write_text(frame)
+    (tmp_path / "own.yaml").write_text(data)
+    return load_suite(86, tmp_path)
+
+
+def test_cases_and_repeats_expand(tmp_path):
+    loaded = suite(tmp_path)
+    assert list(loaded.experiments) == ["own.e.one", "own.e.two"]
+    experiment = loaded.experiments["own.e.two"]
+    assert experiment.marks == {"add": (1, 2, 3)}
+    assert "S05] FADD R2, RZ, 1" in experiment.text
+    assert [(row.name, row.expected) for row in loaded.rows] == [
+        ("own.e.one.gaps", [3, 3]), ("own.e.two.gaps", [5, 5]), ("own.between", [4])]  # fmt: skip
+    assert loaded.rows[2].programs == ("own.e.one", "own.e.two")
+
+
+def test_own_data_are_measured(tmp_path):
+    loaded = suite(tmp_path)
+    measured = run_experiments(list(loaded.experiments.values()), "a6000", [])
+    gaps = MEASURES["gaps"]
+    assert [gaps(measured[name], "add") for name in loaded.experiments] == [[3, 3], [5, 5]]
+    with pytest.raises(GpusimError, match="nothing is marked @sub"):
+        gaps(measured["own.e.one"], "sub")
+
+
+def test_data_of_another_architecture_are_left_out(tmp_path):
+    assert suite(tmp_path, DATA.replace("[86]", "[75]")).rows == ()
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("frame: bare", "frame: warm", "no frame 'warm'"),
+        ("source: somewhere\n", "", "own.yaml: source: Field required"),
+        ("measure: {gaps", "misure: {gaps", "misure: Extra inputs"),
+        ("S$stall", "S$stahl", "stahl"),
+        ("id: e.$name", "id: e", "two programs have the name own.e"),
+        ("id: between", "id: e.one.gaps", "rows of the same name: own.e.one.gaps"),
+        ('over: "own', 'over: "other', "own.between: no program"),
+        ("reduce: differences", "reduce: max, minus: own.x", "no program 'own.x'"),
+    ],
+)
+def test_mistakes_in_the_data_are_named(tmp_path, old, new, message):
+    assert old in DATA
+    with pytest.raises(GpusimError, match=re.escape(message)):
+        suite(tmp_path, DATA.replace(old, new))
+
+
+def test_every_measure_in_the_data_exists():
+    rows = [row for architecture in (75, 86) for row in load_suite(architecture).rows]
+    assert {row.measure for row in rows if not row.needs} <= set(MEASURES)
