@@ -1,0 +1,88 @@
+"""Small LRU caches and the first-level instruction and constant cache (timing model, sections 5 and 6)."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from gpusim.config.models import GpuConfig
+
+
+class SmallCache:
+    """Sets of ways; each way holds (line, time of last use). A line may be any (space, number)."""
+
+    def __init__(self, sets: int, ways: int) -> None:
+        self.sets = [[None] * ways for _ in range(sets)]
+
+    def _set(self, line: object) -> list:
+        number = line[1] if isinstance(line, tuple) else line
+        return self.sets[number % len(self.sets)]
+
+    def __contains__(self, line: object) -> bool:
+        return any(way is not None and way[0] == line for way in self._set(line))
+
+    def use(self, line: object, t: int) -> None:
+        """Make a present line the most recently used."""
+        ways = self._set(line)
+        for k, way in enumerate(ways):
+            if way is not None and way[0] == line:
+                ways[k] = (line, t)
+
+    def fill(self, line: object, t: int) -> None:
+        """A line arrives: empty ways first, then the one used longest ago, then the lowest."""
+        if line in self:
+            return
+        ways = self._set(line)
+        victim = min(range(len(ways)), key=lambda k: (ways[k] is not None, ways[k][1] if ways[k] else 0, k))
+        ways[victim] = (line, t)
+
+
+@dataclass(frozen=True)
+class LineRequest:
+    """A request of a sub-core or of the LDC path for one line; `answer(t)` is called with the arrival cycle."""
+
+    key: tuple[str, int]  # ("code" or "constant", line of the first-level cache)
+    arrival: int
+    answer: Callable[[int], None]
+
+
+class FirstLevel:
+    """One lookup a cycle, one reply a cycle."""
+
+    def __init__(self, config: GpuConfig, fetch_line: Callable[[tuple[str, int], int], None]) -> None:
+        hierarchy = config.sm.instruction_hierarchy
+        self.line_bytes = hierarchy.l1.line_bytes
+        self.to_l1, self.to_l0 = hierarchy.l0_to_l1, hierarchy.l1_to_l0
+        self.cache = SmallCache(hierarchy.l1.sets, hierarchy.l1.ways)
+        self.queue: deque[LineRequest] = deque()
+        self.missing: dict[tuple[str, int], list[LineRequest]] = {}
+        self.reply_free = 0
+        self.fetch_line = fetch_line
+
+    def request(self, space: str, byte: int, t: int, answer: Callable[[int], None]) -> None:
+        """Made in cycle t by a requester, for the line that holds this byte."""
+        self.queue.append(LineRequest((space, byte // self.line_bytes), t + self.to_l1, answer))
+
+    def lookup(self, t: int) -> None:
+        if not self.queue or self.queue[0].arrival > t:
+            return
+        request = self.queue.popleft()
+        if request.key in self.cache:
+            self.cache.use(request.key, t)
+            self._reply(request, t)
+            return
+        if request.key not in self.missing:
+            self.missing[request.key] = []
+            self.fetch_line(request.key, t + 1)
+        self.missing[request.key].append(request)
+
+    def line_arrives(self, key: tuple[str, int], t: int) -> None:
+        self.cache.fill(key, t)
+        for request in self.missing.pop(key):
+            self._reply(request, t)
+
+    def _reply(self, request: LineRequest, t: int) -> None:
+        depart = max(t, self.reply_free)
+        self.reply_free = depart + 1
+        request.answer(depart + 1 + self.to_l0)

@@ -1,0 +1,50 @@
+"""What the lanes' addresses cost: bank conflicts of shared memory, lines and sectors of global memory (section 12)."""
+
+from __future__ import annotations
+
+from gpusim.model.kinds import Kind
+from reference.warp import Dynamic
+
+BANKS = 32
+LINE = 128
+SECTOR = 32
+
+
+def lanes_per_group(width: int) -> int:
+    return {8: 16, 16: 8}.get(width, 32)
+
+
+def shared_passes(dynamic: Dynamic) -> tuple[int, int]:
+    """(passes, conflicts) of a shared-memory access."""
+    access, width = dynamic.step.accesses[0], dynamic.static.access_bytes
+    group_size = lanes_per_group(width)
+    atomic = dynamic.static.kind == Kind.SHARED_ATOMIC
+    if access.stride == width and not atomic:
+        return 32 // group_size, 0
+    passes = groups = 0
+    for first in range(0, 32, group_size):
+        words = [address // 4 for lane, address in access.lanes if first <= lane < first + group_size]
+        if words:
+            passes += _group_passes(words, max(1, width // 4), atomic)
+            groups += 1
+    return passes, passes - groups
+
+
+def _group_passes(first_words: list[int], words_each: int, atomic: bool) -> int:
+    counted = first_words if atomic else sorted(set(first_words))
+    load = [0] * BANKS
+    for first in counted:
+        for word in range(first, first + words_each):
+            load[word % BANKS] += 1
+    return max(load)
+
+
+def global_accesses(dynamic: Dynamic) -> list[tuple[int, int]]:
+    """(line, sector mask) in the order in which the lanes meet the lines."""
+    sectors: dict[int, int] = {}
+    width = dynamic.static.access_bytes
+    for _, address in dynamic.step.accesses[0].lanes:
+        line = address // LINE
+        for byte in range(address % LINE, min(address % LINE + width, LINE), min(width, SECTOR)):
+            sectors[line] = sectors.get(line, 0) | 1 << byte // SECTOR
+    return list(sectors.items())

@@ -1,0 +1,153 @@
+"""Fetch of one sub-core: L0 instruction cache, stream buffer, request port (timing model, section 5)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from gpusim.config.models import GpuConfig
+from reference.caches import FirstLevel, SmallCache
+from reference.warp import BufferEntry, Warp
+
+OUTSTANDING_LINES = 32
+
+
+@dataclass
+class StreamLine:
+    line: int
+    has_data: bool = False
+    dropped: bool = False
+
+
+class Fetch:
+    """What a sub-core fetches with. `code_lines` is the number of lines that the program covers."""
+
+    def __init__(self, config: GpuConfig, first_level: FirstLevel, instructions: int) -> None:
+        self.config = config.sm.sub_core.fetch
+        self.first_level = first_level
+        self.instructions = instructions
+        self.l0 = SmallCache(self.config.l0.sets, self.config.l0.ways)
+        self.requested: set[int] = set()
+        self.arrivals: list[tuple[int, int, StreamLine | None]] = []
+        self.port_taken = -1  # the cycle in which the request port was last used
+        self.stream: list[StreamLine] = []
+        self.next = 0
+        self.active = False
+        self.head_wanted = False
+
+    def line_of(self, index: int) -> int:
+        return index // (self.config.l0.line_bytes // 16)
+
+    # ---- step b
+
+    def lines_arrive(self, t: int, warps: list[Warp]) -> None:
+        for arrival in [a for a in self.arrivals if a[0] <= t]:
+            self.arrivals.remove(arrival)
+            _, line, prefetched = arrival
+            if prefetched is None:
+                self.requested.discard(line)
+                self._into_l0(line, t, warps)
+            elif not prefetched.dropped:
+                prefetched.has_data = True
+                if self.stream and self.stream[0] is prefetched and self.head_wanted:
+                    self.head_wanted = False
+                    self.stream.pop(0)
+                    self._into_l0(line, t, warps)
+
+    def _into_l0(self, line: int, t: int, warps: list[Warp]) -> None:
+        self.l0.fill(line, t)
+        for warp in warps:
+            if warp.waits_for == line:
+                warp.waits_for = None
+
+    # ---- step h
+
+    def may_fetch(self, warp: Warp, t: int) -> bool:
+        return (
+            len(warp.buffer) < self.config.buffer_entries
+            and warp.waits_for is None
+            and t >= warp.fetch_from
+            and warp.next_fetch < self.instructions
+            and not warp.used_up
+        )
+
+    def fetch(self, warp: Warp, t: int) -> None:
+        line = self.line_of(warp.next_fetch)
+        if self.config.perfect or self._demand(line, warp, t):
+            warp.buffer.append(BufferEntry(warp.next_fetch, t + self.config.hit_to_issue))
+            warp.next_fetch += 1
+
+    def _demand(self, line: int, warp: Warp, t: int) -> bool:
+        if line in self.l0:
+            self.l0.use(line, t)
+            return True
+        if self.stream and self.stream[0].line == line:
+            if self.stream[0].has_data:
+                self.stream.pop(0)
+                self.l0.fill(line, t)
+                return True
+            warp.waits_for = line
+            self.head_wanted = True
+        elif line in self.requested:
+            warp.waits_for = line
+        elif self.port_taken != t and len(self.requested) < OUTSTANDING_LINES:
+            warp.waits_for = line
+            self._restart_stream(line)
+            self.requested.add(line)
+            self._request(line, t, None)
+        return False
+
+    def _restart_stream(self, line: int) -> None:
+        if self.config.stream_buffer_lines == 0 or self.head_wanted:
+            return
+        if self.stream and self.stream[0].line == line + 1:
+            return
+        if self.active and not self.stream and self.next == line + 1:
+            return
+        for dropped in self.stream:
+            dropped.dropped = True
+        self.stream = []
+        self.next = line + 1
+        self.active = True
+
+    def prefetch(self, t: int) -> None:
+        if not self.active or len(self.stream) >= self.config.stream_buffer_lines or self.port_taken == t:
+            return
+        behind = self.next > self.line_of(self.instructions - 1)
+        if behind or self.next in self.l0 or self.next in self.requested:
+            self.active = False
+            return
+        self.stream.append(StreamLine(self.next))
+        self._request(self.next, t, self.stream[-1])
+        self.next += 1
+
+    def _request(self, line: int, t: int, prefetched: StreamLine | None) -> None:
+        self.port_taken = t
+        byte = line * self.config.l0.line_bytes
+        self.first_level.request("code", byte, t, lambda at: self.arrivals.append((at, line, prefetched)))
+
+
+class ConstantCache:
+    """L0 constant cache of a sub-core for operands c[bank][offset] (section 7, constant miss)."""
+
+    OUTSTANDING = 16
+
+    def __init__(self, config: GpuConfig, first_level: FirstLevel) -> None:
+        geometry = config.sm.sub_core.constant_cache
+        self.line_bytes = geometry.line_bytes
+        self.cache = SmallCache(geometry.sets, geometry.ways)
+        self.first_level = first_level
+        self.requested: set[int] = set()
+        self.arrivals: list[tuple[int, int]] = []
+
+    def lines_arrive(self, t: int) -> None:
+        for arrival in [a for a in self.arrivals if a[0] <= t]:
+            self.arrivals.remove(arrival)
+            self.requested.discard(arrival[1])
+            self.cache.fill(arrival[1], t)
+
+    def ask(self, line: int, t: int) -> None:
+        if line in self.requested or len(self.requested) >= self.OUTSTANDING:
+            return
+        self.requested.add(line)
+        byte = line * self.line_bytes
+        self.first_level.request("constant", byte, t, lambda at: self.arrivals.append((at, line)))

@@ -1,0 +1,132 @@
+"""L1 data cache with its table of pending requests (timing model, section 12, global and local)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from gpusim.config.models import GpuConfig
+from gpusim.model.kinds import Kind
+from reference.beyond import Beyond
+from reference.warp import Dynamic
+
+PORT_AHEAD = 1024
+REPLIES_DUE = 3840
+LINES_OF_A_WARP = 32
+
+
+@dataclass(eq=False)
+class TableEntry:
+    dynamic: Dynamic
+    plain: int
+    lines_awaited: int = 0
+
+
+@dataclass(eq=False)
+class CacheLine:
+    line: int
+    used: int
+    valid: int = 0
+    pending: int = 0
+    waiting: list[TableEntry] = field(default_factory=list)
+
+
+class L1Data:
+    def __init__(self, config: GpuConfig, beyond: Beyond, lines: int, finish: Callable[[Dynamic, int], None]) -> None:
+        self.config, self.beyond, self.finish = config.sm.memory_shared, beyond, finish
+        self.plain_raw = config.sm.memory_latency.global_load.regular.raw[0]
+        self.ways = lines // self.config.l1_data.sets
+        self.sets: list[list[CacheLine]] = [[] for _ in range(self.config.l1_data.sets)]
+        self.table: list[TableEntry] = []
+        self.pipe_free = 0
+        self.return_free = 0
+        self.lookups = 0
+
+    def refuses(self, t: int) -> bool:
+        pending = sum(1 for ways in self.sets for line in ways if line.pending)
+        return (
+            self.beyond.port_free > t + PORT_AHEAD
+            or len(self.table) >= self.config.pending_requests
+            or len(self.beyond.replies) >= REPLIES_DUE
+            or (pending > 0 and pending + LINES_OF_A_WARP > min(self.config.l1_data.mshr_entries, self.ways))
+        )
+
+    def access(self, dynamic: Dynamic, t: int, accesses: list[tuple[int, int]], after: int) -> int:
+        """Granted in t; returns its start."""
+        l1 = self.config.l1_data
+        plain = max(1, 32 * dynamic.static.access_bytes // l1.return_bytes_per_cycle)
+        cycles = max(plain, len(accesses))
+        start = max(t, self.pipe_free)
+        self.pipe_free = start + cycles
+        ready = [start + l1.miss_latency + i // l1.tag_lookups_per_cycle for i in range(len(accesses))]
+        kind = dynamic.static.kind
+        if kind == Kind.GLOBAL_STORE:
+            departures = [self.beyond.write(*access, at) for access, at in zip(accesses, ready)]
+            self.finish(dynamic, departures[-1] + 1)
+        elif kind == Kind.GLOBAL_REDUCTION:
+            departures = [self.beyond.atomic(*access, at, None) for access, at in zip(accesses, ready)]
+            self.finish(dynamic, departures[-1] + 1)
+        else:
+            entry = TableEntry(dynamic, plain)
+            for (line, sectors), at in zip(accesses, ready):
+                self._look_up(entry, line, sectors, at)
+            if entry.lines_awaited:
+                self.table.append(entry)
+            else:
+                self.finish(dynamic, start + (cycles - plain) + after)
+        return start
+
+    def _look_up(self, entry: TableEntry, number: int, sectors: int, ready: int) -> None:
+        if entry.dynamic.static.kind == Kind.GLOBAL_ATOMIC:
+            entry.lines_awaited += 1
+            self.beyond.atomic(number, sectors, ready, lambda at: self._line_done(entry, at))
+            return
+        line = None if entry.dynamic.static.bypass else self._line(number)
+        if line is None:
+            entry.lines_awaited += 1
+            self.beyond.read(number, sectors, ready, lambda at: self._line_done(entry, at))
+            return
+        missing = sectors & ~line.valid
+        request = missing & ~line.pending
+        if request:
+            line.pending |= request
+            self.beyond.read(number, request, ready, lambda at: self._sectors_arrive(line, request, at))
+        if missing:
+            entry.lines_awaited += 1
+            line.waiting.append(entry)
+
+    def _line(self, number: int) -> CacheLine | None:
+        """The line, most recently used from now on; None if every way of its set awaits data."""
+        self.lookups += 1
+        ways = self.sets[number % len(self.sets)]
+        for line in ways:
+            if line.line == number:
+                line.used = self.lookups
+                return line
+        if len(ways) == self.ways:
+            idle = [line for line in ways if not line.pending]
+            if not idle:
+                return None
+            ways.remove(min(idle, key=lambda line: line.used))
+        ways.append(CacheLine(number, self.lookups))
+        return ways[-1]
+
+    # ---- step 1
+
+    def _sectors_arrive(self, line: CacheLine, sectors: int, t: int) -> None:
+        line.pending &= ~sectors
+        line.valid |= sectors
+        if line.pending == 0:
+            waiting, line.waiting = line.waiting, []
+            for entry in waiting:
+                self._line_done(entry, t)
+
+    def _line_done(self, entry: TableEntry, t: int) -> None:
+        entry.lines_awaited -= 1
+        if entry.lines_awaited:
+            return
+        self.table.remove(entry)
+        begin = max(t, self.return_free)
+        self.return_free = begin + entry.plain
+        raw = entry.dynamic.static.raw
+        self.finish(entry.dynamic, begin + self.config.l1_data.fill_latency + max(raw - self.plain_raw, 0))

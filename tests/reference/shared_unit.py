@@ -1,0 +1,149 @@
+"""The SM-shared memory unit: grants, shared memory, LDC, L1D (timing model, section 12)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from gpusim.config.models import GpuConfig
+from gpusim.model.kinds import Kind
+from reference.beyond import Beyond
+from reference.caches import FirstLevel, SmallCache
+from reference.coalescing import global_accesses, shared_passes
+from reference.l1_data import L1Data
+from reference.warp import Dynamic
+
+SHARED_KINDS = (Kind.SHARED_LOAD, Kind.SHARED_STORE, Kind.SHARED_ATOMIC, Kind.SHUFFLE, Kind.SPECIAL)
+WAITING_LDCS = 64
+
+
+@dataclass(eq=False)
+class QueueEntry:
+    """An entry of a sub-core's memory queue; asks_from is None until its address is computed."""
+
+    dynamic: Dynamic
+    readable_from: int
+    asks_from: int | None = None
+
+
+@dataclass
+class WaitingLdc:
+    dynamic: Dynamic
+    line: int
+
+
+@dataclass
+class Ldc:
+    """Constant cache of LDC instructions."""
+
+    cache: SmallCache
+    line_bytes: int
+    waiting: list[WaitingLdc] = field(default_factory=list)
+    arrivals: list[tuple[int, int]] = field(default_factory=list)
+
+
+class SharedUnit:
+    """`finish(dynamic, cycle)` of the owner makes an instruction visible (complete) in a cycle."""
+
+    def __init__(
+        self,
+        config: GpuConfig,
+        beyond: Beyond,
+        first_level: FirstLevel,
+        l1_lines: int,
+        finish: Callable[[Dynamic, int], None],
+    ) -> None:
+        unit = config.sm.memory_shared
+        self.config, self.unit, self.queue_config = config, unit, config.sm.sub_core.memory_queue
+        self.first_level, self.finish = first_level, finish
+        self.l1 = L1Data(config, beyond, l1_lines, finish)
+        geometry = unit.constant_cache
+        self.ldc = Ldc(SmallCache(geometry.sets, geometry.ways), geometry.line_bytes)
+        self.next_grant = 0
+        self.turn = 0
+        self.starts: list[int] = []
+        self.pipe_free = 0
+        self.last_result = 0
+
+    # ---- step 1, second part
+
+    def constant_lines_arrive(self, t: int) -> None:
+        for arrival in [a for a in self.ldc.arrivals if a[0] <= t]:
+            self.ldc.arrivals.remove(arrival)
+            line = arrival[1]
+            self.ldc.cache.fill(line, t)
+            ready = [w for w in self.ldc.waiting if w.line == line]
+            self.ldc.waiting = [w for w in self.ldc.waiting if w.line != line]
+            for waiting in ready:
+                self.finish(waiting.dynamic, t + self.after_grant(waiting.dynamic))
+
+    # ---- step 3
+
+    def grant(self, t: int, queues: list[list[QueueEntry]]) -> None:
+        if t < self.next_grant:
+            return
+        for number in [(self.turn + k) % 4 for k in range(4)]:
+            queue = queues[number]
+            if not queue or queue[0].asks_from is None or t < queue[0].asks_from or self._refused(queue[0].dynamic, t):
+                continue
+            dynamic = queue.pop(0).dynamic
+            dynamic.execute = t
+            self.next_grant = t + self.unit.grant_interval
+            self.turn = (number + 1) % 4
+            self.starts.append(self._start(dynamic, t))
+            return
+
+    def _refused(self, dynamic: Dynamic, t: int) -> bool:
+        back = self.unit.pending_instructions
+        if len(self.starts) >= back and self.starts[-back] > t:
+            return True
+        if dynamic.static.kind == Kind.CONSTANT_LOAD:
+            return len(self.ldc.waiting) >= WAITING_LDCS
+        return dynamic.static.kind not in SHARED_KINDS and self.l1.refuses(t)
+
+    def after_grant(self, dynamic: Dynamic) -> int:
+        """raw less what it contains before the grant."""
+        to_grant = (
+            self.queue_config.address_to_grant_uniform
+            if dynamic.static.uniform_address
+            else self.queue_config.address_to_grant_regular
+        )
+        return dynamic.static.raw - self.queue_config.register_read - to_grant
+
+    def _start(self, dynamic: Dynamic, t: int) -> int:
+        kind = dynamic.static.kind
+        if dynamic.step.mask == 0:
+            self.finish(dynamic, t + self.after_grant(dynamic))
+            return t
+        if kind in SHARED_KINDS:
+            return self._shared(dynamic, t)
+        if kind == Kind.CONSTANT_LOAD:
+            self._load_constant(dynamic, t)
+            return t
+        return self.l1.access(dynamic, t, global_accesses(dynamic), self.after_grant(dynamic))
+
+    def _shared(self, dynamic: Dynamic, t: int) -> int:
+        passes = conflicts = 0
+        if dynamic.static.kind not in (Kind.SHUFFLE, Kind.SPECIAL):
+            passes, conflicts = shared_passes(dynamic)
+        start = max(t, self.pipe_free)
+        busy = max(passes, self.unit.shared_memory.minimum_cycles)
+        self.pipe_free = start + busy
+        if dynamic.static.kind == Kind.SHARED_STORE:
+            self.finish(dynamic, start + busy)
+        else:
+            self.last_result = max(start + conflicts + self.after_grant(dynamic), self.last_result)
+            self.finish(dynamic, self.last_result)
+        return start
+
+    def _load_constant(self, dynamic: Dynamic, t: int) -> None:
+        access = dynamic.step.accesses[0]
+        line = access.base // self.ldc.line_bytes
+        if line in self.ldc.cache:
+            self.ldc.cache.use(line, t)
+            self.finish(dynamic, t + self.after_grant(dynamic))
+            return
+        if not any(w.line == line for w in self.ldc.waiting):
+            byte = line * self.ldc.line_bytes
+            self.first_level.request("constant", byte, t, lambda at: self.ldc.arrivals.append((at, line)))
+        self.ldc.waiting.append(WaitingLdc(dynamic, line))

@@ -1,0 +1,138 @@
+"""One SM: CTA launch, the order of a cycle, retirement (timing model, sections 3 and 4)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from gpusim.config.models import GpuConfig
+from gpusim.trace.trace import Launch
+from reference.beyond import Beyond
+from reference.caches import FirstLevel
+from reference.program import Streams
+from reference.shared_unit import SharedUnit
+from reference.sub_core import SubCore, VariableUnit
+from reference.warp import Cta, Dynamic, Warp
+
+SUB_CORES = 4
+
+
+@dataclass
+class Outcome:
+    """Total cycles, and every issued instruction."""
+
+    cycles: int
+    issued: list[Dynamic]
+
+
+class Deadlock(Exception):
+    """No warp finishes within the limit."""
+
+
+def ctas_per_sm(config: GpuConfig, launch: Launch) -> int:
+    sm, memory = config.sm, config.sm.memory_shared.shared_memory
+    per_warp = -(-launch.program.registers * 32 // sm.register_allocation) * sm.register_allocation
+    shared = -(-(launch.shared_bytes + memory.reserved_bytes) // memory.allocation_bytes) * memory.allocation_bytes
+    return min(
+        sm.ctas,
+        sm.warps // launch.warps_per_cta,
+        SUB_CORES * (sm.registers // SUB_CORES // per_warp) // launch.warps_per_cta,
+        memory.options_kb[-1] * 1024 // shared if shared else sm.ctas,
+    )
+
+
+def l1_lines(config: GpuConfig, launch: Launch, ctas: int) -> int:
+    unit = config.sm.memory_shared
+    needed = ctas * (launch.shared_bytes + unit.shared_memory.reserved_bytes) if launch.shared_bytes else 0
+    carve_out = next(kb for kb in unit.shared_memory.options_kb if kb * 1024 >= needed)
+    lines = (unit.l1_data.unified_kb - carve_out) * 8
+    return lines - lines % unit.l1_data.sets
+
+
+class ReferenceSm:
+    def __init__(self, launch: Launch, config: GpuConfig) -> None:
+        self.config, self.launch = config, launch
+        self.streams = Streams.of(launch, config)
+        self.slots = ctas_per_sm(config, launch)
+        self.beyond = Beyond(config)
+        self.first_level = FirstLevel(config, self._fetch_line)
+        lines = l1_lines(config, launch, self.slots)
+        self.shared = SharedUnit(config, self.beyond, self.first_level, lines, self._memory_done)
+        fp64 = VariableUnit() if config.sm.sub_core.execution.fp64_shared else None
+        size = len(self.streams.program)
+        self.sub_cores = [SubCore(config, self.first_level, size, fp64) for _ in range(SUB_CORES)]
+        for core in self.sub_cores:
+            core.issue.retire = self._retire
+        self.resident: list[Cta] = []
+        self.launched = 0
+        self.warps_launched = 0
+        self.to_launch: list[int] = [0] * self.slots  # cycles from which a further CTA may start
+        self.last_retirement = 0
+
+    # ---- CTAs
+
+    def _launch_ctas(self, t: int) -> None:
+        for due in sorted(d for d in self.to_launch if d <= t):
+            if self.launched < len(self.streams.ctas):
+                self.to_launch.remove(due)
+                self._launch_cta(t)
+
+    def _launch_cta(self, t: int) -> None:
+        used = {cta.slot for cta in self.resident}
+        slot = next(s for s in range(self.slots) if s not in used)
+        cta = Cta(self.launched, slot, self.launch.threads_per_cta)
+        for number, stream in enumerate(self.streams.ctas[self.launched]):
+            place = slot * self.launch.warps_per_cta + number
+            warp = Warp(cta, stream, place, self.warps_launched, t, next_fetch=stream[0].static.index)
+            self.warps_launched += 1
+            cta.warps.append(warp)
+            warps = self.sub_cores[place % SUB_CORES].warps
+            warps.append(warp)
+            warps.sort(key=lambda w: w.local)
+        self.resident.append(cta)
+        self.launched += 1
+
+    def _retire(self, warp: Warp, t: int) -> None:
+        warp.retired = True
+        self.sub_cores[warp.slot % SUB_CORES].warps.remove(warp)
+        self.last_retirement = t
+        if warp.cta.live:
+            warp.cta.check_barriers(t + self.config.sm.barriers.release)
+        else:
+            self.resident.remove(warp.cta)
+            self.to_launch.append(t + 1 + self.config.cta_launch_latency)
+
+    # ---- memory
+
+    def _fetch_line(self, key: tuple[str, int], ready: int) -> None:
+        self.beyond.read(self._line_number(key), 0xF, ready, lambda at: self.first_level.line_arrives(key, at))
+
+    @staticmethod
+    def _line_number(key: tuple[str, int]) -> int:
+        space, line = key
+        return line + {"code": 1 << 40, "constant": 1 << 41}[space]
+
+    def _memory_done(self, dynamic: Dynamic, cycle: int) -> None:
+        self.sub_cores[dynamic.warp.slot % SUB_CORES].memory_done(dynamic, cycle)
+
+    # ---- time
+
+    def cycle(self, t: int) -> None:
+        self._launch_ctas(t)
+        for reply in self.beyond.arrived(t):
+            reply.receive(t)
+        self.shared.constant_lines_arrive(t)
+        self.first_level.lookup(t)
+        self.shared.grant(t, [core.queue for core in self.sub_cores])
+        for core in self.sub_cores:
+            core.cycle(t)
+
+    def run(self, limit: int = 1_000_000) -> Outcome:
+        """Raises Deadlock if the kernel has not ended after `limit` cycles."""
+        t = 0
+        while self.resident or self.launched < len(self.streams.ctas):
+            self.cycle(t)
+            t += 1
+            if t > limit:
+                raise Deadlock(f"not finished after {limit} cycles")
+        issued = [d for core in self.sub_cores for d in core.issue.log]
+        return Outcome(self.config.kernel_launch_latency + self.last_retirement, issued)

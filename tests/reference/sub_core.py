@@ -1,0 +1,214 @@
+"""One sub-core: completions, Allocate, Control, address unit, issue, fetch (timing model, sections 3 and 5 to 14)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from gpusim.config.models import GpuConfig
+from gpusim.model.kinds import Kind, Unit
+from reference.caches import FirstLevel
+from reference.fetch import ConstantCache, Fetch
+from reference.issue import Issue
+from reference.registers import RegisterFile
+from reference.shared_unit import QueueEntry
+from reference.warp import Dynamic, Warp
+
+COUNTER_ONLY, LOAD, NO_RESULT, COPY, OTHER_RESULT = range(5)
+"""Kinds of completions, in the order in which they are taken."""
+NO_COUNTER = 7
+STORES = (Kind.GLOBAL_STORE, Kind.SHARED_STORE, Kind.GLOBAL_REDUCTION)
+RESULTS_AHEAD = 62
+
+
+@dataclass(order=True)
+class Completion:
+    due: int
+    kind: int
+    local_warp: int
+    counter: int
+    number: int
+    dynamic: Dynamic = field(compare=False)
+
+
+@dataclass
+class VariableUnit:
+    free: int = 0
+
+
+class SubCore:
+    def __init__(
+        self, config: GpuConfig, first_level: FirstLevel, instructions: int, fp64: VariableUnit | None
+    ) -> None:
+        self.config = config.sm.sub_core
+        self.warps: list[Warp] = []
+        self.registers = RegisterFile(config)
+        self.fetch = Fetch(config, first_level, instructions)
+        self.constants = ConstantCache(config, first_level)
+        self.issue = Issue(config, self)
+        self.units = {kind: VariableUnit() for kind in (Kind.SFU, Kind.FP64, Kind.MISC_QUEUE)}
+        if fp64 is not None:
+            self.units[Kind.FP64] = fp64
+        self.completions: list[Completion] = []
+        self.number = 0
+        self.control: Dynamic | None = None
+        self.rising: Dynamic | None = None
+        self.allocate: Dynamic | None = None
+        self.unit_open = dict.fromkeys(Unit, 0)
+        self.queue: list[QueueEntry] = []
+        self.address_unit_free = 0
+        self.results: set[int] = set()  # write-back cycles taken
+        self.reserved: list[Dynamic] = []  # holders of result queue entries
+
+    # ---- completions
+
+    def complete(self, due: int, kind: int, dynamic: Dynamic, counter: int | None) -> None:
+        self.number += 1
+        number = NO_COUNTER if counter is None else counter
+        self.completions.append(Completion(due, kind, dynamic.warp.local, number, self.number, dynamic))
+
+    def memory_done(self, dynamic: Dynamic, cycle: int) -> None:
+        """A memory instruction is visible, or complete, in this cycle."""
+        kind = dynamic.static.kind
+        how = NO_RESULT if kind in STORES else COPY if kind == Kind.GLOBAL_TO_SHARED else LOAD
+        self.complete(cycle, how, dynamic, dynamic.static.write_counter)
+
+    def take_completions(self, t: int) -> None:
+        due = sorted(c for c in self.completions if c.due <= t)
+        self.completions = [c for c in self.completions if c.due > t]
+        for completion in due:
+            dynamic, warp = completion.dynamic, completion.dynamic.warp
+            if completion.kind in (LOAD, OTHER_RESULT):
+                if not self.registers.try_write(dynamic.static, t - 1):
+                    completion.due = t + 1
+                    self.completions.append(completion)
+                    continue
+                dynamic.write_back = t - 1
+            if completion.counter != NO_COUNTER:
+                warp.counters[completion.counter] -= 1
+            if completion.kind in (LOAD, NO_RESULT, COPY):
+                warp.outstanding -= 1
+            if completion.kind == COPY:
+                warp.copies -= 1
+
+    # ---- one cycle
+
+    def cycle(self, t: int) -> None:
+        self.take_completions(t)
+        self.fetch.lines_arrive(t, self.warps)
+        self.constants.lines_arrive(t)
+        self.try_allocate(t)
+        self.try_control(t)
+        self.compute_address(t)
+        self.issue.cycle(t)
+        self.fetch_one(t)
+        self.fetch.prefetch(t)
+        self.raise_counters()
+
+    def try_allocate(self, t: int) -> None:
+        dynamic = self.allocate
+        if dynamic is None or t <= dynamic.control or t < self.unit_open[dynamic.latch]:
+            return
+        static = dynamic.static
+        if not self.registers.try_read(static, dynamic.warp.local, t):
+            return
+        self.allocate = None
+        self.unit_open[dynamic.latch] = t + static.interval
+        execute = t + 1 + static.window
+        dynamic.allocate, dynamic.read, dynamic.execute = t, t + 1, execute
+        done = execute + static.latency
+        if static.has_result:
+            done = self._write_back(dynamic, done, t)
+        if static.read_counter is not None:
+            self.complete(execute, COUNTER_ONLY, dynamic, static.read_counter)
+        if static.write_counter is not None:
+            self.complete(done + 1, COUNTER_ONLY, dynamic, static.write_counter)
+
+    def _write_back(self, dynamic: Dynamic, earliest: int, t: int) -> int:
+        cycle = earliest
+        while cycle in self.results and cycle < t + RESULTS_AHEAD:
+            cycle += 1
+        cycle = min(cycle, t + RESULTS_AHEAD)
+        self.results.add(cycle)
+        dynamic.write_back = cycle
+        for bank in dynamic.static.banks:
+            self.registers.writes.book(bank, cycle)
+        return cycle
+
+    def results_reserved(self, t: int) -> int:
+        """Result queue entries held in the issue check of cycle t."""
+        self.reserved = [d for d in self.reserved if d.write_back < 0 or d.write_back > t]
+        return len(self.reserved)
+
+    def try_control(self, t: int) -> None:
+        dynamic = self.control
+        if dynamic is None:
+            return
+        if not dynamic.counted:
+            dynamic.counted = True
+            self.rising = dynamic
+        static = dynamic.static
+        if static.is_memory:
+            if len(self.queue) >= self.config.memory_queue.entries:
+                return
+            self.queue.append(QueueEntry(dynamic, t - 1 + self.config.memory_queue.register_read))
+        elif static.is_variable:
+            if not self._start_variable(dynamic, t):
+                return
+        else:
+            if self.allocate is not None:
+                return
+            self.allocate = dynamic
+        dynamic.control = t
+        self.control = None
+
+    def _start_variable(self, dynamic: Dynamic, t: int) -> bool:
+        static, unit = dynamic.static, self.units[dynamic.static.kind]
+        execution = self.config.execution
+        timing = {Kind.SFU: execution.sfu, Kind.FP64: execution.fp64, Kind.MISC_QUEUE: execution.misc_queue}[
+            static.kind
+        ]
+        if unit.free - t > timing.queue_entries * timing.initiation_interval:
+            return False
+        if not self.registers.try_read_once(static, t):
+            return False
+        start = max(t + 1, unit.free)
+        unit.free = start + timing.initiation_interval
+        if static.read_counter is not None:
+            self.complete(max(start - 2 + timing.war, t + 1), COUNTER_ONLY, dynamic, static.read_counter)
+        self.complete(start - 2 + timing.raw, OTHER_RESULT, dynamic, static.write_counter)
+        return True
+
+    def compute_address(self, t: int) -> None:
+        entry = next((e for e in self.queue if e.asks_from is None), None)
+        if entry is None or t < self.address_unit_free or t < entry.readable_from:
+            return
+        static, queue = entry.dynamic.static, self.config.memory_queue
+        if not self.registers.try_read_once(static, t):
+            return
+        uniform = static.uniform_address
+        self.address_unit_free = t + (queue.address_interval_uniform if uniform else queue.address_interval_regular)
+        entry.asks_from = t + (queue.address_to_grant_uniform if uniform else queue.address_to_grant_regular)
+        entry.dynamic.read = t
+        if static.read_counter is not None:
+            fall = max(t + static.war - queue.register_read, t + 1)
+            self.complete(fall, COUNTER_ONLY, entry.dynamic, static.read_counter)
+
+    def fetch_one(self, t: int) -> None:
+        """The warp issued last if it may fetch, else the youngest that may."""
+        may = [w for w in self.warps if self.fetch.may_fetch(w, t)]
+        if not may:
+            return
+        last = [w for w in may if w.local == self.issue.last_local]
+        self.fetch.fetch(last[0] if last else max(may, key=lambda w: w.age), t)
+
+    def raise_counters(self) -> None:
+        if self.rising is None:
+            return
+        dynamic, self.rising = self.rising, None
+        for counter in (dynamic.static.write_counter, dynamic.static.read_counter):
+            if counter is not None:
+                dynamic.warp.counters[counter] += 1
+
+    def holds(self, warp: Warp) -> bool:
+        """Whether an instruction of the warp is in Control or Allocate."""
+        return any(d is not None and d.warp is warp for d in (self.control, self.allocate))

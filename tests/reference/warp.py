@@ -1,0 +1,95 @@
+"""A warp, its CTA, and the record of one executed instruction."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from reference.program import Static, Step
+
+
+@dataclass
+class BufferEntry:
+    index: int
+    issues_from: int
+
+
+@dataclass
+class Cta:
+    number: int
+    slot: int
+    threads: int
+    warps: list[Warp] = field(default_factory=list)
+    arrived: dict[int, int] = field(default_factory=dict)  # warps that have come to a barrier
+    expected: dict[int, int] = field(default_factory=dict)  # 0: all live warps
+
+    @property
+    def live(self) -> list[Warp]:
+        return [w for w in self.warps if not w.retired]
+
+    def check_barriers(self, opens: int) -> None:
+        """Release the warps of every barrier that is complete; they can issue from `opens` on."""
+        for barrier, arrived in self.arrived.items():
+            expected = self.expected[barrier] or len(self.live)
+            if arrived == 0 or arrived < expected:
+                continue
+            self.arrived[barrier] = 0
+            for warp in self.warps:
+                if warp.at_barrier == barrier:
+                    warp.at_barrier = None
+                    warp.barrier_open = opens
+
+
+@dataclass(eq=False)
+class Warp:
+    """age: number of the launch order. waits_for: line whose arrival lets it fetch again."""
+
+    cta: Cta
+    stream: list[Step]
+    slot: int
+    age: int
+    fetch_from: int
+    next_fetch: int = 0
+    issued: int = 0
+    counters: list[int] = field(default_factory=lambda: [0] * 6)
+    buffer: list[BufferEntry] = field(default_factory=list)
+    waits_for: int | None = None
+    stall_until: int = 0
+    at_barrier: int | None = None
+    barrier_open: int = 0
+    membar_end: int = 0
+    outstanding: int = 0
+    copies: int = 0
+    retired: bool = False
+
+    @property
+    def local(self) -> int:
+        return self.slot // 4
+
+    @property
+    def used_up(self) -> bool:
+        return self.issued == len(self.stream)
+
+    @property
+    def next_step(self) -> Step:
+        return self.stream[self.issued]
+
+
+@dataclass(eq=False)
+class Dynamic:
+    """One issued instruction and the cycles of its stages (-1: none), as in the timeline."""
+
+    warp: Warp
+    step: Step
+    sequence: int
+    issue: int
+    control: int = -1
+    allocate: int = -1
+    read: int = -1
+    execute: int = -1
+    write_back: int = -1
+    counted: bool = False  # its dependence counters have risen
+    latch: object = None  # the unit whose latch it took
+
+    @property
+    def static(self) -> Static:
+        return self.step.static
