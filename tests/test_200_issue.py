@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from microbench import PERFECT, gaps, kernel, micro_trace, op, run, simulate_small, trace
+from microbench import PERFECT, Run, gaps, kernel, micro_trace, op, run, simulate_small, trace
 
 NOP = op("NOP")
 READ_WARP = [op("S2R R0, SR_TID.X", 2, write=0)]
@@ -116,22 +116,69 @@ def test_a_counter_may_have_several_producers() -> None:
 THREE_LOADS = [op("NOP", 4), *[op(f"LDS R{4 + 2 * k}, [R2]", 1, write=0) for k in range(3)], op("NOP", 4)]
 
 
+def after_depbar(text: str, *between: str) -> Run:
+    """The three loads, DEPBAR with its stall count of 4, and an instruction behind it."""
+    loads = [*THREE_LOADS[:-1], *between, THREE_LOADS[-1]]
+    return run([*loads, op(text, 4), op("FADD R30, RZ, 1")], directives=".shared 1024")
+
+
 @pytest.mark.parametrize(("limit", "after"), [(0, 32), (1, 28), (2, 24)])
 def test_depbar_waits_until_its_counter_is_at_most_the_limit(limit: int, after: int) -> None:
-    result = run([*THREE_LOADS, op(f"DEPBAR.LE SB0, {hex(limit)}", 4)], directives=".shared 1024")
-    assert result.issues("DEPBAR")[0] - result.issues("LDS")[0] == after
+    result = after_depbar(f"DEPBAR.LE SB0, {hex(limit)}")
+    assert result.issues("FADD")[0] - result.issues("LDS")[0] == after
 
 
 def test_depbar_with_a_limit_that_holds_already_does_not_wait() -> None:
-    result = run([*THREE_LOADS, op("DEPBAR.LE SB0, 0x3", 4)], directives=".shared 1024")
-    assert result.issues("DEPBAR")[0] - result.issues("NOP")[1] == 4
+    assert after_depbar("DEPBAR.LE SB0, 0x3").distance("DEPBAR", "FADD") == 4
 
 
 def test_depbar_waits_until_its_listed_counters_are_zero() -> None:
-    # Given a later load on another counter, which completes 36 cycles after the first issue
-    lines = [*THREE_LOADS[:-1], op("LDS R10, [R2]", write=3), THREE_LOADS[-1], op("DEPBAR.LE SB0, 0x2, {3}", 4)]
-    result = run(lines, directives=".shared 1024")
-    assert result.issues("DEPBAR")[0] - result.issues("LDS")[0] == 36
+    # Given a later load on another counter, which completes 36 cycles after the first issue (whether DEPBAR itself
+    # waits or what follows it is not measured)
+    result = after_depbar("DEPBAR.LE SB0, 0x2, {3}", op("LDS R10, [R2]", write=3))
+    assert result.issues("FADD")[0] - result.issues("LDS")[0] >= 36
+
+
+@pytest.mark.parametrize(("stall", "held"), [(1, False), (3, False), (4, True), (5, True)])
+def test_depbar_needs_a_stall_count_of_4_to_hold_the_next_instruction(stall: int, held: bool) -> None:
+    result = run([*THREE_LOADS, op("DEPBAR.LE SB0, 0x0", stall), op("FADD R30, RZ, 1")], directives=".shared 1024")
+    assert (result.distance("DEPBAR", "FADD") == stall) is not held
+
+
+# Figure 2: three global loads of one warp. SB0 is raised by the second and third (their sources), SB3 by the first and
+# second, SB4 by the third (their data).
+FIGURE_2 = [
+    op("LDG.E R5, [R12.64]", 1, write=3),
+    op("LDG.E R7, [R12.64]", 1, read=0, write=3),
+    op("LDG.E R15, [R12.64+0x80]", 2, read=0, write=4),
+    op("IADD3 R18, R18, R18, R18", 1),
+    op("DEPBAR.LE SB0, 0x1", 4),
+    op("IADD3 R21, R3, R3, R3", 1),
+    op("IADD3 R6, R1, R7, R5", 1, wait="03"),
+]
+
+
+def figure_2() -> np.ndarray:
+    """Timeline rows of the seven instructions in their second pass (data in L1), the first issue counted as cycle 1."""
+    pointer = [op("LDC.64 R12, c[0x0][0x160]", 2, write=5), op("NOP", 4, wait="5")]
+    table = run([*pointer, *FIGURE_2, *[op("NOP", 0, yields=True)] * 30, *FIGURE_2]).rows()[-8:-1].copy()
+    start = table["issue"][0] - 1
+    for stage in ("issue", "control", "read", "write_back"):
+        table[stage] -= start
+    return table
+
+
+def test_figure_2_issue_and_control() -> None:
+    table = figure_2()
+    # The figure's last entry, 36, is one less than Table 2 says: RAW 32 of the second load (issued in 2), whose registers
+    # are read 4 cycles after its turn; DEPBAR lets go in 15 or, by Table 2's WAR of 11, in 16.
+    assert table["issue"][:5].tolist() == [1, 2, 3, 5, 6]
+    assert table["control"][:5].tolist() == [2, 3, 4, 6, 7]
+    assert table["issue"][5:].tolist() == [16, 37]
+
+
+def test_figure_2_register_reads_of_the_loads() -> None:
+    assert figure_2()["read"][:3].tolist() == [7, 11, 15]
 
 
 # ---- which warp issues (section 5.1.2)
