@@ -79,10 +79,10 @@ def raise_counters(S, P, sm, k, now):
         warp = S.warps[w]
         warp.counters += core.raise_value
         core.raise_value = 0
-        before = warp.long_owner
         mark_owner(warp, P.code[core.raise_index])
-        if warp.long_owner != before:  # what it waits for may have another name now
-            warp.next_check = min(warp.next_check, now + 1)
+        # a warp that the full memory queue holds may wait for a counter now, or for one with another owner
+        warp.next_check = min(warp.next_check, now + 1)
+        core.wake = min(core.wake, now + 1)
 
 
 @inlined

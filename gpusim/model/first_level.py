@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from gpusim.jit import inlined
+from gpusim.jit import inlined, njit
 from gpusim.model.cache import fill_tag, find_tag
 from gpusim.model.interconnect import READ_CODE, send
 from gpusim.model.state import (
@@ -127,7 +127,7 @@ def answer(S, P, sm, kind, target, line, now):
     core.wake = min(core.wake, ready)
 
 
-@inlined
+@njit
 def fill_first_level(S, P, sm, whole, now):
     """A line arrives from L2: answer everything that waited for it."""
     unit = S.sms[sm]

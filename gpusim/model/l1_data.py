@@ -5,7 +5,7 @@ A load holds one table entry until its last line has arrived; each missing line 
 
 from __future__ import annotations
 
-from gpusim.jit import inlined, popcount64
+from gpusim.jit import inlined, njit, popcount64
 from gpusim.model.cache import NONE, allocate_line, find_line, touch
 from gpusim.model.events import COMPLETE, COPY, LOAD, push_event
 from gpusim.model.interconnect import ATOMIC, READ_ENTRY, READ_LINE, WRITE, send
@@ -149,7 +149,7 @@ def finish_entry(S, P, sm, entry, now):
     free_entry(S, sm, entry)
 
 
-@inlined
+@njit
 def fill_line(S, P, sm, place, sectors, now):
     """Sectors of a line arrive: everything that waited for the last of them goes on."""
     unit = S.sms[sm]

@@ -68,8 +68,10 @@ def serve_request(S, P, sm, message):
         entry.ready = data
     else:
         data = max(data, entry.ready)  # an earlier request's data may still be on the way
-    if message.kind == ATOMIC and message.token == NONE:
-        return
+    if message.kind == ATOMIC:
+        entry.dirty |= sectors
+        if message.token == NONE:
+            return
     deliver(S, sm, data + machine.reply_latency, message.kind, line, sectors, message.token)
 
 

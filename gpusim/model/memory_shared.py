@@ -6,7 +6,7 @@ unloaded way of an instruction; only misses wait for replies.
 
 from __future__ import annotations
 
-from gpusim.jit import inlined, trailing_zeros64
+from gpusim.jit import inlined, njit, trailing_zeros64
 from gpusim.model.cache import fill_tag, find_tag
 from gpusim.model.coalesce import coalesce, lane_address, shared_passes
 from gpusim.model.events import COMPLETE, COPY, push_event
@@ -79,7 +79,7 @@ def memory_unit(S, P, sm, now):
         return
 
 
-@inlined
+@njit
 def serve(S, P, sm, w, index, mask, record, row, now):
     """An instruction is accepted in cycle `now`."""
     unit = S.sms[sm]
