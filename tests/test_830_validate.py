@@ -64,7 +64,8 @@ def test_tables_are_complete():
              for cores in range(1, 5) for n in (*(f"n{k}" for k in range(1, 9)), "after8")}  # fmt: skip
     assert {name for name in rows if name.startswith("table1.")} == cells
     assert len([name for name in rows if re.fullmatch(r"table2\..*\.war", name)]) == 30
-    assert len([name for name in rows if re.fullmatch(r"table2\..*\.raw", name)]) == 18
+    for dependence in ("raw", "waw"):
+        assert len([name for name in rows if re.fullmatch(rf"table2\..*\.{dependence}", name)]) == 18
 
 
 # ---- the command
@@ -197,6 +198,12 @@ def test_own_data_are_measured(tmp_path):
     assert [gaps(measured[name], "add") for name in loaded.experiments] == [[3, 3], [5, 5]]
     with pytest.raises(GpusimError, match="nothing is marked @sub"):
         gaps(measured["own.e.one"], "sub")
+
+
+def test_the_experiment_of_a_wrong_program_is_named(tmp_path):
+    loaded = suite(tmp_path, DATA.replace("FADD R$i", "FADD R25$stall"))
+    with pytest.raises(GpusimError, match=r"experiment own\.e\.one: .*register R2503 does not exist"):
+        run_experiments(list(loaded.experiments.values()), "a6000", [])
 
 
 def test_data_of_another_architecture_are_left_out(tmp_path):

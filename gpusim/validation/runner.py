@@ -13,6 +13,7 @@ from typing import Any
 from gpusim.config.loading import load_config
 from gpusim.config.models import GpuConfig
 from gpusim.errors import GpusimError
+from gpusim.trace.trace import Trace
 from gpusim.validation.experiments import Experiment, Row, Suite, load_suite
 from gpusim.validation.measures import MEASURES, Measured
 
@@ -86,18 +87,30 @@ def run_experiments(experiments: list[Experiment], card: str, overrides: Sequenc
 
 
 def _run_group(group: list[Experiment], config: GpuConfig, measured: dict[str, Measured]) -> None:
-    from gpusim.emulator.tracing import trace_in_memory
     from gpusim.model.simulate import RunOptions, simulate
+
+    result = simulate(_trace(group, config.architecture), config, RunOptions(timeline=True, strict=True))
+    for experiment, kernel in zip(group, result.kernels):
+        measured[experiment.name] = Measured(experiment, kernel.timeline, kernel.counters, measured)
+
+
+def _trace(group: list[Experiment], architecture: int) -> Trace:
+    """One trace with a launch per experiment. Raises GpusimError naming the experiment whose program is wrong."""
+    from gpusim.emulator.tracing import trace_in_memory
 
     with tempfile.TemporaryDirectory() as folder:
         source, launch = Path(folder) / "experiments.sass", Path(folder) / "launch.yaml"
         source.write_text("\n".join(experiment.text for experiment in group))
         head = f"buffers:\n  data: {{dtype: uint32, shape: [{BUFFER_WORDS}], fill: zeros}}\nlaunches:\n"
         launch.write_text(head + "".join(_LAUNCH.format(kernel=e.kernel, block=e.block) for e in group))
-        trace = trace_in_memory(source, launch, config.architecture)
-    result = simulate(trace, config, RunOptions(timeline=True, strict=True))
-    for experiment, kernel in zip(group, result.kernels):
-        measured[experiment.name] = Measured(experiment, kernel.timeline, kernel.counters, measured)
+        try:
+            return trace_in_memory(source, launch, architecture)
+        except GpusimError as error:
+            if len(group) == 1:
+                raise GpusimError(f"experiment {group[0].name}: {error}") from error
+            for experiment in group:
+                _trace([experiment], architecture)
+            raise
 
 
 def value_of(row: Row, program: Measured) -> Any:
