@@ -61,7 +61,8 @@ def execute_fixed(S, P, c, local, index, row, now):
     if code.read_counter != NO_COUNTER:
         push_event(S, c, execute, LOWER, local, code.read_counter, 0, -1)
     if code.write_counter != NO_COUNTER:
-        push_event(S, c, done + 1, LOWER, local, code.write_counter, 0, -1)
+        # matrix instructions of Turing: a dependent may issue after the latency, counted from an unheld issue
+        push_event(S, c, max(now - 2 + code.latency, now + 1), LOWER, local, code.write_counter, 0, -1)
     if row >= 0:
         entry = S.timeline[row]
         entry.allocate = now
