@@ -57,6 +57,28 @@ class Issue(Section):
     imad_port_block: Cycles = Field(description="extra cycles the issue port is blocked after an IMAD")
 
 
+class Forwarding(Section):
+    """An exception to a producer's latency: what its result takes to reach some consumers.
+
+    Names are latency classes of the opcode tables or opcodes; `HMMA.1688` stands for every spelling that contains its
+    modifiers in that order, `any` for everything.
+    """
+
+    producer: str
+    consumers: tuple[str, ...]
+    latency: Annotated[int, Field(ge=1, le=48)] = Field(description="issue to dependent issue")
+
+
+class Dependence(Section):
+    """When an instruction may use a register that an earlier one still works on."""
+
+    mode: Literal["control_bits", "scoreboard"] = Field(description="what holds an instruction back at issue")
+    max_consumers: Annotated[int, Field(ge=0, le=63)] = Field(description="scoreboard: readers per register, 0: no limit")
+    memory_operand: Cycles = Field(description="longer for memory instructions, which the bypass does not reach")
+    predicate_operand: Annotated[int, Field(ge=1, le=48)] = Field(description="predicate to a data operand, not a guard")
+    forwarding: tuple[Forwarding, ...] = Field(description="exceptions, the first that fits counts")
+
+
 class RegisterFile(Section):
     read_ports: Annotated[int, Field(ge=1, le=15)] = Field(description="1024-bit read ports per bank; 15: ideal")
     write_ports: Annotated[int, Field(ge=1, le=15)] = Field(description="1024-bit write ports per bank")
@@ -163,6 +185,7 @@ class MemoryQueue(Section):
 class SubCore(Section):
     fetch: InstructionFetch
     issue: Issue
+    dependence: Dependence
     register_file: RegisterFile
     execution: Execution
     memory_queue: MemoryQueue

@@ -1,0 +1,177 @@
+"""Which registers every static instruction reads and writes, and how long a result takes to reach each consumer.
+
+What the scoreboards and the hazard checker share. Registers that the program uses are numbered from 0, of all four
+files. A result is available to a consumer `distances[row, column]` cycles after the producer's issue: a row per kind of
+result, a column per kind of operand. Column 0 is the register write itself. Results of variable latency have no row of
+use: a completion event makes them available.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from gpusim.config.models import Dependence, GpuConfig
+from gpusim.errors import GpusimError
+from gpusim.model.kinds import Kind
+from gpusim.sass.isa import Isa, OpcodeInfo
+from gpusim.sass.program import PT, RZ, URZ, OperandKind, Program
+
+MAX_READS, MAX_WRITES = 24, 8
+"""Registers of one instruction; an LDGSTS reads ten, LDG.E.128 writes four."""
+REGISTER_BITS = 10
+REGISTER_MASK = (1 << REGISTER_BITS) - 1
+COLUMN_MASK = (1 << 16) - 1
+READ_LATE = 1 << 32
+"""Flag of a read that takes place behind the issue: all regular registers. Others are read at issue (section 5.1.1)."""
+GUARD = 1 << 33
+
+OPERANDS = np.dtype(
+    [
+        ("read_count", "i8"),
+        ("reads", "i8", (MAX_READS,)),  # register + (column << 10) + READ_LATE + GUARD, each register once per column
+        ("late_reads", "i8"),  # how many of them are READ_LATE
+        ("write_count", "i8"),
+        ("writes", "i8", (MAX_WRITES,)),  # register + (row << 10)
+        ("variable", "i8"),  # 1: a completion event ends it
+        ("queue", "i8"),  # units whose instructions read their registers in order share a number; 0: none
+        ("order", "i8"),  # those that also write in order
+    ]
+)
+"""The registers of one static instruction."""
+
+FILES = {
+    OperandKind.REGISTER: ("R", RZ),
+    OperandKind.UNIFORM_REGISTER: ("UR", URZ),
+    OperandKind.PREDICATE: ("P", PT),
+    OperandKind.UNIFORM_PREDICATE: ("UP", PT),
+}
+"""Prefix of a register's name, and the number that is no register."""
+MEMORY_CLASSES = frozenset({"memory_global", "memory_shared", "memory_local", "memory_misc", "ldgsts", "texture"})
+"""Latency classes that the bypass does not reach; LDC takes its address as early as an ALU (compiler: IMAD to LDC 4)."""
+PREDICATE_OPERANDS = frozenset({"int", "fp32", "imad", "imad_wide", "half", "predicate", "uniform"})
+"""Latency classes that take a predicate operand as data. Branches, votes and barriers take it as late as a guard."""
+VARIABLE = frozenset({Kind.SFU, Kind.FP64, Kind.MISC_QUEUE})
+IN_ORDER = frozenset({Kind.SHARED_LOAD, Kind.SHARED_ATOMIC, Kind.SHUFFLE, Kind.SPECIAL})
+"""Memory instructions that complete in order among themselves, as those of each other unit do; loads from L1D do not."""
+
+Register = tuple[str, int]
+
+
+@dataclass(frozen=True)
+class DependenceTable:
+    """operands: [instructions] OPERANDS; distances: (rows, columns) int64 cycles; names: of the registers, `R4`, `UP0`."""
+
+    operands: np.recarray
+    distances: np.ndarray
+    names: tuple[str, ...]
+
+
+def no_table() -> DependenceTable:
+    """One element of each: what compiled code is given where nobody looks."""
+    return DependenceTable(np.zeros(1, OPERANDS).view(np.recarray), np.zeros((1, 1), np.int64), ())
+
+
+def matches(pattern: str, info: OpcodeInfo) -> bool:
+    """Whether a name of a forwarding rule means an opcode: `any`, its latency class, or its spelling, in order."""
+    if pattern in ("any", info.latency_class):
+        return True
+    rest = iter(info.opcode.split("."))
+    return all(word in rest for word in pattern.split("."))
+
+
+def result_latency(rules: Dependence, producer: OpcodeInfo, latency: int, consumer: OpcodeInfo) -> int:
+    """Cycles from the issue of a producer of class latency `latency` to that of a consumer, by the first rule that fits."""
+    for rule in rules.forwarding:
+        if matches(rule.producer, producer) and any(matches(name, consumer) for name in rule.consumers):
+            return rule.latency
+    return latency
+
+
+class DependenceBuilder:
+    """Builds the table of one program. `code` holds its CODE records."""
+
+    def __init__(self, program: Program, isa: Isa, config: GpuConfig, code: np.recarray) -> None:
+        self.program, self.isa, self.code = program, isa, code
+        self.rules = config.sm.sub_core.dependence
+        self.guard_latency = config.sm.sub_core.execution.fixed.predicate.latency
+        self.registers: dict[Register, int] = {}
+        self.rows: dict[tuple[str, int, str], int] = {}  # opcode, latency, file
+        self.columns: dict[tuple[str, bool], int] = {("", False): 0}  # opcode, is it the guard
+
+    def build(self) -> DependenceTable:
+        """The table. Raises GpusimError where an instruction names more registers than any known one."""
+        operands = np.zeros(len(self.program), OPERANDS).view(np.recarray)
+        for index in range(len(self.program)):
+            self._instruction(operands[index], index)
+        distances = np.array([[self._distance(row, column) for column in self.columns] for row in self.rows] or [[0]])
+        return DependenceTable(operands, distances.astype(np.int64), tuple(f"{a}{n}" for a, n in self.registers))
+
+    def _instruction(self, row: np.record, index: int) -> None:
+        kind = int(self.code[index].kind)
+        row.variable = kind >= Kind.MEMORY or kind in VARIABLE
+        row.queue = Kind.MEMORY if kind >= Kind.MEMORY else kind if kind in VARIABLE else 0
+        row.order = Kind.MEMORY if kind in IN_ORDER else kind if kind in VARIABLE else 0
+        opcode = self.program.opcode_of(index)
+        reads = dict.fromkeys(self._read(register, (opcode, False)) for register in self._sources(index))
+        instruction = self.program.instructions[index]
+        if instruction.guard != PT:
+            guard = ("UP" if instruction.guard_uniform else "P", int(instruction.guard))
+            reads[self._read(guard, (opcode, True)) | GUARD] = None
+        latency = int(self.code[index].raw if row.variable else self.code[index].latency)
+        writes = [self._write(r, (opcode, latency, r[0])) for r in dict.fromkeys(self._destinations(index))]
+        if len(reads) > MAX_READS or len(writes) > MAX_WRITES:
+            pc = int(instruction.pc)
+            raise GpusimError(f"{self.program.name}: pc 0x{pc:04x} {self.program.text[index]}: more registers than expected")
+        row.read_count, row.write_count = len(reads), len(writes)
+        row.reads[: len(reads)], row.writes[: len(writes)] = list(reads), writes
+        row.late_reads = sum(bool(read & READ_LATE) for read in reads)
+
+    def _read(self, register: Register, column: tuple[str, bool]) -> int:
+        number = self.registers.setdefault(register, len(self.registers))
+        late = READ_LATE if register[0] == "R" else 0
+        return number | self.columns.setdefault(column, len(self.columns)) << REGISTER_BITS | late
+
+    def _write(self, register: Register, row: tuple[str, int, str]) -> int:
+        number = self.registers.setdefault(register, len(self.registers))
+        return number | self.rows.setdefault(row, len(self.rows)) << REGISTER_BITS
+
+    def _distance(self, row: tuple[str, int, str], column: tuple[str, bool]) -> int:
+        """Cycles from the issue of a producer to the earliest issue of a consumer, or to the write (column 0)."""
+        (opcode, latency, file), (consumer_opcode, is_guard) = row, column
+        if not consumer_opcode:
+            return max(latency, self.guard_latency) if file == "P" else latency
+        producer, consumer = self.isa.lookup(opcode), self.isa.lookup(consumer_opcode)
+        if file == "P":
+            as_data = not is_guard and consumer.latency_class in PREDICATE_OPERANDS
+            return self.rules.predicate_operand if as_data else self.guard_latency
+        base = result_latency(self.rules, producer, latency, consumer)
+        return base + (self.rules.memory_operand if file == "R" and consumer.latency_class in MEMORY_CLASSES else 0)
+
+    def _destinations(self, index: int) -> Iterator[Register]:
+        for operand in self.program.operands_of(index):
+            if operand.is_destination:
+                yield from self._span(operand)
+
+    def _sources(self, index: int) -> Iterator[Register]:
+        for operand in self.program.operands_of(index):
+            kind = int(operand.kind)
+            if operand.is_destination:
+                continue
+            yield from self._span(operand)
+            if kind in (OperandKind.MEMORY, OperandKind.CONSTANT):
+                yield from registers("R", int(operand.register), max(int(operand.width), 1), RZ)
+                yield from registers("UR", int(operand.uniform), max(int(operand.uniform_width), 1), URZ)
+                yield from registers("UR", int(operand.descriptor), 2, URZ)
+
+    def _span(self, operand: np.record) -> Iterator[Register]:
+        if int(operand.kind) in FILES:
+            file, none = FILES[OperandKind(int(operand.kind))]
+            yield from registers(file, int(operand.register), max(int(operand.width), 1), none)
+
+
+def registers(file: str, first: int, count: int, none: int) -> Iterator[Register]:
+    """`count` registers from `first` on, without those that hold nothing."""
+    return ((file, number) for number in range(first, first + count) if first != none and number < none)

@@ -1,0 +1,128 @@
+"""Dependence by scoreboards instead of control bits, as arXiv 2503.20481 section 7.5 compares them.
+
+Per warp and register (255 regular, 63 uniform, 7 + 7 predicates): a bit for a pending write, set at issue and taken as
+cleared for a consumer when it could issue under ideal control bits, and a count of consumers that have not read yet, at
+most `max_consumers`. Issue is refused while a source or the destination has a pending write, a destination has
+consumers, or a source has as many as can be counted. Uniform registers and predicates are read at issue: no count.
+An instruction that waits behind issue, in Control or Allocate, delays its result by as much.
+"""
+
+from __future__ import annotations
+
+from gpusim.jit import inlined
+from gpusim.model.dependence import COLUMN_MASK, READ_LATE, REGISTER_BITS, REGISTER_MASK
+from gpusim.model.state import FOREVER
+from gpusim.results.stalls import Stall
+
+READY, WAIT = int(Stall.NOT_SELECTED), int(Stall.WAIT)
+LONG, SHORT = int(Stall.LONG_SCOREBOARD), int(Stall.SHORT_SCOREBOARD)
+UNHELD = 2
+"""Cycles from issue to leaving Allocate of an instruction that waits nowhere."""
+
+
+@inlined
+def reason_of(P, index):
+    """What a warp reports that waits for instruction `index`: long for L1TEX, short for other variable latencies."""
+    if P.code[index].long_owner:
+        return LONG
+    return SHORT if P.operands[index].variable else WAIT
+
+
+@inlined
+def available_at(P, register, column):
+    """First cycle in which an operand of a column may use a register's pending result; FOREVER while not known."""
+    if register.writer == 0:
+        return 0
+    if register.since == FOREVER:
+        return FOREVER
+    return register.since + P.distances[register.row, column]
+
+
+@inlined
+def waits_for_registers(S, P, w, now):
+    """Reason LONG, SHORT or WAIT while a register that warp w's next instruction uses is taken, READY otherwise."""
+    warp = S.warps[w]
+    operands = P.operands[warp.index]
+    first = w * P.machine[0].registers
+    limit = P.machine[0].max_consumers
+    for place in range(operands.read_count):
+        read = operands.reads[place]
+        register = S.registers[first + (read & REGISTER_MASK)]
+        until = available_at(P, register, read >> REGISTER_BITS & COLUMN_MASK)
+        if until > now:
+            warp.next_check = until
+            return reason_of(P, register.writer - 1)
+        if read & READ_LATE and limit > 0 and register.consumers >= limit:
+            warp.next_check = FOREVER
+            return reason_of(P, register.consumer)
+    for place in range(operands.write_count):
+        register = S.registers[first + (operands.writes[place] & REGISTER_MASK)]
+        until = available_at(P, register, 0)
+        if until > now:
+            warp.next_check = until
+            return reason_of(P, register.writer - 1)
+        if register.consumers > 0:
+            warp.next_check = FOREVER
+            return reason_of(P, register.consumer)
+    return READY
+
+
+@inlined
+def take_registers(S, P, w, index):
+    """Warp w issues instruction `index`: its destinations are pending, its sources have one more consumer."""
+    operands = P.operands[index]
+    first = w * P.machine[0].registers
+    for place in range(operands.read_count):
+        if operands.reads[place] & READ_LATE:
+            register = S.registers[first + (operands.reads[place] & REGISTER_MASK)]
+            register.consumers += 1
+            register.consumer = index
+    for place in range(operands.write_count):
+        write = operands.writes[place]
+        register = S.registers[first + (write & REGISTER_MASK)]
+        register.writer = index + 1
+        register.row = write >> REGISTER_BITS
+        register.since = FOREVER
+    S.warps[w].reads_due += operands.late_reads > 0
+
+
+@inlined
+def result_known(S, P, w, index, now):
+    """Fixed-latency instruction `index` leaves Allocate in cycle `now`: when its result is available follows."""
+    operands = P.operands[index]
+    first = w * P.machine[0].registers
+    for place in range(operands.write_count):
+        register = S.registers[first + (operands.writes[place] & REGISTER_MASK)]
+        if register.writer == index + 1:
+            register.since = now - UNHELD
+    S.warps[w].next_check = min(S.warps[w].next_check, now)
+
+
+@inlined
+def sources_read(S, P, w, index):
+    """Instruction `index` has read its registers."""
+    operands = P.operands[index]
+    first = w * P.machine[0].registers
+    for place in range(operands.read_count):
+        if operands.reads[place] & READ_LATE:
+            S.registers[first + (operands.reads[place] & REGISTER_MASK)].consumers -= 1
+    S.warps[w].reads_due -= operands.late_reads > 0
+
+
+@inlined
+def result_written(S, P, w, index):
+    """Variable-latency instruction `index` is complete."""
+    operands = P.operands[index]
+    first = w * P.machine[0].registers
+    for place in range(operands.write_count):
+        register = S.registers[first + (operands.writes[place] & REGISTER_MASK)]
+        if register.writer == index + 1:
+            register.writer = 0
+
+
+@inlined
+def free_registers(S, P, w):
+    """A new warp starts: nothing is pending."""
+    for place in range(w * P.machine[0].registers, (w + 1) * P.machine[0].registers):
+        S.registers[place].writer = 0
+        S.registers[place].consumers = 0
