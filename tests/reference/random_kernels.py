@@ -20,10 +20,10 @@ ADDRESS_PAIRS = {40: 4, 42: 8, 44: 16, 46: 4, 48: 16}
 SHARED = {50: 4, 51: 8, 52: 16}
 """Register with a shared-memory address -> its alignment."""
 SHARED_BYTES = 8192
-ALL = tuple(
-    "int fp32 imad half sfu fp64 predicate uniform misc constant global shared special ldc copy atomic tensor local "
-    "branch loop barrier depbar membar".split()
-)
+ALL = (
+    "int", "fp32", "imad", "half", "sfu", "fp64", "predicate", "uniform", "misc", "constant", "global", "shared", "special",
+    "ldc", "copy", "atomic", "tensor", "local", "branch", "loop", "barrier", "depbar", "membar",
+)  # fmt: skip
 """Classes of instructions and of control flow that a kernel can be made of."""
 
 

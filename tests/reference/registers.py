@@ -6,6 +6,7 @@ from collections import Counter
 
 from gpusim.config.models import GpuConfig
 from reference.program import Static
+from reference.warp import Warp
 
 
 class Ports:
@@ -27,26 +28,26 @@ class RegisterFile:
         file = config.sm.sub_core.register_file
         self.reads, self.writes = Ports(file.read_ports), Ports(file.write_ports)
         self.cache_on = file.cache
-        self.cache: dict[tuple[int, int], tuple[int, int]] = {}  # (bank, slot) -> (local warp, register)
+        self.cache: dict[tuple[int, int], tuple[Warp, int]] = {}  # (bank, slot) -> (warp, register)
 
     # ---- fixed latency
 
-    def need(self, static: Static, local_warp: int) -> list[int]:
+    def need(self, static: Static, warp: Warp) -> list[int]:
         """Port slots per bank after the register file cache has served what it holds."""
         if not (self.cache_on and static.caches):
             return list(static.need)
         met: set[int] = set()
         need = [0, 0]
         for source in static.sources:
-            hit = self.cache.get((source.bank, source.slot)) == (local_warp, source.register)
+            hit = self.cache.get((source.bank, source.slot)) == (warp, source.register)
             if not hit and source.register not in met:
                 need[source.bank] += 1
             met.add(source.register)
         return [min(need[bank], static.need[bank]) for bank in (0, 1)]
 
-    def try_read(self, static: Static, local_warp: int, t: int) -> bool:
+    def try_read(self, static: Static, warp: Warp, t: int) -> bool:
         """Book the window t + 1 .. t + window if all reads fit; the register file cache follows."""
-        need = self.need(static, local_warp)
+        need = self.need(static, warp)
         window = range(t + 1, t + 1 + static.window)
         if any(sum(self.reads.free(bank, c) for c in window) < need[bank] for bank in (0, 1)):
             return False
@@ -58,7 +59,7 @@ class RegisterFile:
             for source in static.sources:
                 self.cache.pop((source.bank, source.slot), None)
                 if source.reuse:
-                    self.cache[source.bank, source.slot] = (local_warp, source.register)
+                    self.cache[source.bank, source.slot] = (warp, source.register)
         return True
 
     # ---- variable latency and memory: one slot in each bank that is read

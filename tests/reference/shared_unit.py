@@ -87,10 +87,10 @@ class SharedUnit:
             if not queue or queue[0].asks_from is None or t < queue[0].asks_from or self._refused(queue[0].dynamic, t):
                 continue
             dynamic = queue.pop(0).dynamic
-            dynamic.execute = t
             self.next_grant = t + self.unit.grant_interval
             self.turn = (number + 1) % 4
-            self.starts.append(self._start(dynamic, t))
+            dynamic.execute = self._start(dynamic, t)
+            self.starts.append(dynamic.execute)
             return
 
     def _refused(self, dynamic: Dynamic, t: int) -> bool:

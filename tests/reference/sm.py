@@ -65,29 +65,31 @@ class ReferenceSm:
         self.resident: list[Cta] = []
         self.launched = 0
         self.warps_launched = 0
-        self.to_launch: list[int] = [0] * self.slots  # cycles from which a further CTA may start
+        self.starting: list[Cta] = []
         self.last_retirement = 0
 
     # ---- CTAs
 
     def _launch_ctas(self, t: int) -> None:
-        for due in sorted(d for d in self.to_launch if d <= t):
-            if self.launched < len(self.streams.ctas):
-                self.to_launch.remove(due)
-                self._launch_cta(t)
+        """Give each free slot a CTA, lowest first; its warps are there cta_launch_latency cycles later, at first at once."""
+        free = [s for s in range(self.slots) if s not in {cta.slot for cta in self.resident}]
+        latency = self.config.cta_launch_latency if t else 0
+        for slot in free[: len(self.streams.ctas) - self.launched]:
+            self._launch_cta(slot, t + latency)
+        for cta in [c for c in self.starting if c.start <= t]:
+            self.starting.remove(cta)
+            for warp in cta.warps:
+                warps = self.sub_cores[warp.slot % SUB_CORES].warps
+                warps.append(warp)
+                warps.sort(key=lambda w: w.local)
 
-    def _launch_cta(self, t: int) -> None:
-        used = {cta.slot for cta in self.resident}
-        slot = next(s for s in range(self.slots) if s not in used)
-        cta = Cta(self.launched, slot, self.launch.threads_per_cta)
+    def _launch_cta(self, slot: int, start: int) -> None:
+        cta = Cta(self.launched, slot, start)
         for number, stream in enumerate(self.streams.ctas[self.launched]):
             place = slot * self.launch.warps_per_cta + number
-            warp = Warp(cta, stream, place, self.warps_launched, t, next_fetch=stream[0].static.index)
+            cta.warps.append(Warp(cta, stream, place, self.warps_launched, start, next_fetch=stream[0].static.index))
             self.warps_launched += 1
-            cta.warps.append(warp)
-            warps = self.sub_cores[place % SUB_CORES].warps
-            warps.append(warp)
-            warps.sort(key=lambda w: w.local)
+        self.starting.append(cta)
         self.resident.append(cta)
         self.launched += 1
 
@@ -99,7 +101,6 @@ class ReferenceSm:
             warp.cta.check_barriers(t + self.config.sm.barriers.release)
         else:
             self.resident.remove(warp.cta)
-            self.to_launch.append(t + 1 + self.config.cta_launch_latency)
 
     # ---- memory
 

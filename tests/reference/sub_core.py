@@ -69,7 +69,7 @@ class SubCore:
     def memory_done(self, dynamic: Dynamic, cycle: int) -> None:
         """A memory instruction is visible, or complete, in this cycle."""
         kind = dynamic.static.kind
-        how = NO_RESULT if kind in STORES else COPY if kind == Kind.GLOBAL_TO_SHARED else LOAD
+        how = NO_RESULT if kind in STORES or dynamic.step.mask == 0 else COPY if kind == Kind.GLOBAL_TO_SHARED else LOAD
         self.complete(cycle, how, dynamic, dynamic.static.write_counter)
 
     def take_completions(self, t: int) -> None:
@@ -106,15 +106,15 @@ class SubCore:
 
     def try_allocate(self, t: int) -> None:
         dynamic = self.allocate
-        if dynamic is None or t <= dynamic.control or t < self.unit_open[dynamic.latch]:
+        if dynamic is None or t < self.unit_open[dynamic.latch]:
             return
         static = dynamic.static
-        if not self.registers.try_read(static, dynamic.warp.local, t):
+        if not self.registers.try_read(static, dynamic.warp, t):
             return
         self.allocate = None
         self.unit_open[dynamic.latch] = t + static.interval
         execute = t + 1 + static.window
-        dynamic.allocate, dynamic.read, dynamic.execute = t, t + 1, execute
+        dynamic.allocate, dynamic.read, dynamic.execute = t, t + 1 if static.sources else -1, execute
         done = execute + static.latency
         if static.has_result:
             done = self._write_back(dynamic, done, t)
@@ -145,6 +145,7 @@ class SubCore:
             return
         if not dynamic.counted:
             dynamic.counted = True
+            dynamic.control = t
             self.rising = dynamic
         static = dynamic.static
         if static.is_memory:
@@ -158,7 +159,6 @@ class SubCore:
             if self.allocate is not None:
                 return
             self.allocate = dynamic
-        dynamic.control = t
         self.control = None
 
     def _start_variable(self, dynamic: Dynamic, t: int) -> bool:
@@ -172,6 +172,7 @@ class SubCore:
         if not self.registers.try_read_once(static, t):
             return False
         start = max(t + 1, unit.free)
+        dynamic.read, dynamic.execute = start, start + static.window
         unit.free = start + timing.initiation_interval
         if static.read_counter is not None:
             self.complete(max(start - 2 + timing.war, t + 1), COUNTER_ONLY, dynamic, static.read_counter)

@@ -17,7 +17,7 @@ class BufferEntry:
 class Cta:
     number: int
     slot: int
-    threads: int
+    start: int
     warps: list[Warp] = field(default_factory=list)
     arrived: dict[int, int] = field(default_factory=dict)  # warps that have come to a barrier
     expected: dict[int, int] = field(default_factory=dict)  # 0: all live warps
