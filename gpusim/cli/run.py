@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from gpusim.results.result import Result
     from gpusim.trace.trace import Trace
 
+EXIT_HAZARDS = 1
+
 
 def add_parser(commands: argparse._SubParsersAction) -> None:
     parser = commands.add_parser(
@@ -32,6 +34,11 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
     parser.add_argument("--json", action="store_true", help="print one JSON object instead of the report")
     parser.add_argument("--output", metavar="FILE", help="save the whole result, per-PC tables included, as JSON")
     parser.add_argument("--timeline", metavar="FILE", help="write every instruction's stages as CSV")
+    parser.add_argument(
+        "--check-hazards",
+        action="store_true",
+        help="report control bits that let an instruction issue too early; exit code 1 if there are any",
+    )
     parser.add_argument("--threads", type=_positive, default=1, metavar="N", help="the result does not depend on it")
     parser.add_argument("--window", type=_positive, metavar="N", help="cycles an SM runs ahead at most; same result")
     parser.add_argument("--no-skip", action="store_true", help="step through idle cycles: slow, same result")
@@ -62,7 +69,7 @@ def run(args: argparse.Namespace) -> int:
         from gpusim.report.text import console_for, print_report
 
         print_report(console_for(sys.stdout), result, programs)
-    return 0
+    return EXIT_HAZARDS if any(kernel.hazards for kernel in result.kernels) else 0
 
 
 def _simulate(trace: Trace, config: GpuConfig, args: argparse.Namespace) -> Result:
@@ -75,6 +82,7 @@ def _simulate(trace: Trace, config: GpuConfig, args: argparse.Namespace) -> Resu
             skip=not args.no_skip,
             window=args.window,
             timeline=bool(args.timeline),
+            check_hazards=args.check_hazards,
             strict=args.strict,
             progress=progress,
             warn=progress.warn,

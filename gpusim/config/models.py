@@ -73,9 +73,13 @@ class Dependence(Section):
     """When an instruction may use a register that an earlier one still works on."""
 
     mode: Literal["control_bits", "scoreboard"] = Field(description="what holds an instruction back at issue")
-    max_consumers: Annotated[int, Field(ge=0, le=63)] = Field(description="scoreboard: readers per register, 0: no limit")
+    max_consumers: Annotated[int, Field(ge=0, le=63)] = Field(
+        description="scoreboard: readers per register, 0: no limit"
+    )
     memory_operand: Cycles = Field(description="longer for memory instructions, which the bypass does not reach")
-    predicate_operand: Annotated[int, Field(ge=1, le=48)] = Field(description="predicate to a data operand, not a guard")
+    predicate_operand: Annotated[int, Field(ge=1, le=48)] = Field(
+        description="predicate to a data operand, not a guard"
+    )
     forwarding: tuple[Forwarding, ...] = Field(description="exceptions, the first that fits counts")
 
 
@@ -234,7 +238,9 @@ class MemoryShared(Section):
 
 
 class Barriers(Section):
-    release: Annotated[int, Field(ge=1, le=1000)] = Field(description="from the last arrival to the earliest issue behind the barrier")
+    release: Annotated[int, Field(ge=1, le=1000)] = Field(
+        description="from the last arrival to the earliest issue behind the barrier"
+    )
     membar_cta: Cycles
     membar_gpu: Cycles
     membar_system: Cycles

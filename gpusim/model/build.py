@@ -56,6 +56,7 @@ def build_state(params: Params, threads: int, window: int) -> st.State:
     warps.fetch_line = -1
     lines, line_sets = sectored(sms, int(m.l1_sets), int(m.l1_ways))
     l2_lines, l2_sets = sectored(int(m.l2_slices), int(m.l2_sets), int(m.l2_ways))
+    tracked = sms * int(m.warps) * int(m.registers)
     return st.State(
         gpu=records(1, st.GPU),
         sms=units,
@@ -78,6 +79,10 @@ def build_state(params: Params, threads: int, window: int) -> st.State:
         channels=records(int(m.dram_channels), st.SERVER),
         merge=np.zeros(window + 1, np.int64),
         merged=np.zeros(sms * st.MESSAGES, np.int64),
+        registers=records(tracked if m.scoreboard else 1, st.REGISTER),
+        results=records(tracked * st.SLOTS if m.check_hazards else 1, st.RESULT),
+        readers=records(tracked * st.SLOTS if m.check_hazards else 1, st.READER),
+        hazards=records(threads * st.HAZARD_ROWS if m.check_hazards else 1, st.HAZARD),
         stalls=np.zeros((threads, len(params.code), len(STALL_REASONS)), np.int64),
         counters=records(sms, st.COUNTERS),
         stream_index=np.zeros(0, np.int64),

@@ -39,6 +39,13 @@ def counter_mask(bits: int) -> int:
     return sum(0xFF << (8 * counter) for counter in range(6) if bits >> counter & 1)
 
 
+def clear_control_bits(code: np.recarray) -> None:
+    """Make CODE records issue as if no instruction had control bits: scoreboards alone hold them back."""
+    code.stall, code.yields = 1, 0
+    code.write_counter, code.read_counter, code.raised = NO_COUNTER, NO_COUNTER, 0
+    code.waits, code.depbar_counter = 0, -1
+
+
 class CodeBuilder:
     """Builds the CODE table of one program."""
 

@@ -31,7 +31,7 @@ def allocate(S, P, sm, k, now):
         return
     if allocate_reads(S, P, sm, k, local, index, now):
         core.unit_entry[unit] = now + P.code[index].interval
-        execute_fixed(S, P, c, local, index, core.allocate_row, now)
+        execute_fixed(S, P, sm, k, local, index, core.allocate_row, now)
         core.allocate_valid = 0
     else:
         S.counters[sm].register_port_stall_cycles += 1

@@ -27,6 +27,8 @@ COLUMN_MASK = (1 << 16) - 1
 READ_LATE = 1 << 32
 """Flag of a read that takes place behind the issue: all regular registers. Others are read at issue (section 5.1.1)."""
 GUARD = 1 << 33
+UNIFORM = 1 << 34
+"""Flag of a write to a register that all lanes share."""
 
 OPERANDS = np.dtype(
     [
@@ -34,7 +36,7 @@ OPERANDS = np.dtype(
         ("reads", "i8", (MAX_READS,)),  # register + (column << 10) + READ_LATE + GUARD, each register once per column
         ("late_reads", "i8"),  # how many of them are READ_LATE
         ("write_count", "i8"),
-        ("writes", "i8", (MAX_WRITES,)),  # register + (row << 10)
+        ("writes", "i8", (MAX_WRITES,)),  # register + (row << 10) + UNIFORM
         ("variable", "i8"),  # 1: a completion event ends it
         ("queue", "i8"),  # units whose instructions read their registers in order share a number; 0: none
         ("order", "i8"),  # those that also write in order
@@ -50,19 +52,19 @@ FILES = {
 }
 """Prefix of a register's name, and the number that is no register."""
 MEMORY_CLASSES = frozenset({"memory_global", "memory_shared", "memory_local", "memory_misc", "ldgsts", "texture"})
-"""Latency classes that the bypass does not reach; LDC takes its address as early as an ALU (compiler: IMAD to LDC 4)."""
+"""Latency classes that the bypass does not reach. Compilers let LDC take its address as early as an ALU does: 4."""
 PREDICATE_OPERANDS = frozenset({"int", "fp32", "imad", "imad_wide", "half", "predicate", "uniform"})
 """Latency classes that take a predicate operand as data. Branches, votes and barriers take it as late as a guard."""
 VARIABLE = frozenset({Kind.SFU, Kind.FP64, Kind.MISC_QUEUE})
 IN_ORDER = frozenset({Kind.SHARED_LOAD, Kind.SHARED_ATOMIC, Kind.SHUFFLE, Kind.SPECIAL})
-"""Memory instructions that complete in order among themselves, as those of each other unit do; loads from L1D do not."""
+"""Memory instructions that complete in order among themselves, as other units' do; loads from L1D do not."""
 
 Register = tuple[str, int]
 
 
 @dataclass(frozen=True)
 class DependenceTable:
-    """operands: [instructions] OPERANDS; distances: (rows, columns) int64 cycles; names: of the registers, `R4`, `UP0`."""
+    """operands: [instructions] OPERANDS; distances: (rows, columns) int64 cycles; names: of the registers, `R4`."""
 
     operands: np.recarray
     distances: np.ndarray
@@ -83,7 +85,7 @@ def matches(pattern: str, info: OpcodeInfo) -> bool:
 
 
 def result_latency(rules: Dependence, producer: OpcodeInfo, latency: int, consumer: OpcodeInfo) -> int:
-    """Cycles from the issue of a producer of class latency `latency` to that of a consumer, by the first rule that fits."""
+    """Cycles from the issue of a producer of class latency `latency` to a consumer's: the first rule that fits."""
     for rule in rules.forwarding:
         if matches(rule.producer, producer) and any(matches(name, consumer) for name in rule.consumers):
             return rule.latency
@@ -124,7 +126,9 @@ class DependenceBuilder:
         writes = [self._write(r, (opcode, latency, r[0])) for r in dict.fromkeys(self._destinations(index))]
         if len(reads) > MAX_READS or len(writes) > MAX_WRITES:
             pc = int(instruction.pc)
-            raise GpusimError(f"{self.program.name}: pc 0x{pc:04x} {self.program.text[index]}: more registers than expected")
+            raise GpusimError(
+                f"{self.program.name}: pc 0x{pc:04x} {self.program.text[index]}: more registers than expected"
+            )
         row.read_count, row.write_count = len(reads), len(writes)
         row.reads[: len(reads)], row.writes[: len(writes)] = list(reads), writes
         row.late_reads = sum(bool(read & READ_LATE) for read in reads)
@@ -136,7 +140,8 @@ class DependenceBuilder:
 
     def _write(self, register: Register, row: tuple[str, int, str]) -> int:
         number = self.registers.setdefault(register, len(self.registers))
-        return number | self.rows.setdefault(row, len(self.rows)) << REGISTER_BITS
+        shared = UNIFORM if register[0].startswith("U") else 0
+        return number | self.rows.setdefault(row, len(self.rows)) << REGISTER_BITS | shared
 
     def _distance(self, row: tuple[str, int, str], column: tuple[str, bool]) -> int:
         """Cycles from the issue of a producer to the earliest issue of a consumer, or to the write (column 0)."""

@@ -1,12 +1,14 @@
 """Completions at known future cycles: dependence counters fall, loads write registers, memory instructions end.
 
-One binary heap per sub-core, ordered by (cycle, kind, warp, counter, banks). Equal keys have equal effects, so the
-order in which they were pushed never matters.
+One binary heap per sub-core, ordered by (cycle, kind, lateness, warp, counter, banks). Equal keys have equal effects,
+so the order in which they were pushed never matters. Results that wait for a write port stay before those that come
+later: compilers rely on units that complete in order.
 """
 
 from __future__ import annotations
 
 from gpusim.jit import inlined
+from gpusim.model.registers import registers_read, registers_written
 from gpusim.model.state import EVENTS, FAULT_EVENTS, SUB_CORES, WRITE_HORIZON
 
 LOWER = 0  # a dependence counter falls (sources read, or a result without a register)
@@ -16,27 +18,40 @@ COPY = 3  # an asynchronous copy is complete; its counter falls
 RESULT = 4  # the result of another variable-latency unit is written; its counter falls
 
 NO_COUNTER = 7
+TIME_SHIFT, KIND_SHIFT, LATE_SHIFT = 24, 20, 12
+ON_TIME = 255  # of the lateness field, which counts down
+INDEX_BITS = 20
+NO_INDEX = (1 << INDEX_BITS) - 1
 
 
 @inlined
-def push_event(S, c, time, kind, local, counter, banks, row):
-    """Let something happen at cycle `time` on sub-core c; `local` is the warp's number in the sub-core."""
+def push_event(S, c, time, kind, local, counter, banks, index, row):
+    """Let something happen at cycle `time` on sub-core c.
+
+    `local` is the warp's number in the sub-core, `index` the static instruction, or NO_INDEX where nobody asks.
+    """
+    key = time << TIME_SHIFT | kind << KIND_SHIFT | ON_TIME << LATE_SHIFT | local << 8 | counter << 4 | banks
+    insert_event(S, c, time, key, row << INDEX_BITS | index)
+
+
+@inlined
+def insert_event(S, c, time, key, instruction):
+    """Add an event by its key."""
     core = S.sub_cores[c]
     place = core.event_count
     if place >= EVENTS:
         S.gpu[0].fault = FAULT_EVENTS
         return
     core.event_count = place + 1
-    key = time << 16 | kind << 12 | local << 8 | counter << 4 | banks
     while place > 0:
         parent = (place - 1) >> 1
         if core.event_key[parent] <= key:
             break
         core.event_key[place] = core.event_key[parent]
-        core.event_row[place] = core.event_row[parent]
+        core.event_instruction[place] = core.event_instruction[parent]
         place = parent
     core.event_key[place] = key
-    core.event_row[place] = row
+    core.event_instruction[place] = instruction
     if time < core.wake:
         core.wake = time
 
@@ -48,7 +63,7 @@ def pop_event(S, c):
     last = core.event_count - 1
     core.event_count = last
     key = core.event_key[last]
-    row = core.event_row[last]
+    row = core.event_instruction[last]
     place = 0
     while True:
         child = 2 * place + 1
@@ -59,10 +74,10 @@ def pop_event(S, c):
         if key <= core.event_key[child]:
             break
         core.event_key[place] = core.event_key[child]
-        core.event_row[place] = core.event_row[child]
+        core.event_instruction[place] = core.event_instruction[child]
         place = child
     core.event_key[place] = key
-    core.event_row[place] = row
+    core.event_instruction[place] = row
 
 
 @inlined
@@ -84,21 +99,36 @@ def load_port_taken(S, P, c, banks, cycle):
 
 
 @inlined
+def delay_event(S, c, key, instruction, now):
+    """Try again in the next cycle, before what is due then."""
+    late = max((key >> LATE_SHIFT & ON_TIME) - 1, 0)
+    rest = key & ((1 << TIME_SHIFT) - 1) & ~(ON_TIME << LATE_SHIFT)
+    insert_event(S, c, now + 1, (now + 1) << TIME_SHIFT | late << LATE_SHIFT | rest, instruction)
+
+
+@inlined
 def run_events(S, P, sm, k, now):
-    """Apply every event due by `now`. A load whose write port another result takes comes a cycle later."""
+    """Apply every event due by `now`.
+
+    A load whose write port another result takes comes a cycle later, and with it those behind it.
+    """
     c = sm * SUB_CORES + k
     core = S.sub_cores[c]
-    while core.event_count > 0 and core.event_key[0] >> 16 <= now:
+    held = 0  # bit per kind, some event of which could not write its result in this cycle
+    while core.event_count > 0 and core.event_key[0] >> TIME_SHIFT <= now:
         key = core.event_key[0]
-        row = core.event_row[0]
+        instruction = core.event_instruction[0]
+        row = instruction >> INDEX_BITS
+        index = instruction & NO_INDEX
         pop_event(S, c)
-        kind = key >> 12 & 15
+        kind = key >> KIND_SHIFT & 15
         local = key >> 8 & 15
         counter = key >> 4 & 15
         banks = key & 15
-        if banks and load_port_taken(S, P, c, banks, now - 1):
+        if held >> kind & 1 or (banks and load_port_taken(S, P, c, banks, now - 1)):
             S.counters[sm].write_port_conflicts += 1
-            push_event(S, c, now + 1, kind, local, counter, banks, row)
+            held |= 1 << kind
+            delay_event(S, c, key, instruction, now)
             continue
         w = sm * P.machine[0].warps + local * SUB_CORES + k
         warp = S.warps[w]
@@ -108,6 +138,11 @@ def run_events(S, P, sm, k, now):
             warp.outstanding -= 1
         if kind == COPY:
             warp.async_copies -= 1
+        if kind == LOWER:
+            if index != NO_INDEX:
+                registers_read(S, P, w, index)
+        else:
+            registers_written(S, P, w, index)
         if row >= 0 and (kind == LOAD or kind == RESULT):
             S.timeline[row].write_back = now - 1
         warp.next_check = min(warp.next_check, now)

@@ -7,9 +7,10 @@ follow from it, so nothing is stepped. Results leave the queue one per cycle (ar
 from __future__ import annotations
 
 from gpusim.jit import inlined, popcount64
-from gpusim.model.events import LOWER, NO_COUNTER, RESULT, push_event
+from gpusim.model.events import LOWER, NO_COUNTER, NO_INDEX, RESULT, push_event
 from gpusim.model.kinds import VARIABLE_FP64, VARIABLE_MISC, VARIABLE_SFU, Kind
 from gpusim.model.operands import read_variable
+from gpusim.model.scoreboard import result_known
 from gpusim.model.state import BANKS, FOREVER, FP64_QUEUE, SUB_CORES, WRITE_HORIZON
 
 SFU, FP64 = int(Kind.SFU), int(Kind.FP64)
@@ -49,20 +50,23 @@ def book_write(core, banks, cycle):
 
 
 @inlined
-def execute_fixed(S, P, c, local, index, row, now):
+def execute_fixed(S, P, sm, k, local, index, row, now):
     """An instruction leaves Allocate in cycle `now`: decide the rest of its way."""
+    c = sm * SUB_CORES + k
     core = S.sub_cores[c]
     code = P.code[index]
+    if P.machine[0].scoreboard:
+        result_known(S, P, sm * P.machine[0].warps + local * SUB_CORES + k, index, now)
     execute = now + 1 + code.read_window
     done = execute + code.latency
     if code.has_result:
         done = queue_result(core, done, now)
         book_write(core, code.banks_written, done)
-    if code.read_counter != NO_COUNTER:
-        push_event(S, c, execute, LOWER, local, code.read_counter, 0, -1)
+    if code.read_counter != NO_COUNTER or P.machine[0].scoreboard:
+        push_event(S, c, execute, LOWER, local, code.read_counter, 0, index, -1)
     if code.write_counter != NO_COUNTER:
         # matrix instructions of Turing: a dependent may issue after the latency, counted from an unheld issue
-        push_event(S, c, max(now - 2 + code.latency, now + 1), LOWER, local, code.write_counter, 0, -1)
+        push_event(S, c, max(now - 2 + code.latency, now + 1), LOWER, local, code.write_counter, 0, NO_INDEX, -1)
     if row >= 0:
         entry = S.timeline[row]
         entry.allocate = now
@@ -111,9 +115,9 @@ def run_variable(S, P, c, local, index, row, start):
     """An instruction enters its variable-latency unit in cycle `start`: when its counters fall."""
     code = P.code[index]
     issued = start - 2  # of an instruction that went straight to this start
-    if code.read_counter != NO_COUNTER:
-        push_event(S, c, max(issued + code.war, start), LOWER, local, code.read_counter, 0, -1)
-    push_event(S, c, issued + code.raw, RESULT, local, code.write_counter, code.banks_written, row)
+    if code.read_counter != NO_COUNTER or P.machine[0].registers > 0:
+        push_event(S, c, max(issued + code.war, start), LOWER, local, code.read_counter, 0, index, -1)
+    push_event(S, c, issued + code.raw, RESULT, local, code.write_counter, code.banks_written, index, row)
     if row >= 0:
         S.timeline[row].read = start
         S.timeline[row].execute = start + code.read_window

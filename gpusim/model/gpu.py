@@ -9,6 +9,7 @@ from __future__ import annotations
 from gpusim.jit import inlined, kernel, njit
 from gpusim.model.interconnect import next_departure, next_reply
 from gpusim.model.l2 import l2_window
+from gpusim.model.registers import registers_start
 from gpusim.model.sm import run_sm
 from gpusim.model.state import BARRIERS, FOREVER, SUB_CORES
 from gpusim.results.stalls import Stall
@@ -45,6 +46,7 @@ def launch_warp(S, P, sm, slot, place, number, table, now):
     warp.resident_since = now
     warp.outstanding = 0
     warp.async_copies = 0
+    warp.registers_due = 0
     warp.at_barrier = 0
     warp.barrier_until = now
     warp.membar_until = now
@@ -56,6 +58,7 @@ def launch_warp(S, P, sm, slot, place, number, table, now):
     warp.refill = 0
     warp.buffer_head = 0
     warp.buffer_count = 0
+    registers_start(S, P, sm * machine.warps + place)
     core = S.sub_cores[sm * SUB_CORES + place % SUB_CORES]
     local = place // SUB_CORES
     core.active_mask |= 1 << local

@@ -9,20 +9,22 @@ changes timing.
 from __future__ import annotations
 
 from gpusim.jit import inlined
-from gpusim.model.dependence import COLUMN_MASK, GUARD, READ_LATE, REGISTER_BITS, REGISTER_MASK
+from gpusim.model.dependence import COLUMN_MASK, GUARD, READ_LATE, REGISTER_BITS, REGISTER_MASK, UNIFORM
 from gpusim.model.state import FAULT_HAZARDS, HAZARD_ROWS, SLOTS
 
 RAW, WAW, WAR = 0, 1, 2
 ALL_LANES = 0xFFFFFFFF
+LONGEST = 128
+"""Cycles after which every result of fixed latency has long been written (the longest, HMMA.16816.F32, takes 64)."""
 PENDING = 1 << 20
 """`short` of a hazard that no stall count prevents: the instruction waited for has a variable latency."""
 
 
 @inlined
-def report(S, P, thread, producer, consumer, register, kind, short, now):
+def report(S, P, thread, producer, consumer, register, kind, short):
     """Count one occurrence; `short` cycles later the consumer would have been late enough."""
     key = (((producer << 20 | consumer) << REGISTER_BITS | register) << 2 | kind) + 1
-    place = key * 0x9E3779B1 >> 16 & HAZARD_ROWS - 1
+    place = (key ^ key >> 11 ^ key >> 23) & HAZARD_ROWS - 1
     for _ in range(HAZARD_ROWS):
         row = S.hazards[thread * HAZARD_ROWS + place]
         if row.key == 0 or row.key == key:
@@ -30,7 +32,7 @@ def report(S, P, thread, producer, consumer, register, kind, short, now):
             row.count += 1
             row.short = max(row.short, short)
             return
-        place = place + 1 & HAZARD_ROWS - 1
+        place = (place + 1) & HAZARD_ROWS - 1
     S.gpu[0].fault = FAULT_HAZARDS
 
 
@@ -50,9 +52,9 @@ def check_reads(S, P, thread, w, index, lanes, now):
                 continue
             due = result.since + P.distances[result.row, read >> REGISTER_BITS & COLUMN_MASK]
             if result.pending:
-                report(S, P, thread, result.producer - 1, index, number, RAW, PENDING, now)
+                report(S, P, thread, result.producer - 1, index, number, RAW, PENDING)
             elif due > now:
-                report(S, P, thread, result.producer - 1, index, number, RAW, due - now, now)
+                report(S, P, thread, result.producer - 1, index, number, RAW, due - now)
 
 
 @inlined
@@ -63,7 +65,7 @@ def check_writes(S, P, thread, w, index, lanes, now):
     for place in range(operands.write_count):
         write = operands.writes[place]
         number = write & REGISTER_MASK
-        written = now + P.distances[write >> REGISTER_BITS, 0]
+        written = now + P.distances[write >> REGISTER_BITS & COLUMN_MASK, 0]
         for slot in range(SLOTS):
             result = S.results[(first + number) * SLOTS + slot]
             if result.producer and result.lanes & lanes:
@@ -71,23 +73,23 @@ def check_writes(S, P, thread, w, index, lanes, now):
                 due = result.since + P.distances[result.row, 0]
                 if result.pending:
                     if operands.order == 0 or operands.order != earlier.order:
-                        report(S, P, thread, result.producer - 1, index, number, WAW, PENDING, now)
+                        report(S, P, thread, result.producer - 1, index, number, WAW, PENDING)
                 elif due >= written:
-                    report(S, P, thread, result.producer - 1, index, number, WAW, due - written + 1, now)
+                    report(S, P, thread, result.producer - 1, index, number, WAW, due - written + 1)
             reader = S.readers[(first + number) * SLOTS + slot]
             if reader.pending and reader.lanes & lanes:
                 earlier = P.operands[reader.producer - 1]
                 if operands.queue == 0 or operands.queue != earlier.queue:
-                    report(S, P, thread, reader.producer - 1, index, number, WAR, PENDING, now)
+                    report(S, P, thread, reader.producer - 1, index, number, WAR, PENDING)
 
 
 @inlined
-def result_slot(S, P, place, lanes, now):
+def result_slot(S, place, lanes, now):
     """Slot for a new result of the register whose slots start at `place`; those that it overwrites are freed."""
     chosen = place
     for slot in range(place + SLOTS - 1, place - 1, -1):
         result = S.results[slot]
-        over = not result.pending and result.since + P.distances[result.row, 0] < now
+        over = not result.pending and result.since + LONGEST < now
         if result.producer == 0 or over or result.lanes & ~lanes == 0:
             result.producer = 0
             result.pending = 0
@@ -120,12 +122,12 @@ def record_registers(S, P, w, index, lanes, now):
     first = w * P.machine[0].registers
     for place in range(operands.write_count):
         write = operands.writes[place]
-        slot = result_slot(S, P, (first + (write & REGISTER_MASK)) * SLOTS, lanes, now)
+        slot = result_slot(S, (first + (write & REGISTER_MASK)) * SLOTS, lanes, now)
         result = S.results[slot]
         result.producer = index + 1
-        result.row = write >> REGISTER_BITS
+        result.row = write >> REGISTER_BITS & COLUMN_MASK
         result.since = now
-        result.lanes = lanes
+        result.lanes = ALL_LANES if write & UNIFORM else lanes
         result.pending = operands.variable
     for place in range(operands.read_count if operands.variable else 0):
         read = operands.reads[place]
@@ -139,11 +141,10 @@ def record_registers(S, P, w, index, lanes, now):
 @inlined
 def check_hazards(S, P, thread, w, index, mask, now):
     """Warp w issues instruction `index` in the lanes of `mask`, which are none where it is predicated off."""
-    lanes = ALL_LANES if mask and P.code[index].whole_warp else mask
-    check_reads(S, P, thread, w, index, lanes, now)
+    check_reads(S, P, thread, w, index, mask, now)
     if mask:
-        check_writes(S, P, thread, w, index, lanes, now)
-        record_registers(S, P, w, index, lanes, now)
+        check_writes(S, P, thread, w, index, mask, now)
+        record_registers(S, P, w, index, mask, now)
 
 
 @inlined

@@ -14,6 +14,8 @@ from gpusim.model.execute import results_waiting
 from gpusim.model.fetch import flush
 from gpusim.model.first_level import OPERAND, first_level_full, request_first_level
 from gpusim.model.kinds import Kind, Unit
+from gpusim.model.registers import registers_issued
+from gpusim.model.scoreboard import waits_for_registers
 from gpusim.model.stalls import select, set_reason
 from gpusim.model.state import FOREVER, MAX_BUFFER, MAX_COUNTER, PENDING_CONSTANTS, SUB_CORES
 from gpusim.results.stalls import Stall
@@ -101,7 +103,7 @@ def arrive_constants(S, P, sm, k, now):
 @inlined
 def in_flight(warp):
     """Whether memory accesses or results of a warp are still on the way."""
-    return warp.outstanding > 0 or warp.counters != 0
+    return warp.outstanding > 0 or warp.counters != 0 or warp.registers_due > 0
 
 
 @inlined
@@ -150,7 +152,7 @@ def full_counters(core, warp, local, code):
 
 @inlined
 def waits_for_counters(S, P, core, w, local, code, now):
-    """Reason LONG or SHORT while dependence counters block, MEMBAR while a memory barrier does, READY otherwise."""
+    """Reason LONG or SHORT while dependence counters block, READY otherwise."""
     warp = S.warps[w]
     blocking = warp.counters & code.waits
     held = warp.hold_counter
@@ -161,6 +163,13 @@ def waits_for_counters(S, P, core, w, local, code, now):
     if blocking:
         warp.next_check = FOREVER
         return scoreboard_reason(warp, blocking)
+    return READY
+
+
+@inlined
+def waits_for_memory(S, w, code):
+    """Reason that LDGDEPBAR or a memory barrier waits for earlier accesses, READY otherwise."""
+    warp = S.warps[w]
     if code.kind == ASYNC_BARRIER and warp.async_copies > 0:
         warp.next_check = FOREVER
         return LONG
@@ -180,6 +189,10 @@ def eligibility(S, P, sm, k, w, now):
     warp = S.warps[w]
     code = P.code[warp.index]
     reason = waits_for_counters(S, P, core, w, (w - sm * P.machine[0].warps) // SUB_CORES, code, now)
+    if reason == READY and P.machine[0].scoreboard:
+        reason = waits_for_registers(S, P, w, now)
+    if reason == READY:
+        reason = waits_for_memory(S, w, code)
     if reason != READY:
         return reason
     warp.next_check = now + 1
@@ -345,6 +358,7 @@ def issue_warp(S, P, thread, sm, k, local, now):
     select(S, thread, w, now)
     S.counters[sm].warp_instructions += 1
     S.counters[sm].thread_instructions += popcount64(mask)
+    registers_issued(S, P, thread, w, index, mask, now)
     advance(S, P, sm, w, index, mask, now)
 
 

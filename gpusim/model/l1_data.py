@@ -73,7 +73,9 @@ def complete_load(S, P, sm, w, index, row, visible):
     code = P.code[index]
     kind = COPY if code.kind == GLOBAL_TO_SHARED else LOAD
     banks = 0 if code.kind == GLOBAL_TO_SHARED else code.banks_written
-    push_event(S, sm * SUB_CORES + slot % SUB_CORES, visible, kind, slot // SUB_CORES, code.write_counter, banks, row)
+    push_event(
+        S, sm * SUB_CORES + slot % SUB_CORES, visible, kind, slot // SUB_CORES, code.write_counter, banks, index, row
+    )
 
 
 @inlined
@@ -191,7 +193,7 @@ def store(S, P, sm, w, index, row, start):
         S.counters[sm].l1_store_sectors += popcount64(unit.access_sectors[access])
     slot = w - sm * machine.warps
     core = sm * SUB_CORES + slot % SUB_CORES
-    push_event(S, core, left + 1, COMPLETE, slot // SUB_CORES, P.code[index].write_counter, 0, row)
+    push_event(S, core, left + 1, COMPLETE, slot // SUB_CORES, P.code[index].write_counter, 0, index, row)
 
 
 @inlined
@@ -209,4 +211,4 @@ def atomic(S, P, sm, w, index, row, start, lanes, returns):
     if entry == NONE:
         slot = w - sm * machine.warps
         core = sm * SUB_CORES + slot % SUB_CORES
-        push_event(S, core, left + 1, COMPLETE, slot // SUB_CORES, P.code[index].write_counter, 0, row)
+        push_event(S, core, left + 1, COMPLETE, slot // SUB_CORES, P.code[index].write_counter, 0, index, row)

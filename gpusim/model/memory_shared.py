@@ -107,7 +107,7 @@ def finish_empty(S, P, sm, w, index, row, now):
     code = P.code[index]
     kind = COPY if code.kind == GLOBAL_TO_SHARED else COMPLETE
     done = now + code.raw - granted_after(P, index)
-    push_event(S, core, done, kind, slot // SUB_CORES, code.write_counter, 0, row)
+    push_event(S, core, done, kind, slot // SUB_CORES, code.write_counter, 0, index, row)
 
 
 @inlined
@@ -150,7 +150,7 @@ def shared_access(S, P, sm, w, index, mask, record, row, now):
     if code.kind == SHARED_STORE:
         slot = w - sm * machine.warps
         core = sm * SUB_CORES + slot % SUB_CORES
-        push_event(S, core, start + cycles, COMPLETE, slot // SUB_CORES, code.write_counter, 0, row)
+        push_event(S, core, start + cycles, COMPLETE, slot // SUB_CORES, code.write_counter, 0, index, row)
     else:
         unit.shared_visible = visible
         complete_load(S, P, sm, w, index, row, visible)

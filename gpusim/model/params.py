@@ -25,6 +25,7 @@ MACHINE = np.dtype(
             # issue
             "scheduler constant_miss_hold yield_without_stall long_stall_limit long_stall_wait imad_port_block "
             "depbar_effect constant_sets constant_ways constant_bytes "
+            "scoreboard max_consumers check_hazards registers "
             # operands and execution
             "read_ports write_ports read_cycles tensor_read_cycles register_cache fp32_in_int_pipe result_entries "
             "sfu_queue fp64_queue misc_queue fp64_shared "
@@ -90,6 +91,8 @@ CODE = np.dtype(
 class Params(NamedTuple):
     machine: np.recarray  # [1] MACHINE
     code: np.recarray  # [instructions] CODE
+    operands: np.recarray  # [instructions] OPERANDS, or [1] where nobody looks
+    distances: np.ndarray  # (rows, columns) int64, see gpusim.model.dependence
 
 
 def l1_lines(unit: MemoryShared, shared_per_sm: int) -> int:
@@ -100,8 +103,10 @@ def l1_lines(unit: MemoryShared, shared_per_sm: int) -> int:
     return max(lines - lines % unit.l1_data.sets, unit.l1_data.sets)
 
 
-def build_machine(config: GpuConfig, shared_per_sm: int, window: int, skip: bool, timeline: bool) -> np.recarray:
-    """The MACHINE record of a card for one kernel's shared-memory carve-out."""
+def build_machine(
+    config: GpuConfig, shared_per_sm: int, window: int, skip: bool, timeline: bool, check_hazards: bool, registers: int
+) -> np.recarray:
+    """The MACHINE record of a card for one kernel's shared-memory carve-out; `registers` of it are tracked per warp."""
     sm, core, shared = config.sm, config.sm.sub_core, config.sm.memory_shared
     lines = l1_lines(shared, shared_per_sm)
     dram_bytes = (
@@ -119,6 +124,8 @@ def build_machine(config: GpuConfig, shared_per_sm: int, window: int, skip: bool
         depbar_effect=core.issue.depbar_effect,
         constant_sets=core.constant_cache.sets, constant_ways=core.constant_cache.ways,
         constant_bytes=core.constant_cache.line_bytes,
+        scoreboard=core.dependence.mode == "scoreboard", max_consumers=core.dependence.max_consumers,
+        check_hazards=check_hazards, registers=registers,
         read_ports=core.register_file.read_ports, write_ports=core.register_file.write_ports,
         read_cycles=core.register_file.read_cycles, tensor_read_cycles=core.register_file.tensor_read_cycles,
         register_cache=core.register_file.cache, fp32_in_int_pipe=core.execution.fp32_in_int_pipe,

@@ -81,9 +81,9 @@ def take_registers(S, P, w, index):
         write = operands.writes[place]
         register = S.registers[first + (write & REGISTER_MASK)]
         register.writer = index + 1
-        register.row = write >> REGISTER_BITS
+        register.row = write >> REGISTER_BITS & COLUMN_MASK
         register.since = FOREVER
-    S.warps[w].reads_due += operands.late_reads > 0
+    S.warps[w].registers_due += (operands.late_reads > 0) + operands.variable
 
 
 @inlined
@@ -106,7 +106,7 @@ def sources_read(S, P, w, index):
     for place in range(operands.read_count):
         if operands.reads[place] & READ_LATE:
             S.registers[first + (operands.reads[place] & REGISTER_MASK)].consumers -= 1
-    S.warps[w].reads_due -= operands.late_reads > 0
+    S.warps[w].registers_due -= operands.late_reads > 0
 
 
 @inlined
@@ -118,6 +118,7 @@ def result_written(S, P, w, index):
         register = S.registers[first + (operands.writes[place] & REGISTER_MASK)]
         if register.writer == index + 1:
             register.writer = 0
+    S.warps[w].registers_due -= 1
 
 
 @inlined

@@ -14,11 +14,14 @@ from gpusim.config.models import GpuConfig
 from gpusim.errors import GpusimError
 from gpusim.model import gpu as compiled
 from gpusim.model.build import build_state, records
-from gpusim.model.code import CodeBuilder
+from gpusim.model.code import CodeBuilder, clear_control_bits
 from gpusim.model.deadlock import deadlock_report
+from gpusim.model.dependence import DependenceBuilder, no_table
+from gpusim.model.hazard_rows import hazard_rows
 from gpusim.model.params import Params, build_machine, occupancy, shortest_round_trip
 from gpusim.model.state import TIMELINE, State
 from gpusim.model.streams import StreamPools
+from gpusim.results.hazards import Hazard
 from gpusim.results.result import KernelResult, Result
 from gpusim.results.stalls import STALL_REASONS, Stall
 from gpusim.results.timeline import TIMELINE_DTYPE
@@ -31,6 +34,7 @@ FAULTS = {
     3: "replies to an SM",
     4: "first-level instruction and constant requests of an SM",
     5: "instructions waiting for lines of an SM",
+    6: "different hazards",
 }
 WINDOWS_PER_CALL = 512
 """Windows between two looks at the progress."""
@@ -54,13 +58,15 @@ class RunOptions:
 
     threads: Python threads that share the SMs. skip: jump over idle cycles (False: the slow oracle).
     window: cycles an SM runs ahead of the others, None for the longest that is exact. timeline: keep every
-    instruction's stages (on one thread). strict: refuse opcodes that the table does not list.
+    instruction's stages (on one thread). check_hazards: report instructions whose control bits let them issue before an
+    earlier one is done with their registers. strict: refuse opcodes that the table does not list.
     """
 
     threads: int = 1
     skip: bool = True
     window: int | None = None
     timeline: bool = False
+    check_hazards: bool = False
     strict: bool = False
     progress: Callable[[Progress], None] | None = None
     warn: Callable[[str], None] | None = None
@@ -97,13 +103,23 @@ class KernelRun:
         self.threads = 1 if options.timeline else options.threads
         self.window = self._window()
         self.ctas_per_sm = self._ctas_per_sm()
-        builder = CodeBuilder(launch.program, load_isa(launch.program.architecture), config)
-        code = builder.build()
-        self._report_unknown(builder.unknown - warned)
-        warned |= builder.unknown
+        isa = load_isa(launch.program.architecture)
+        reader = CodeBuilder(launch.program, isa, config)
+        code = reader.build()
+        self._report_unknown(reader.unknown - warned)
+        warned |= reader.unknown
         shared = self.ctas_per_sm * (launch.shared_bytes + config.sm.memory_shared.shared_memory.reserved_bytes)
         shared = shared if launch.shared_bytes else 0
-        self.params = Params(build_machine(config, shared, self.window, options.skip, options.timeline), code)
+        tracked = options.check_hazards or config.sm.sub_core.dependence.mode == "scoreboard"
+        builder = DependenceBuilder(launch.program, isa, config, code)
+        self.dependence = builder.build() if tracked else no_table()
+        registers = len(self.dependence.names)
+        if config.sm.sub_core.dependence.mode == "scoreboard":
+            clear_control_bits(code)
+        machine = build_machine(
+            config, shared, self.window, options.skip, options.timeline, options.check_hazards, registers
+        )
+        self.params = Params(machine, code, self.dependence.operands, self.dependence.distances)
         self.pools = StreamPools(launch)
         self.state = self._initial_state()
 
@@ -225,7 +241,12 @@ class KernelRun:
             occupancy=resident / (active * self.config.sm.warps) if active else 0.0,
             seconds=seconds,
             timeline=self._timeline() if self.options.timeline else None,
+            hazards=self._hazards() if self.options.check_hazards else None,
         )
+
+    def _hazards(self) -> tuple[Hazard, ...]:
+        issue = self.config.sm.sub_core.issue
+        return hazard_rows(self.state.hazards, self.dependence.names, self.launch.program, issue)
 
     def _timeline(self) -> np.ndarray:
         """Rows by SM, cycle of issue and sub-core."""

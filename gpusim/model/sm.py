@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from gpusim.jit import inlined, njit, popcount64
 from gpusim.model.control import allocate, control, raise_counters
-from gpusim.model.events import run_events
+from gpusim.model.events import TIME_SHIFT, run_events
 from gpusim.model.execute import fp64_unit, fp64_wake
 from gpusim.model.fetch import arrive_lines, fetch, fetch_wake
 from gpusim.model.first_level import fill_first_level, first_level, first_level_wake
@@ -78,7 +78,7 @@ def sub_core_wake(S, P, sm, k, ready, now):
     if first == now + 1:
         return first
     if core.event_count > 0:
-        first = min(first, core.event_key[0] >> 16)
+        first = min(first, core.event_key[0] >> TIME_SHIFT)
     for pending in range(core.constants_pending):
         first = min(first, core.constant_ready[pending])
     first = min(first, address_wake(core, now))

@@ -38,6 +38,9 @@ def print_report(console: Console, result: Result, programs: Sequence[Program]) 
         print_kernel(console, result.kernels[number], programs[number])
     if (hidden := len(result.kernels) - len(longest)) > 0:
         console.print(f"\n{hidden} more kernels; details with --kernel REGEX")
+    for kernel in result.kernels:
+        if kernel.hazards is not None:
+            print_hazards(console, kernel)
     rate = result.warp_instructions_per_cpu_second
     console.print(
         f"\n{result.warp_instructions:,} warp instructions in {result.cpu_seconds:.2f} CPU s ({rate:,.0f} per CPU s)"
@@ -76,6 +79,20 @@ def print_kernel(console: Console, kernel: KernelResult, program: Program) -> No
     console.print(stall_table(kernel))
     console.print(Text(f"{kernel.name}: instructions that took the most warp-cycles", style="bold"))
     console.print(hottest_table(kernel, program))
+
+
+def print_hazards(console: Console, kernel: KernelResult) -> None:
+    """What the hazard checker found in one kernel: two lines of code and a remedy per hazard."""
+    console.print()
+    if not kernel.hazards:
+        console.print(Text(f"{kernel.name}: no hazards", style="bold"))
+        return
+    plural = "s" if len(kernel.hazards) > 1 else ""
+    console.print(Text(f"{kernel.name}: {len(kernel.hazards)} hazard{plural}", style="bold red"))
+    for hazard in kernel.hazards:
+        console.print(Text(f"  {hazard.kind} {hazard.register}, {hazard.occurrences:,} times: needs {hazard.remedy}"))
+        console.print(Text(f"    {hazard.producer_pc:04x}  {hazard.producer}"))
+        console.print(Text(f"    {hazard.consumer_pc:04x}  {hazard.consumer}"))
 
 
 def stall_table(kernel: KernelResult) -> Table:

@@ -14,6 +14,7 @@ import numpy as np
 from gpusim.errors import GpusimError
 from gpusim.results.counters import BY_NAME
 from gpusim.results.files import replacing
+from gpusim.results.hazards import Hazard
 from gpusim.results.stalls import STALL_REASONS
 from gpusim.results.timeline import TIMELINE_DTYPE
 
@@ -37,6 +38,7 @@ class KernelResult:
         occupancy: mean resident warps per active SM cycle over the SM's warp slots, 0..1.
         seconds: CPU seconds that simulating it took.
         timeline: (warp_instructions,) TIMELINE_DTYPE, or None where none was recorded; not part of the JSON file.
+        hazards: what the hazard checker found, None where it did not look.
     """
 
     name: str
@@ -53,6 +55,7 @@ class KernelResult:
     occupancy: float
     seconds: float
     timeline: np.ndarray | None = None
+    hazards: tuple[Hazard, ...] | None = None
 
     def __post_init__(self) -> None:
         for name in ("pc", "pc_issues", "pc_stalls"):
@@ -83,7 +86,7 @@ class KernelResult:
 
     def summary(self) -> dict[str, Any]:
         """JSON-ready row without the per-PC tables."""
-        return {
+        row = {
             "name": self.name,
             "grid": list(self.grid),
             "block": list(self.block),
@@ -97,6 +100,7 @@ class KernelResult:
             "counters": dict(self.counters),
             "seconds": self.seconds,
         }
+        return row if self.hazards is None else row | {"hazards": [hazard.as_dict() for hazard in self.hazards]}
 
     def as_dict(self) -> dict[str, Any]:
         """`summary` and the per-PC tables (stalls as one row per PC)."""
@@ -122,6 +126,7 @@ class KernelResult:
             pc=np.array(data["pc"], dtype=np.int64),
             pc_issues=np.array(data["pc_issues"], dtype=np.int64),
             pc_stalls=np.array(data["pc_stalls"], dtype=np.int64).reshape(-1, len(STALL_REASONS)),
+            hazards=tuple(Hazard(**hazard) for hazard in data["hazards"]) if "hazards" in data else None,
             **{key: data[key] for key in plain},
         )
 

@@ -73,13 +73,14 @@ class SubCore:
         self.complete(cycle, how, dynamic, dynamic.static.write_counter)
 
     def take_completions(self, t: int) -> None:
-        due = sorted(c for c in self.completions if c.due <= t)
+        due = sorted((c for c in self.completions if c.due <= t), key=lambda c: (c.kind, c))
         self.completions = [c for c in self.completions if c.due > t]
+        held = set()  # kinds of which one could not be written
         for completion in due:
             dynamic, warp = completion.dynamic, completion.dynamic.warp
             if completion.kind in (LOAD, OTHER_RESULT):
-                if not self.registers.try_write(dynamic.static, t - 1):
-                    completion.due = t + 1
+                if completion.kind in held or not self.registers.try_write(dynamic.static, t - 1):
+                    held.add(completion.kind)
                     self.completions.append(completion)
                     continue
                 dynamic.write_back = t - 1
