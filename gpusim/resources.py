@@ -6,11 +6,11 @@ from pathlib import Path
 
 from gpusim.errors import GpusimError
 
-KINDS = ("isa", "configs", "traces", "validation/paper")
+KINDS = ("isa", "configs", "traces", "validation/paper", "validation/alternatives")
 
 
 def find(kind: str) -> Path:
-    """Folder of data of one kind (`isa`, `configs`, `traces` or `validation/paper`).
+    """Folder of data of one kind (a name of KINDS).
 
     A wheel carries the folder inside the package; in a checkout it lies beside the package.
     Raises GpusimError if it is in neither place (a broken installation).

@@ -5,6 +5,9 @@ from __future__ import annotations
 import argparse
 import sys
 
+from gpusim.cli.sources import find_trace
+from gpusim.cli.sweep import jobs, shown
+
 EXIT_OFF = 1
 
 
@@ -21,6 +24,21 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
     paper.add_argument("--csv", metavar="FILE", help="write all rows as CSV")
     paper.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="override one parameter")
     paper.set_defaults(command=run_paper)
+    add_ablations(actions)
+
+
+def add_ablations(actions: argparse._SubParsersAction) -> None:
+    ablations = actions.add_parser(
+        "ablations",
+        help="the alternatives of arXiv 2503.20481, its Tables 5 to 7, on this project's kernels",
+        description="Simulate instruction prefetch, register file and dependence mechanisms in all their variants, and "
+        "write a table (CSV, Markdown) and a plot of each beside the paper's speed-ups.",
+    )
+    ablations.add_argument("--jobs", type=jobs, default=1, metavar="N", help="processes; same result")
+    ablations.add_argument(
+        "--output", default="validation/results", metavar="DIR", help="folder of the results (default: %(default)s)"
+    )
+    ablations.set_defaults(command=run_ablations)
 
 
 def run_paper(args: argparse.Namespace) -> int:
@@ -34,3 +52,17 @@ def run_paper(args: argparse.Namespace) -> int:
     if args.csv:
         write_csv(args.csv, results)
     return EXIT_OFF if any(result.status == OFF for result in results) else 0
+
+
+def run_ablations(args: argparse.Namespace) -> int:
+    """Write the tables and plots and print the means; returns the exit code."""
+    from gpusim.report.text import console_for
+    from gpusim.validation.ablation_report import print_means, write_all
+    from gpusim.validation.ablations import load_suite, measure
+
+    suite = load_suite()
+    traces = {name: find_trace(f"ampere/{name}") for name in suite.traces}
+    tables = measure(suite, traces, args.jobs, shown)
+    write_all(args.output, suite, tables)
+    print_means(console_for(sys.stdout), suite, tables)
+    return 0

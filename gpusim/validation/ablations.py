@@ -1,0 +1,186 @@
+"""The alternatives that arXiv 2503.20481 compares (its Tables 5 to 7), measured on this project's kernels."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+
+from gpusim.config.loading import load_config
+from gpusim.config.models import GpuConfig
+from gpusim.errors import GpusimError
+from gpusim.resources import find
+from gpusim.sweep import Point, Run, geometric_means, speed_ups, sweep
+
+MEAN = "geometric mean"
+NEUTRAL = 0.005
+"""A speed-up nearer to 1 than this has no direction: half of the last digit that the paper prints."""
+REGISTER_BITS = 32
+UNLIMITED = 0
+"""Value of max_consumers for scoreboards that never run out."""
+
+
+@dataclass(frozen=True)
+class Storage:
+    """What a dependence mechanism keeps for one warp, in entries and bits (paper 7.5)."""
+
+    registers: int
+    uniform_registers: int
+    predicates: int
+    uniform_predicates: int
+    dependence_counters: int
+    dependence_counter_bits: int
+    stall_counter_bits: int
+    yield_bits: int
+
+    def control_bits(self) -> int:
+        """Bits per warp of stall counter, yield and dependence counters."""
+        counters = self.dependence_counters * self.dependence_counter_bits
+        return counters + self.stall_counter_bits + self.yield_bits
+
+    def scoreboard_bits(self, max_consumers: int) -> int:
+        """Bits per warp of one pending-write bit and one counter of consumers for everything that can be written."""
+        entries = self.registers + self.uniform_registers + self.predicates + self.uniform_predicates
+        return entries + entries * math.ceil(math.log2(max_consumers + 1))
+
+
+@dataclass(frozen=True)
+class Alternative:
+    """One point of a table with the paper's speed-ups: of all its benchmarks, and of single ones by our trace."""
+
+    point: Point
+    paper: float
+    paper_kernels: Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class Table:
+    """One table of the paper."""
+
+    name: str
+    title: str
+    source: str
+    alternatives: tuple[Alternative, ...]
+    area: bool
+
+
+@dataclass(frozen=True)
+class Suite:
+    """The tables, and what is simulated at each of their points."""
+
+    config: str
+    common: tuple[str, ...]
+    traces: tuple[str, ...]
+    storage: Storage
+    tables: tuple[Table, ...]
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One trace, or the mean over all (cycles and stalls None), at one point of a table.
+
+    area: percent of the register file's bits, None where the table has no such column or it is unbounded.
+    stalls: warp-cycles by reason.
+    """
+
+    table: str
+    trace: str
+    point: str
+    cycles: int | None
+    speed_up: float
+    paper: float | None
+    area: float | None
+    stalls: Mapping[str, int] | None
+
+    @property
+    def agrees(self) -> bool | None:
+        """Whether paper and simulator say faster, slower or neither alike; None without a figure of the paper."""
+        return None if self.paper is None else direction(self.paper) == direction(self.speed_up)
+
+
+def direction(speed_up: float) -> int:
+    """1 faster, -1 slower, 0 within NEUTRAL."""
+    return 0 if abs(speed_up - 1) < NEUTRAL else 1 if speed_up > 1 else -1
+
+
+def load_suite() -> Suite:
+    """The packaged tables."""
+    data = yaml.safe_load((find("validation/alternatives") / "tables.yaml").read_text())
+    tables = tuple(
+        Table(
+            name=table["name"],
+            title=table["title"],
+            source=table["source"],
+            alternatives=tuple(_alternative(entry) for entry in table["points"]),
+            area=table.get("area", False),
+        )
+        for table in data["tables"]
+    )
+    return Suite(data["config"], tuple(data["common"]), tuple(data["traces"]), Storage(**data["storage"]), tables)
+
+
+def _alternative(entry: Mapping) -> Alternative:
+    return Alternative(Point(entry["label"], tuple(entry["set"])), entry["paper"], entry.get("paper_kernels", {}))
+
+
+def area_percent(storage: Storage, config: GpuConfig) -> float | None:
+    """Bits of the SM's dependence mechanism in percent of its register file; None for unlimited consumers."""
+    dependence = config.sm.sub_core.dependence
+    if dependence.mode == "control_bits":
+        bits = storage.control_bits()
+    elif dependence.max_consumers == UNLIMITED:
+        return None
+    else:
+        bits = storage.scoreboard_bits(dependence.max_consumers)
+    return 100 * bits * config.sm.warps / (config.sm.registers * REGISTER_BITS)
+
+
+def measure(
+    suite: Suite,
+    traces: Mapping[str, Path],
+    jobs: int = 1,
+    progress: Callable[[Iterator[Run], int], Iterable[Run]] | None = None,
+) -> dict[str, list[Cell]]:
+    """Simulate every table of the suite; a configuration that several tables share runs once.
+
+    traces: stored traces by the suite's names. progress: wraps the runs as they come, told how many there will be.
+    Returns the cells by name of the table: point by point, each with the traces in order, then the mean.
+    """
+    if missing := [name for name in suite.traces if name not in traces]:
+        raise GpusimError(f"traces missing for the comparison: {', '.join(missing)}")
+    points = [alternative.point for table in suite.tables for alternative in table.alternatives]
+    configs = {point: load_config(suite.config, [*suite.common, *point.overrides]) for point in points}
+    unique = {config: Point(str(number), point.overrides) for number, (point, config) in enumerate(configs.items())}
+    chosen = {name: traces[name] for name in suite.traces}
+    steps = sweep(suite.config, chosen, list(unique.values()), common=suite.common, jobs=jobs)
+    seen = progress(steps, len(chosen) * len(unique)) if progress else steps
+    runs = {(run.trace, run.point.label): run for run in seen}
+    found = {(trace, point): runs[trace, unique[configs[point]].label] for trace in chosen for point in points}
+    return {table.name: _cells(table, suite, found, configs) for table in suite.tables}
+
+
+def _cells(
+    table: Table, suite: Suite, found: Mapping[tuple[str, Point], Run], configs: Mapping[Point, GpuConfig]
+) -> list[Cell]:
+    points = [alternative.point for alternative in table.alternatives]
+    runs = [Run(t, p, found[t, p].kernels, found[t, p].warnings) for t in suite.traces for p in points]
+    gains = speed_ups(runs)
+    means = geometric_means(gains)
+    cells = []
+    for alternative in table.alternatives:
+        point = alternative.point
+        area = area_percent(suite.storage, configs[point]) if table.area else None
+        for trace in suite.traces:
+            run, paper = found[trace, point], alternative.paper_kernels.get(trace)
+            gain = gains[trace, point.label]
+            cells.append(Cell(table.name, trace, point.label, run.cycles, gain, paper, area, _stalls(run)))
+        cells.append(Cell(table.name, MEAN, point.label, None, means[point.label], alternative.paper, area, None))
+    return cells
+
+
+def _stalls(run: Run) -> dict[str, int]:
+    reasons: Sequence[str] = list(run.kernels[0]["stalls"])
+    return {reason: sum(kernel["stalls"][reason] for kernel in run.kernels) for reason in reasons}
