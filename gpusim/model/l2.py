@@ -34,6 +34,7 @@ def l2_line(S, P, sm, line, now):
             S.counters[sm].dram_write_sectors += popcount64(entry.dirty)
             dram_access(S, P, number % machine.dram_channels, entry.dirty, now)
             entry.dirty = 0
+        entry.ready = 0
         return place
     touch(S.l2_lines, S.l2_sets, s, place)
     return place
