@@ -20,6 +20,7 @@ class L2Line:
     used: int
     valid: int = 0
     dirty: int = 0
+    ready: int = 0  # when the sectors last asked of DRAM arrive; stays with the place
 
 
 @dataclass
@@ -33,6 +34,7 @@ class Slice:
 class Reply:
     arrival: int
     number: int  # order of service
+    busy: int = field(compare=False)  # cycles of the reply port
     receive: Callable[[int], None] = field(compare=False)
 
 
@@ -55,17 +57,18 @@ class Beyond:
     def read(self, line: int, sectors: int, ready: int, receive: Callable[[int], None]) -> int:
         """A read of sectors (mask) of a 128-byte line; returns its departure."""
         depart = self._depart(ready, 1)
-        self._reply(self._serve(line, sectors, depart, write=False), sectors, receive)
+        self._reply(self._serve(line, sectors, depart, reads=True, writes=False), sectors, receive)
         return depart
 
     def write(self, line: int, sectors: int, ready: int) -> int:
         depart = self._depart(ready, self._data_cycles(sectors, 1))
-        self._serve(line, sectors, depart, write=True)
+        self._serve(line, sectors, depart, reads=False, writes=True)
         return depart
 
     def atomic(self, line: int, sectors: int, ready: int, receive: Callable[[int], None] | None) -> int:
+        """Reads and writes at L2; no reply for a reduction."""
         depart = self._depart(ready, self._data_cycles(sectors, 1))
-        data = self._serve(line, sectors, depart, write=receive is None)
+        data = self._serve(line, sectors, depart, reads=True, writes=True)
         if receive is not None:
             self._reply(data, sectors, receive)
         return depart
@@ -79,12 +82,11 @@ class Beyond:
         return depart
 
     def _reply(self, data: int, sectors: int, receive: Callable[[int], None]) -> None:
-        depart = max(data, self.reply_free)
-        self.reply_free = depart + max(1, self._data_cycles(sectors, 0))
         self.served += 1
-        self.replies.append(Reply(depart + self.config.interconnect.reply_latency, self.served, receive))
+        busy = max(1, self._data_cycles(sectors, 0))
+        self.replies.append(Reply(data + self.config.interconnect.reply_latency, self.served, busy, receive))
 
-    def _serve(self, line: int, sectors: int, depart: int, write: bool) -> int:
+    def _serve(self, line: int, sectors: int, depart: int, reads: bool, writes: bool) -> int:
         """Cycle in which the data are there."""
         l2 = self.config.l2
         number = fold(line >> 1) % l2.slices
@@ -94,28 +96,30 @@ class Beyond:
         served = -(-begin // SIXTEENTHS)
         slice_.order += 1
         entry = self._find(slice_, slice_.sets[fold(line // l2.slices) % l2.sets], line, number, served)
-        if write:
-            entry.valid |= sectors
-            entry.dirty |= sectors
-            return served
-        missing = sectors & ~entry.valid
+        missing = sectors & ~entry.valid if reads else 0
         entry.valid |= sectors
+        entry.dirty |= sectors if writes else 0
+        if not reads:
+            return served
         data = served + l2.latency
         if missing:
             data = -(-self._dram(number, missing.bit_count(), data) // SIXTEENTHS) + self.config.dram.latency
-        return data
+            entry.ready = data
+        return max(data, entry.ready)
 
     def _find(self, slice_: Slice, ways: list[L2Line], line: int, number: int, served: int) -> L2Line:
         for entry in ways:
             if entry.line == line:
                 entry.used = slice_.order
                 return entry
+        ready = 0
         if len(ways) == self.config.l2.ways:
             victim = min(ways, key=lambda e: e.used)
             if victim.dirty:
                 self._dram(number, victim.dirty.bit_count(), served)
             ways.remove(victim)
-        ways.append(L2Line(line, slice_.order))
+            ready = victim.ready
+        ways.append(L2Line(line, slice_.order, ready=ready))
         return ways[-1]
 
     def _dram(self, slice_number: int, sectors: int, ready: int) -> int:
@@ -125,8 +129,12 @@ class Beyond:
         self.channel_free[channel] = begin + self.dram_sector * sectors
         return self.channel_free[channel]
 
-    def arrived(self, t: int) -> list[Reply]:
-        """Replies that have arrived by t, by arrival, then by order of service; they are taken out."""
-        due = sorted(r for r in self.replies if r.arrival <= t)
-        self.replies = [r for r in self.replies if r.arrival > t]
-        return due
+    def take_reply(self, t: int) -> None:
+        """At most one reply a cycle, the first by arrival and then by order of service, if the port is free."""
+        if not self.replies or t < self.reply_free:
+            return
+        reply = min(self.replies)
+        if reply.arrival <= t:
+            self.replies.remove(reply)
+            self.reply_free = t + reply.busy
+            reply.receive(t)

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 
 from gpusim.config.models import GpuConfig
 
+WAITING_MISSES, FULL_FOR_SUB_CORES = 512, 448
+
 
 class SmallCache:
     """Sets of ways; each way holds (line, time of last use). A line may be any (space, number)."""
@@ -60,12 +62,18 @@ class FirstLevel:
         self.reply_free = 0
         self.fetch_line = fetch_line
 
+    @property
+    def full(self) -> bool:
+        """Whether sub-cores must hold their requests back."""
+        return len(self.queue) >= FULL_FOR_SUB_CORES
+
     def request(self, space: str, byte: int, t: int, answer: Callable[[int], None]) -> None:
         """Made in cycle t by a requester, for the line that holds this byte."""
         self.queue.append(LineRequest((space, byte // self.line_bytes), t + self.to_l1, answer))
 
     def lookup(self, t: int) -> None:
-        if not self.queue or self.queue[0].arrival > t:
+        waiting = sum(len(requests) for requests in self.missing.values())
+        if not self.queue or self.queue[0].arrival > t or waiting >= WAITING_MISSES:
             return
         request = self.queue.popleft()
         if request.key in self.cache:

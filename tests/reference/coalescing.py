@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from gpusim.model.kinds import Kind
+from gpusim.sass.program import MemorySpace
 from reference.warp import Dynamic
 
 BANKS = 32
 LINE = 128
 SECTOR = 32
+LOCAL_BASE, LOCAL_BYTES = 1 << 56, 1 << 24
+"""Where local memory lies, and the bytes of a warp."""
 
 
 def lanes_per_group(width: int) -> int:
@@ -19,8 +22,6 @@ def shared_passes(dynamic: Dynamic) -> tuple[int, int]:
     access, width = dynamic.step.accesses[0], dynamic.static.access_bytes
     group_size = lanes_per_group(width)
     atomic = dynamic.static.kind == Kind.SHARED_ATOMIC
-    if access.stride == width and not atomic:
-        return 32 // group_size, 0
     passes = groups = 0
     for first in range(0, 32, group_size):
         words = [address // 4 for lane, address in access.lanes if first <= lane < first + group_size]
@@ -43,8 +44,16 @@ def global_accesses(dynamic: Dynamic) -> list[tuple[int, int]]:
     """(line, sector mask) in the order in which the lanes meet the lines."""
     sectors: dict[int, int] = {}
     width = dynamic.static.access_bytes
-    for _, address in dynamic.step.accesses[0].lanes:
-        line = address // LINE
-        for byte in range(address % LINE, min(address % LINE + width, LINE), min(width, SECTOR)):
-            sectors[line] = sectors.get(line, 0) | 1 << byte // SECTOR
+    for lane, address in dynamic.step.accesses[0].lanes:
+        for byte in _bytes(dynamic, lane, address, width):
+            line, sector = byte // LINE, byte % LINE // SECTOR
+            sectors[line] = sectors.get(line, 0) | 1 << sector
     return list(sectors.items())
+
+
+def _bytes(dynamic: Dynamic, lane: int, address: int, width: int) -> list[int]:
+    """One byte of each word that a lane touches. Local words of the 32 lanes lie side by side."""
+    if dynamic.static.space != MemorySpace.LOCAL:
+        return [address]  # naturally aligned: never across sectors
+    words = range(address // 4, address // 4 + max(1, width // 4))
+    return [LOCAL_BASE + dynamic.warp.slot * LOCAL_BYTES + word * LINE + lane * 4 for word in words]

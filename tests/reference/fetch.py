@@ -9,13 +9,14 @@ from reference.caches import FirstLevel, SmallCache
 from reference.warp import BufferEntry, Warp
 
 OUTSTANDING_LINES = 32
+RING = 32
 
 
 @dataclass
 class StreamLine:
     line: int
+    place: int  # in the ring
     has_data: bool = False
-    dropped: bool = False
 
 
 class Fetch:
@@ -27,9 +28,10 @@ class Fetch:
         self.instructions = instructions
         self.l0 = SmallCache(self.config.l0.sets, self.config.l0.ways)
         self.requested: set[int] = set()
-        self.arrivals: list[tuple[int, int, StreamLine | None]] = []
+        self.arrivals: list[tuple[int, int, int | None]] = []  # cycle, line, ring place of a prefetch
         self.port_taken = -1  # the cycle in which the request port was last used
         self.stream: list[StreamLine] = []
+        self.first_place = 0  # ring place of the head
         self.next = 0
         self.active = False
         self.head_wanted = False
@@ -42,16 +44,21 @@ class Fetch:
     def lines_arrive(self, t: int, warps: list[Warp]) -> None:
         for arrival in [a for a in self.arrivals if a[0] <= t]:
             self.arrivals.remove(arrival)
-            _, line, prefetched = arrival
-            if prefetched is None:
+            _, line, place = arrival
+            if place is None:
                 self.requested.discard(line)
                 self._into_l0(line, t, warps)
-            elif not prefetched.dropped:
-                prefetched.has_data = True
-                if self.stream and self.stream[0] is prefetched and self.head_wanted:
+                continue
+            for waiting in [s for s in self.stream if s.place == place and s.line == line]:
+                waiting.has_data = True
+                if self.head_wanted and waiting is self.stream[0]:
                     self.head_wanted = False
-                    self.stream.pop(0)
+                    self._pop_head()
                     self._into_l0(line, t, warps)
+
+    def _pop_head(self) -> None:
+        self.stream.pop(0)
+        self.first_place += 1
 
     def _into_l0(self, line: int, t: int, warps: list[Warp]) -> None:
         self.l0.fill(line, t)
@@ -82,14 +89,14 @@ class Fetch:
             return True
         if self.stream and self.stream[0].line == line:
             if self.stream[0].has_data:
-                self.stream.pop(0)
+                self._pop_head()
                 self.l0.fill(line, t)
                 return True
             warp.waits_for = line
             self.head_wanted = True
         elif line in self.requested:
             warp.waits_for = line
-        elif self.port_taken != t and len(self.requested) < OUTSTANDING_LINES:
+        elif self.port_taken != t and len(self.requested) < OUTSTANDING_LINES and not self.first_level.full:
             warp.waits_for = line
             self._restart_stream(line)
             self.requested.add(line)
@@ -103,27 +110,28 @@ class Fetch:
             return
         if self.active and not self.stream and self.next == line + 1:
             return
-        for dropped in self.stream:
-            dropped.dropped = True
         self.stream = []
         self.next = line + 1
         self.active = True
 
     def prefetch(self, t: int) -> None:
-        if not self.active or len(self.stream) >= self.config.stream_buffer_lines or self.port_taken == t:
+        if not self.active or len(self.stream) >= self.config.stream_buffer_lines:
+            return
+        if self.port_taken == t or self.first_level.full:
             return
         behind = self.next > self.line_of(self.instructions - 1)
         if behind or self.next in self.l0 or self.next in self.requested:
             self.active = False
             return
-        self.stream.append(StreamLine(self.next))
-        self._request(self.next, t, self.stream[-1])
+        place = (self.first_place + len(self.stream)) % RING
+        self.stream.append(StreamLine(self.next, place))
+        self._request(self.next, t, place)
         self.next += 1
 
-    def _request(self, line: int, t: int, prefetched: StreamLine | None) -> None:
+    def _request(self, line: int, t: int, place: int | None) -> None:
         self.port_taken = t
         byte = line * self.config.l0.line_bytes
-        self.first_level.request("code", byte, t, lambda at: self.arrivals.append((at, line, prefetched)))
+        self.first_level.request("code", byte, t, lambda at: self.arrivals.append((at, line, place)))
 
 
 class ConstantCache:
@@ -146,7 +154,7 @@ class ConstantCache:
             self.cache.fill(arrival[1], t)
 
     def ask(self, line: int, t: int) -> None:
-        if line in self.requested or len(self.requested) >= self.OUTSTANDING:
+        if line in self.requested or len(self.requested) >= self.OUTSTANDING or self.first_level.full:
             return
         self.requested.add(line)
         byte = line * self.line_bytes

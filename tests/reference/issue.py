@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING
 from gpusim.config.models import GpuConfig
 from gpusim.model.kinds import Kind, Unit
 from reference.program import Static
-from reference.warp import Dynamic, Warp
+from reference.warp import DepbarHold, Dynamic, Warp
 
 if TYPE_CHECKING:
     from reference.sub_core import SubCore
 
 CYCLIC = 16
+MAX_COUNTER = 63
 
 
 class Issue:
@@ -33,7 +34,8 @@ class Issue:
             if warp.used_up and self._may_retire(warp):
                 self.retire(warp, t)
         missing: set[int] = set()
-        ready = [w for w in core.warps if self._ready(w, t, missing)]
+        youngest_first = sorted(core.warps, key=lambda w: -w.age)
+        ready = [w for w in youngest_first if self._ready(w, t, missing)]
         if self.last_local not in missing:
             self.hold = None
         elif self.hold is None:
@@ -56,7 +58,7 @@ class Issue:
             return False
         static = warp.next_step.static
         assert warp.buffer[0].index == static.index
-        if not self._dependences_met(warp, static):
+        if not self._dependences_met(warp, static, t):
             return False
         if static.is_fixed and not self._unit_available(static, t):
             return False
@@ -66,14 +68,25 @@ class Issue:
             return False
         return True
 
-    def _dependences_met(self, warp: Warp, static: Static) -> bool:
+    def _dependences_met(self, warp: Warp, static: Static, t: int) -> bool:
         if any(warp.counters[c] for c in static.waits):
             return False
-        if static.depbar is not None and warp.counters[static.depbar[0]] > static.depbar[1]:
+        hold = warp.hold
+        if hold is not None and t >= hold.start and warp.counters[hold.counter] > hold.limit:
+            return False
+        if any(self._counted(warp, c) >= MAX_COUNTER for c in (static.write_counter, static.read_counter)):
             return False
         if static.kind == Kind.ASYNC_BARRIER and warp.copies:
             return False
         return not (static.kind == Kind.MEMBAR and warp.outstanding)
+
+    def _counted(self, warp: Warp, counter: int | None) -> int:
+        """Value of a counter after this cycle's step i."""
+        if counter is None:
+            return 0
+        rising = self.sub_core.rising
+        mine = (rising.static.write_counter, rising.static.read_counter) if rising and rising.warp is warp else ()
+        return warp.counters[counter] + mine.count(counter)
 
     def _unit_available(self, static: Static, t: int) -> bool:
         if self._latch(static, t) is None:
@@ -121,6 +134,12 @@ class Issue:
         warp.issued += 1
         warp.buffer.pop(0)
         self._follow(warp, static, t)
+        if warp.hold is not None and t >= warp.hold.start:
+            warp.hold = None
+        if static.depbar is not None:
+            warp.hold = DepbarHold(*static.depbar, t + self.config.depbar_effect)
+        if step.mask == 0:
+            return
         if static.kind == Kind.MEMBAR:
             warp.membar_end = t + static.membar
         if static.kind == Kind.BARRIER:

@@ -48,7 +48,7 @@ class L1Data:
             self.beyond.port_free > t + PORT_AHEAD
             or len(self.table) >= self.config.pending_requests
             or len(self.beyond.replies) >= REPLIES_DUE
-            or (pending > 0 and pending + LINES_OF_A_WARP > min(self.config.l1_data.mshr_entries, self.ways))
+            or (pending > 0 and pending + LINES_OF_A_WARP > self.config.l1_data.mshr_entries)
         )
 
     def access(self, dynamic: Dynamic, t: int, accesses: list[tuple[int, int]], after: int) -> int:

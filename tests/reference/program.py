@@ -45,12 +45,14 @@ class Static:
     waits: tuple[int, ...]
     depbar: tuple[int, int] | None
     line: int | None
+    constant_bank: int
     need: tuple[int, int]
     sources: tuple[Source, ...]
     caches: bool
     window: int
     has_result: bool
     banks: tuple[int, ...]
+    space: int
     uniform_address: bool
     access_bytes: int
     war: int
@@ -100,12 +102,14 @@ def _static(index: int, row: np.record) -> Static:
         waits=_counters(int(row.waits)),
         depbar=(int(row.depbar_counter), int(row.depbar_limit)) if row.depbar_counter >= 0 else None,
         line=int(row.constant_line) if row.constant_line >= 0 else None,
+        constant_bank=int(row.constant_bank),
         need=(int(row.need[0]), int(row.need[1])),
         sources=tuple(Source(s % 256, s // 256 % 4, s >= 1024) for s in encoded),
         caches=bool(row.caches),
         window=int(row.read_window),
         has_result=bool(row.has_result),
         banks=tuple(b for b in (0, 1) if int(row.banks_written) >> b & 1),
+        space=int(row.space),
         uniform_address=bool(row.uniform_address),
         access_bytes=int(row.access_bytes),
         war=int(row.war),
@@ -121,11 +125,9 @@ def _static(index: int, row: np.record) -> Static:
 
 @dataclass(frozen=True)
 class Access:
-    """Byte addresses of one memory operand: (lane, address) of the active lanes, and the trace's stride (None: explicit)."""
+    """Byte addresses of one memory operand: (lane, address) of the active lanes."""
 
     lanes: tuple[tuple[int, int], ...]
-    stride: int | None
-    base: int
 
 
 @dataclass(frozen=True, eq=False)
@@ -169,5 +171,5 @@ def _access(chunk, record: int, mask: int) -> Access:
     active = [lane for lane in range(32) if mask >> lane & 1]
     if stride == int(EXPLICIT):
         addresses = chunk.addresses[base : base + len(active)].tolist()
-        return Access(tuple(zip(active, addresses)), None, addresses[0] if addresses else 0)
-    return Access(tuple((lane, base + stride * lane) for lane in active), stride, base)
+        return Access(tuple(zip(active, addresses)))
+    return Access(tuple((lane, base + stride * lane) for lane in active))

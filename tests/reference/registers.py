@@ -42,7 +42,7 @@ class RegisterFile:
             hit = self.cache.get((source.bank, source.slot)) == (warp, source.register)
             if not hit and source.register not in met:
                 need[source.bank] += 1
-            met.add(source.register)
+                met.add(source.register)
         return [min(need[bank], static.need[bank]) for bank in (0, 1)]
 
     def try_read(self, static: Static, warp: Warp, t: int) -> bool:
@@ -64,12 +64,12 @@ class RegisterFile:
 
     # ---- variable latency and memory: one slot in each bank that is read
 
-    def try_read_once(self, static: Static, t: int) -> bool:
+    def try_read_once(self, static: Static, cycle: int) -> bool:
         banks = [bank for bank in (0, 1) if static.need[bank] > 0]
-        if any(self.reads.free(bank, t + 1) == 0 for bank in banks):
+        if any(self.reads.free(bank, cycle) == 0 for bank in banks):
             return False
         for bank in banks:
-            self.reads.book(bank, t + 1)
+            self.reads.book(bank, cycle)
         return True
 
     def try_write(self, static: Static, cycle: int) -> bool:

@@ -15,6 +15,7 @@ from reference.warp import Dynamic
 
 SHARED_KINDS = (Kind.SHARED_LOAD, Kind.SHARED_STORE, Kind.SHARED_ATOMIC, Kind.SHUFFLE, Kind.SPECIAL)
 WAITING_LDCS = 64
+BANK_BYTES = 1 << 20
 
 
 @dataclass(eq=False)
@@ -137,8 +138,8 @@ class SharedUnit:
         return start
 
     def _load_constant(self, dynamic: Dynamic, t: int) -> None:
-        access = dynamic.step.accesses[0]
-        line = access.base // self.ldc.line_bytes
+        _, address = dynamic.step.accesses[0].lanes[0]
+        line = (dynamic.static.constant_bank * BANK_BYTES + address % BANK_BYTES) // self.ldc.line_bytes
         if line in self.ldc.cache:
             self.ldc.cache.use(line, t)
             self.finish(dynamic, t + self.after_grant(dynamic))

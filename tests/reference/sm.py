@@ -10,7 +10,8 @@ from reference.beyond import Beyond
 from reference.caches import FirstLevel
 from reference.program import Streams
 from reference.shared_unit import SharedUnit
-from reference.sub_core import SubCore, VariableUnit
+from reference.sub_core import SubCore
+from reference.variable import SharedFp64
 from reference.warp import Cta, Dynamic, Warp
 
 SUB_CORES = 4
@@ -57,9 +58,9 @@ class ReferenceSm:
         self.first_level = FirstLevel(config, self._fetch_line)
         lines = l1_lines(config, launch, self.slots)
         self.shared = SharedUnit(config, self.beyond, self.first_level, lines, self._memory_done)
-        fp64 = VariableUnit() if config.sm.sub_core.execution.fp64_shared else None
-        size = len(self.streams.program)
-        self.sub_cores = [SubCore(config, self.first_level, size, fp64) for _ in range(SUB_CORES)]
+        execution, size = config.sm.sub_core.execution, len(self.streams.program)
+        self.fp64 = SharedFp64(execution.fp64, self._run_fp64) if execution.fp64_shared else None
+        self.sub_cores = [SubCore(config, k, self.first_level, size, self.fp64) for k in range(SUB_CORES)]
         for core in self.sub_cores:
             core.issue.retire = self._retire
         self.resident: list[Cta] = []
@@ -110,7 +111,10 @@ class ReferenceSm:
     @staticmethod
     def _line_number(key: tuple[str, int]) -> int:
         space, line = key
-        return line + {"code": 1 << 40, "constant": 1 << 41}[space]
+        return line + {"code": 1 << 41, "constant": 1 << 40}[space]
+
+    def _run_fp64(self, sub_core: int, dynamic: Dynamic, t: int) -> None:
+        self.sub_cores[sub_core].run_variable(dynamic, t)
 
     def _memory_done(self, dynamic: Dynamic, cycle: int) -> None:
         self.sub_cores[dynamic.warp.slot % SUB_CORES].memory_done(dynamic, cycle)
@@ -119,11 +123,12 @@ class ReferenceSm:
 
     def cycle(self, t: int) -> None:
         self._launch_ctas(t)
-        for reply in self.beyond.arrived(t):
-            reply.receive(t)
+        self.beyond.take_reply(t)
         self.shared.constant_lines_arrive(t)
         self.first_level.lookup(t)
         self.shared.grant(t, [core.queue for core in self.sub_cores])
+        if self.fp64:
+            self.fp64.cycle(t)
         for core in self.sub_cores:
             core.cycle(t)
 

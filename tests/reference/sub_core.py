@@ -11,6 +11,7 @@ from reference.fetch import ConstantCache, Fetch
 from reference.issue import Issue
 from reference.registers import RegisterFile
 from reference.shared_unit import QueueEntry
+from reference.variable import SharedFp64, VariableUnit
 from reference.warp import Dynamic, Warp
 
 COUNTER_ONLY, LOAD, NO_RESULT, COPY, OTHER_RESULT = range(5)
@@ -22,32 +23,32 @@ RESULTS_AHEAD = 62
 
 @dataclass(order=True)
 class Completion:
-    due: int
     kind: int
+    due: int
     local_warp: int
     counter: int
+    banks: tuple[int, ...]
     number: int
     dynamic: Dynamic = field(compare=False)
 
 
-@dataclass
-class VariableUnit:
-    free: int = 0
-
-
 class SubCore:
     def __init__(
-        self, config: GpuConfig, first_level: FirstLevel, instructions: int, fp64: VariableUnit | None
+        self, config: GpuConfig, number: int, first_level: FirstLevel, instructions: int, fp64: SharedFp64 | None
     ) -> None:
+        self.number_in_sm = number
         self.config = config.sm.sub_core
         self.warps: list[Warp] = []
         self.registers = RegisterFile(config)
         self.fetch = Fetch(config, first_level, instructions)
         self.constants = ConstantCache(config, first_level)
         self.issue = Issue(config, self)
-        self.units = {kind: VariableUnit() for kind in (Kind.SFU, Kind.FP64, Kind.MISC_QUEUE)}
-        if fp64 is not None:
-            self.units[Kind.FP64] = fp64
+        execution = self.config.execution
+        self.units = {
+            Kind.SFU: VariableUnit(execution.sfu),
+            Kind.FP64: fp64 or VariableUnit(execution.fp64),
+            Kind.MISC_QUEUE: VariableUnit(execution.misc_queue),
+        }
         self.completions: list[Completion] = []
         self.number = 0
         self.control: Dynamic | None = None
@@ -64,12 +65,18 @@ class SubCore:
     def complete(self, due: int, kind: int, dynamic: Dynamic, counter: int | None) -> None:
         self.number += 1
         number = NO_COUNTER if counter is None else counter
-        self.completions.append(Completion(due, kind, dynamic.warp.local, number, self.number, dynamic))
+        self.completions.append(
+            Completion(kind, due, dynamic.warp.local, number, dynamic.static.banks, self.number, dynamic)
+        )
 
     def memory_done(self, dynamic: Dynamic, cycle: int) -> None:
         """A memory instruction is visible, or complete, in this cycle."""
         kind = dynamic.static.kind
-        how = NO_RESULT if kind in STORES or dynamic.step.mask == 0 else COPY if kind == Kind.GLOBAL_TO_SHARED else LOAD
+        how = LOAD
+        if kind == Kind.GLOBAL_TO_SHARED:
+            how = COPY
+        elif kind in STORES or dynamic.step.mask == 0:
+            how = NO_RESULT
         self.complete(cycle, how, dynamic, dynamic.static.write_counter)
 
     def take_completions(self, t: int) -> None:
@@ -116,15 +123,14 @@ class SubCore:
         self.unit_open[dynamic.latch] = t + static.interval
         execute = t + 1 + static.window
         dynamic.allocate, dynamic.read, dynamic.execute = t, t + 1 if static.sources else -1, execute
-        done = execute + static.latency
         if static.has_result:
-            done = self._write_back(dynamic, done, t)
+            self._write_back(dynamic, execute + static.latency, t)
         if static.read_counter is not None:
             self.complete(execute, COUNTER_ONLY, dynamic, static.read_counter)
         if static.write_counter is not None:
-            self.complete(done + 1, COUNTER_ONLY, dynamic, static.write_counter)
+            self.complete(max(t - 2 + static.latency, t + 1), COUNTER_ONLY, dynamic, static.write_counter)
 
-    def _write_back(self, dynamic: Dynamic, earliest: int, t: int) -> int:
+    def _write_back(self, dynamic: Dynamic, earliest: int, t: int) -> None:
         cycle = earliest
         while cycle in self.results and cycle < t + RESULTS_AHEAD:
             cycle += 1
@@ -133,7 +139,6 @@ class SubCore:
         dynamic.write_back = cycle
         for bank in dynamic.static.banks:
             self.registers.writes.book(bank, cycle)
-        return cycle
 
     def results_reserved(self, t: int) -> int:
         """Result queue entries held in the issue check of cycle t."""
@@ -163,29 +168,30 @@ class SubCore:
         self.control = None
 
     def _start_variable(self, dynamic: Dynamic, t: int) -> bool:
-        static, unit = dynamic.static, self.units[dynamic.static.kind]
-        execution = self.config.execution
-        timing = {Kind.SFU: execution.sfu, Kind.FP64: execution.fp64, Kind.MISC_QUEUE: execution.misc_queue}[
-            static.kind
-        ]
-        if unit.free - t > timing.queue_entries * timing.initiation_interval:
+        static = dynamic.static
+        unit = self.units[static.kind]
+        if not unit.has_room(t, self.number_in_sm) or not self.registers.try_read_once(static, t + 1):
             return False
-        if not self.registers.try_read_once(static, t):
-            return False
-        start = max(t + 1, unit.free)
-        dynamic.read, dynamic.execute = start, start + static.window
-        unit.free = start + timing.initiation_interval
-        if static.read_counter is not None:
-            self.complete(max(start - 2 + timing.war, t + 1), COUNTER_ONLY, dynamic, static.read_counter)
-        self.complete(start - 2 + timing.raw, OTHER_RESULT, dynamic, static.write_counter)
+        if isinstance(unit, SharedFp64):
+            unit.queues[self.number_in_sm].append((dynamic, t + 1))
+        else:
+            self.run_variable(dynamic, unit.take(t))
         return True
+
+    def run_variable(self, dynamic: Dynamic, start: int) -> None:
+        """The unit takes the instruction in cycle `start`."""
+        static = dynamic.static
+        dynamic.read, dynamic.execute = start, start + static.window
+        if static.read_counter is not None:
+            self.complete(max(start - 2 + static.war, start), COUNTER_ONLY, dynamic, static.read_counter)
+        self.complete(start - 2 + static.raw, OTHER_RESULT, dynamic, static.write_counter)
 
     def compute_address(self, t: int) -> None:
         entry = next((e for e in self.queue if e.asks_from is None), None)
         if entry is None or t < self.address_unit_free or t < entry.readable_from:
             return
         static, queue = entry.dynamic.static, self.config.memory_queue
-        if not self.registers.try_read_once(static, t):
+        if not self.registers.try_read_once(static, t):  # the port of this very cycle
             return
         uniform = static.uniform_address
         self.address_unit_free = t + (queue.address_interval_uniform if uniform else queue.address_interval_regular)

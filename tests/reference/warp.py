@@ -14,6 +14,15 @@ class BufferEntry:
 
 
 @dataclass
+class DepbarHold:
+    """DEPBAR.LE keeps its warp from issuing, from `start` on, while the counter exceeds the limit."""
+
+    counter: int
+    limit: int
+    start: int
+
+
+@dataclass
 class Cta:
     number: int
     slot: int
@@ -57,6 +66,7 @@ class Warp:
     at_barrier: int | None = None
     barrier_open: int = 0
     membar_end: int = 0
+    hold: DepbarHold | None = None
     outstanding: int = 0
     copies: int = 0
     retired: bool = False
