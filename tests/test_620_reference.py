@@ -1,0 +1,99 @@
+"""Property: on random programs and small configurations, the compiled model issues as the plain reference does.
+
+`tests/reference` follows docs/timing-model.md one cycle at a time and shares with the model only the table of static
+instructions. Compared are total cycles and, for every instruction, the cycles of its stages.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from itertools import zip_longest
+
+import numpy as np
+import pytest
+from microbench import SMALL, trace
+from reference.random_kernels import random_program
+from reference.sm import Outcome, ReferenceSm
+
+from gpusim.config.loading import load_config
+from gpusim.model.kinds import Kind
+from gpusim.model.simulate import RunOptions, simulate
+from gpusim.results.result import KernelResult
+
+QUICK, DEEP = 200, 2000
+PER_TEST = 50
+STAGES = ("issue", "control", "allocate", "read", "execute", "write_back")
+Row = tuple[int, ...]  # static index, sequence, cycles of STAGES
+
+
+def model_rows(result: KernelResult) -> dict[tuple[int, int], list[Row]]:
+    """Per (sub-core, local warp) the instructions in the order of issue."""
+    rows = defaultdict(list)
+    table = result.timeline
+    for row in table[np.argsort(table["issue"], kind="stable")]:
+        cycles = (max(int(row[stage]), -1) for stage in STAGES)
+        rows[int(row["sub_core"]), int(row["warp"])].append((int(row["pc"]) // 16, int(row["sequence"]), *cycles))
+    return rows
+
+
+def reference_rows(outcome: Outcome) -> dict[tuple[int, int], list[Row]]:
+    rows = defaultdict(list)
+    for dynamic in sorted(outcome.issued, key=lambda d: d.issue):
+        key = dynamic.warp.slot % 4, dynamic.warp.local
+        rows[key].append((dynamic.static.index, dynamic.sequence, *(getattr(dynamic, s) for s in STAGES)))
+    return rows
+
+
+def without_ties(row: Row, kind: Kind) -> Row:
+    """Write-back of variable latency is left out: results of one cycle that want one port are written in any order."""
+    return row if kind < Kind.SFU or Kind.MISC_QUEUE < kind < Kind.MEMORY else row[:-1]
+
+
+def difference(seed: int) -> str:
+    """Empty where model and reference agree on the program of a seed, else the program and the first difference."""
+    program = random_program(seed)
+    traced = trace.__wrapped__(program.text)
+    config = load_config("a6000", [*SMALL, *program.overrides])
+    result = simulate(traced, config, RunOptions(timeline=True)).kernels[0]
+    sm = ReferenceSm(traced.launches[0], config)
+    outcome = sm.run()
+    model, reference = model_rows(result), reference_rows(outcome)
+    found = []
+    for warp in sorted(model.keys() | reference.keys()):
+        pairs = zip_longest(model[warp], reference[warp])
+        for ours, theirs in pairs:
+            kind = sm.streams.program[(ours or theirs)[0]].kind
+            if not ours or not theirs or without_ties(ours, kind) != without_ties(theirs, kind):
+                found.append((min(row[2] for row in (ours, theirs) if row), warp, ours, theirs))
+                break
+    if not found and result.cycles == outcome.cycles:
+        return ""
+    lines = [str(program), f"cycles: model {result.cycles}, reference {outcome.cycles}"]
+    if found:
+        _, warp, ours, theirs = min(found, key=lambda f: f[0])
+        text = traced.launches[0].program.text[(ours or theirs)[0]]
+        lines += [
+            f"first difference: sub-core {warp[0]}, warp {warp[1]}: {text}",
+            f"index, sequence, {', '.join(STAGES)}",
+        ]
+        lines += [f"model     {ours}", f"reference {theirs}"]
+    return "\n".join(lines)
+
+
+def check(seeds: range) -> None:
+    """Raises AssertionError with every program of the range on which the two differ."""
+    wrong = [text for text in map(difference, seeds) if text]
+    assert not wrong, f"{len(wrong)} of {len(seeds)} programs differ\n\n" + "\n\n".join(wrong)
+
+
+@pytest.mark.parametrize("first", range(0, QUICK, PER_TEST))
+def test_model_and_reference_agree(first):
+    check(range(first, first + PER_TEST))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("first", range(QUICK, QUICK + DEEP, PER_TEST))
+def test_model_and_reference_agree_on_many_programs(first, capsys):
+    check(range(first, first + PER_TEST))
+    with capsys.disabled():
+        print(f" {first + PER_TEST - QUICK} of {DEEP} further random programs agree")
