@@ -34,8 +34,7 @@ class Issue:
             if warp.used_up and self._may_retire(warp):
                 self.retire(warp, t)
         missing: set[int] = set()
-        youngest_first = sorted(core.warps, key=lambda w: -w.age)
-        ready = [w for w in youngest_first if self._ready(w, t, missing)]
+        ready = [w for w in core.warps if self._ready(w, t, missing)]
         if self.last_local not in missing:
             self.hold = None
         elif self.hold is None:
@@ -74,7 +73,7 @@ class Issue:
         hold = warp.hold
         if hold is not None and t >= hold.start and warp.counters[hold.counter] > hold.limit:
             return False
-        if any(self._counted(warp, c) >= MAX_COUNTER for c in (static.write_counter, static.read_counter)):
+        if max(self._counted(warp, static.write_counter), self._counted(warp, static.read_counter)) >= MAX_COUNTER:
             return False
         if static.kind == Kind.ASYNC_BARRIER and warp.copies:
             return False

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 
@@ -64,15 +65,15 @@ class Static:
     barrier_waits: bool
     membar: int
 
-    @property
+    @cached_property
     def is_memory(self) -> bool:
         return self.kind >= Kind.MEMORY
 
-    @property
+    @cached_property
     def is_variable(self) -> bool:
         return self.kind in VARIABLE
 
-    @property
+    @cached_property
     def is_fixed(self) -> bool:
         return not self.is_memory and not self.is_variable
 

@@ -82,7 +82,7 @@ class ReferenceSm:
             for warp in cta.warps:
                 warps = self.sub_cores[warp.slot % SUB_CORES].warps
                 warps.append(warp)
-                warps.sort(key=lambda w: w.local)
+                warps.sort(key=lambda w: -w.age)
 
     def _launch_cta(self, slot: int, start: int) -> None:
         cta = Cta(self.launched, slot, start)

@@ -38,7 +38,7 @@ class SubCore:
     ) -> None:
         self.number_in_sm = number
         self.config = config.sm.sub_core
-        self.warps: list[Warp] = []
+        self.warps: list[Warp] = []  # youngest first
         self.registers = RegisterFile(config)
         self.fetch = Fetch(config, first_level, instructions)
         self.constants = ConstantCache(config, first_level)
@@ -204,10 +204,8 @@ class SubCore:
     def fetch_one(self, t: int) -> None:
         """The warp issued last if it may fetch, else the youngest that may."""
         may = [w for w in self.warps if self.fetch.may_fetch(w, t)]
-        if not may:
-            return
-        last = [w for w in may if w.local == self.issue.last_local]
-        self.fetch.fetch(last[0] if last else max(may, key=lambda w: w.age), t)
+        if may:
+            self.fetch.fetch(next((w for w in may if w.local == self.issue.last_local), may[0]), t)
 
     def raise_counters(self) -> None:
         if self.rising is None:
