@@ -20,7 +20,7 @@ class L2Line:
     used: int
     valid: int = 0
     dirty: int = 0
-    ready: int = 0  # when the sectors last asked of DRAM arrive; stays with the place
+    ready: int = 0  # when the sectors last asked of DRAM arrive
 
 
 @dataclass
@@ -112,14 +112,12 @@ class Beyond:
             if entry.line == line:
                 entry.used = slice_.order
                 return entry
-        ready = 0
         if len(ways) == self.config.l2.ways:
             victim = min(ways, key=lambda e: e.used)
             if victim.dirty:
                 self._dram(number, victim.dirty.bit_count(), served)
             ways.remove(victim)
-            ready = victim.ready
-        ways.append(L2Line(line, slice_.order, ready=ready))
+        ways.append(L2Line(line, slice_.order))
         return ways[-1]
 
     def _dram(self, slice_number: int, sectors: int, ready: int) -> int:
