@@ -53,7 +53,7 @@ def difference(seed: int) -> str:
     """Empty where model and reference agree on the program of a seed, else the program and the first difference."""
     program = random_program(seed)
     traced = trace.__wrapped__(program.text)
-    config = load_config("a6000", [*SMALL, *program.overrides])
+    config = load_config(program.card, [*SMALL, *program.overrides])
     result = simulate(traced, config, RunOptions(timeline=True)).kernels[0]
     sm = ReferenceSm(traced.launches[0], config)
     outcome = sm.run()

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from random import Random
 
-from microbench import kernel, op
+from microbench import architecture_of, kernel, op
 
 DATA = range(8, 40)
 """Registers that any instruction may write; those below and above hold loop counters and addresses."""
@@ -22,29 +22,36 @@ SHARED = {50: 4, 51: 8, 52: 16}
 SHARED_BYTES = 8192
 ALL = (
     "int", "fp32", "imad", "half", "sfu", "fp64", "predicate", "uniform", "misc", "constant", "global", "shared", "special",
-    "ldc", "copy", "atomic", "tensor", "local", "branch", "loop", "barrier", "depbar", "membar",
+    "ldc", "copy", "atomic", "tensor", "local", "branch", "loop", "barrier", "depbar", "membar", "exit",
 )  # fmt: skip
 """Classes of instructions and of control flow that a kernel can be made of."""
+AMPERE = ("copy", "tensor")
+"""Classes that Turing lacks, or has in other shapes."""
 
 
 @dataclass(frozen=True)
 class RandomProgram:
     seed: int
+    card: str
     text: str
     overrides: tuple[str, ...]
 
     def __str__(self) -> str:
-        return "\n".join([f"seed {self.seed}", *(f"--set {o}" for o in self.overrides), self.text])
+        return "\n".join([f"seed {self.seed}, {self.card}", *(f"--set {o}" for o in self.overrides), self.text])
 
 
 def random_program(seed: int, classes: tuple[str, ...] = ALL) -> RandomProgram:
     """The program of a seed, made of some of these classes."""
     random = Random(seed)
     chosen = [c for c in classes if random.random() < 0.6]
-    lines = _Body(random, chosen or list(classes)).lines
+    card = "rtx2080ti" if random.random() < 0.2 else "a6000"
+    if card == "rtx2080ti":
+        chosen = [c for c in chosen if c not in AMPERE]
     block, grid = random.choice([32, 32, 64, 128, 160, 256]), random.choice([1, 1, 1, 2, 3, 5])
+    lines = _Body(random, chosen or ["int", "fp32"], block).lines
     directives = f".shared {SHARED_BYTES}\n.local 64"
-    return RandomProgram(seed, kernel(lines, block, grid, directives=directives), _overrides(random))
+    text = kernel(lines, block, grid, architecture_of(card), directives)
+    return RandomProgram(seed, card, text, _overrides(random))
 
 
 # ---- configurations
@@ -106,6 +113,7 @@ def _overrides(random: Random) -> tuple[str, ...]:
 class _Body:
     random: Random
     classes: list[str]
+    threads: int  # of a CTA
     lines: list[str] = field(default_factory=list)
     labels: int = 0
 
@@ -168,7 +176,9 @@ class _Body:
                 if kind != "barrier":
                     getattr(self, f"_{kind}")()
                 elif uniform:
-                    self.plain("BAR.SYNC 0x0")
+                    threads = f"{self.threads:#x}"
+                    forms = ("SYNC 0x0", "SYNC 0x0", "SYNC 0x1", f"SYNC 0x2, {threads}", f"ARV 0x3, {threads}")
+                    self.plain(f"BAR.{self.random.choice(forms)}")
 
     def branch(self, uniform: bool, depth: int) -> int:
         """A forward branch taken by some lanes or warps, with or without a point where they meet."""
@@ -330,6 +340,13 @@ class _Body:
 
     def _tensor(self) -> None:
         self.fill("HMMA.16816.F32 D4, S4, S2, S4", "HMMA.16816.F16 D2, S4, S2, S2", "HMMA.1688.F16 D2, S2, S, S2")
+
+    def _exit(self) -> None:
+        """Some warps, or some lanes of all, are done; rarely, or little would be left to compare."""
+        if self.random.random() < 0.3:
+            left, right = self.random.choice([(WARP, 3), (WARP, 1), (LANE, 9), (LANE, 30)])
+            self.plain(f"ISETP.GE.U32.AND P4, PT, R{left}, {right:#x}, PT")
+            self.plain("@P4 EXIT")
 
     def _depbar(self) -> None:
         counter, limit = self.random.randrange(6), self.random.randrange(3)
