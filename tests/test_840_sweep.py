@@ -143,12 +143,13 @@ def test_direction(speed_up, expected):
 
 def test_agreement_needs_a_figure_of_the_paper():
     def agrees(paper: float | None, ours: float) -> bool | None:
-        return Cell("t", "k", "p", 1, ours, paper, None, None).agrees
+        return Cell("t", "k", "p", False, 1, ours, paper, None, None).agrees
 
     assert agrees(None, 1.2) is None
     assert agrees(1.4, 1.2)
     assert not agrees(1.4, 0.8)
     assert not agrees(1.0, 1.2)
+    assert Cell("t", "k", "p", True, 1, 1.0, 1.0, None, None).agrees is None
 
 
 @pytest.fixture(scope="module")
@@ -187,7 +188,7 @@ def test_tables_and_plots_are_written(suite, stored, tmp_path):
     with (tmp_path / "results" / "ports.csv").open() as file:
         rows = list(csv.DictReader(file))
     assert [row["kernel"] for row in rows] == ["conflicts", MEAN] * 2
-    assert [row["direction_agrees"] for row in rows] == ["", "yes", "yes", "no"]
+    assert [row["direction_agrees"] for row in rows] == ["", "", "yes", "no"]
     shares = [float(value) for name, value in rows[0].items() if name.startswith("stall_")]
     assert sum(shares) == pytest.approx(1, abs=2e-3)
     assert f"| two ports | 1 | {float(rows[3]['speed_up']):.3f} | no |" in (tmp_path / "results/ports.md").read_text()

@@ -72,7 +72,13 @@ def markdown(suite: Suite, table: Table, cells: list[Cell]) -> str:
         mean = at[label, MEAN]
         head = [label, *([_percent(mean.area) or "–"] if area else []), f"{mean.paper:g}", f"{mean.speed_up:.3f}"]
         lines += _row([*head, AGREEMENT[mean.agrees], *(_speed_up(at[label, trace]) for trace in suite.traces)])
-    lines += ["", "In brackets: the paper's figure for its benchmark of that kind.", "", "## Cycles", ""]
+    lines += [
+        "",
+        "In brackets: the paper's figure for its benchmark of that kind, and whether the direction is the same.",
+        "",
+        "## Cycles",
+        "",
+    ]
     lines += _row(["", *suite.traces]) + _row(["---", *("--:" for _ in suite.traces)])
     lines += [line for label in points for line in _row([label, *(f"{at[label, t].cycles:,}" for t in suite.traces)])]
     return "\n".join(lines) + "\n"
@@ -92,7 +98,7 @@ def _row(cells: list[str]) -> list[str]:
 
 
 def _speed_up(cell: Cell) -> str:
-    paper = "" if cell.paper is None else f" ({cell.paper:g}: {AGREEMENT[cell.agrees]})"
+    paper = "" if cell.agrees is None else f" ({cell.paper:g}: {AGREEMENT[cell.agrees]})"
     return f"{cell.speed_up:.3f}{paper}"
 
 
@@ -108,7 +114,16 @@ def plot(path: Path, table: Table, cells: list[Cell], traces: tuple[str, ...]) -
         axes.plot(labels, series[name], linewidth=0.9, alpha=0.75, label=name)
     axes.plot(labels, series[MEAN], color="black", linewidth=2.2, marker="o", label=MEAN)
     papers = [alternative.paper for alternative in table.alternatives]
-    axes.plot(labels, papers, color="tab:red", linewidth=2, linestyle="--", marker="s", label=f"paper, {table.source}")
+    axes.plot(
+        labels,
+        papers,
+        color="black",
+        linewidth=1.5,
+        linestyle="--",
+        marker="s",
+        mfc="white",
+        label=f"paper, {table.source}",
+    )
     axes.set_ylabel("speed-up over the first point")
     axes.set_title(table.title, fontsize=10)
     axes.grid(alpha=0.3)

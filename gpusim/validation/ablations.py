@@ -83,12 +83,13 @@ class Cell:
     """One trace, or the mean over all (cycles and stalls None), at one point of a table.
 
     area: percent of the register file's bits, None where the table has no such column or it is unbounded.
-    stalls: warp-cycles by reason.
+    stalls: warp-cycles by reason. first: the point that speed-ups are over.
     """
 
     table: str
     trace: str
     point: str
+    first: bool
     cycles: int | None
     speed_up: float
     paper: float | None
@@ -97,8 +98,8 @@ class Cell:
 
     @property
     def agrees(self) -> bool | None:
-        """Whether paper and simulator say faster, slower or neither alike; None without a figure of the paper."""
-        return None if self.paper is None else direction(self.paper) == direction(self.speed_up)
+        """Whether paper and simulator say faster, slower or neither alike; None where there is nothing to compare."""
+        return None if self.first or self.paper is None else direction(self.paper) == direction(self.speed_up)
 
 
 def direction(speed_up: float) -> int:
@@ -171,13 +172,13 @@ def _cells(
     means = geometric_means(gains)
     cells = []
     for alternative in table.alternatives:
-        point = alternative.point
+        point, label, first = alternative.point, alternative.point.label, alternative.point == points[0]
         area = area_percent(suite.storage, configs[point]) if table.area else None
         for trace in suite.traces:
             run, paper = found[trace, point], alternative.paper_kernels.get(trace)
-            gain = gains[trace, point.label]
-            cells.append(Cell(table.name, trace, point.label, run.cycles, gain, paper, area, _stalls(run)))
-        cells.append(Cell(table.name, MEAN, point.label, None, means[point.label], alternative.paper, area, None))
+            gain = gains[trace, label]
+            cells.append(Cell(table.name, trace, label, first, run.cycles, gain, paper, area, _stalls(run)))
+        cells.append(Cell(table.name, MEAN, label, first, None, means[label], alternative.paper, area, None))
     return cells
 
 
