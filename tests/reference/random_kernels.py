@@ -177,7 +177,9 @@ class _Body:
                     getattr(self, f"_{kind}")()
                 elif uniform:
                     threads = f"{self.threads:#x}"
-                    forms = ("SYNC 0x0", "SYNC 0x0", "SYNC 0x1", f"SYNC 0x2, {threads}", f"ARV 0x3, {threads}")
+                    forms = ["SYNC 0x0", "SYNC 0x0", "SYNC 0x1", f"SYNC 0x2, {threads}", f"ARV 0x3, {threads}"]
+                    if "exit" in self.classes:  # a count of threads that have left is never reached
+                        forms = forms[:3]
                     self.plain(f"BAR.{self.random.choice(forms)}")
 
     def branch(self, uniform: bool, depth: int) -> int:
