@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections import namedtuple
 from collections.abc import Iterator
+from types import SimpleNamespace
 
 import numpy as np
 
@@ -13,7 +15,16 @@ from gpusim.model.kinds import Kind, Unit
 from gpusim.model.params import CODE, MAX_SOURCES
 from gpusim.results.stalls import Stall
 from gpusim.sass.isa import Isa, OpcodeInfo
-from gpusim.sass.program import NO_COUNTER, NO_SLOT, RZ, MemorySpace, OperandKind, Program
+from gpusim.sass.program import (
+    INSTRUCTION_DTYPE,
+    NO_COUNTER,
+    NO_SLOT,
+    OPERAND_DTYPE,
+    RZ,
+    MemorySpace,
+    OperandKind,
+    Program,
+)
 
 UNITS = {
     "int": Unit.INT, "fp32": Unit.FP32, "half": Unit.FP32, "tensor": Unit.TENSOR, "uniform": Unit.UNIFORM,
@@ -46,12 +57,20 @@ def clear_control_bits(code: np.recarray) -> None:
     code.waits, code.depbar_counter = 0, -1
 
 
+Instruction = namedtuple("Instruction", INSTRUCTION_DTYPE.names)
+Operand = namedtuple("Operand", OPERAND_DTYPE.names)
+EMPTY = {name: 0 for name in CODE.names if name != "source"}
+
+
 class CodeBuilder:
     """Builds the CODE table of one program."""
 
     def __init__(self, program: Program, isa: Isa, config: GpuConfig) -> None:
         self.program, self.isa, self.config = program, isa, config
         self.unknown: set[str] = set()
+        # plain tuples: a field of a numpy record costs twenty times as much to read
+        self.instructions = [Instruction(*row) for row in program.instructions.tolist()]
+        self.operands = [Operand(*row) for row in program.operands.tolist()]
 
     def build(self) -> np.recarray:
         """(n,) CODE records. Opcodes that the table does not list are collected in `unknown`."""
@@ -60,19 +79,26 @@ class CodeBuilder:
             info = self.isa.lookup(self.program.opcode_of(index))
             if not info.known:
                 self.unknown.add(self.program.opcode_of(index))
-            self._common(code[index], index)
-            self._registers(code[index], index, info)
-            self._timing(code[index], index, info)
-            if code[index].kind in VARIABLE.values() or code[index].kind >= Kind.MEMORY:
-                code[index].has_result = 0
+            row = SimpleNamespace(**EMPTY, source=[0] * MAX_SOURCES)
+            self._common(row, index)
+            self._registers(row, index, info)
+            self._timing(row, index, info)
+            if row.kind in VARIABLE.values() or row.kind >= Kind.MEMORY:
+                row.has_result = 0
+            code[index] = tuple(getattr(row, name) for name in CODE.names)
         return code
 
-    def _operands(self, index: int, kind: OperandKind) -> Iterator[np.record]:
-        return (operand for operand in self.program.operands_of(index) if operand.kind == kind)
+    def _all_operands(self, index: int) -> list[Operand]:
+        """The operands of an instruction in text order."""
+        instruction = self.instructions[index]
+        return self.operands[instruction.operand_start : instruction.operand_start + instruction.operand_count]
 
-    def _common(self, row: np.record, index: int) -> None:
-        """Control bits, branch target and the line of a constant operand."""
-        instruction = self.program.instructions[index]
+    def _operands(self, index: int, kind: OperandKind) -> Iterator[Operand]:
+        return (operand for operand in self._all_operands(index) if operand.kind == kind)
+
+    def _common(self, row: SimpleNamespace, index: int) -> None:
+        """Control bits and the line of a constant operand."""
+        instruction = self.instructions[index]
         row.stall, row.yields = instruction.stall, instruction.yields
         row.write_counter, row.read_counter = instruction.write_counter, instruction.read_counter
         for counter in (int(instruction.write_counter), int(instruction.read_counter)):
@@ -87,10 +113,10 @@ class CodeBuilder:
                 address = int(operand.bank) << 20 | int(operand.immediate) & 0xFFFFF
                 row.constant_line = address // self.config.sm.sub_core.constant_cache.line_bytes
 
-    def _registers(self, row: np.record, index: int, info: OpcodeInfo) -> None:
+    def _registers(self, row: SimpleNamespace, index: int, info: OpcodeInfo) -> None:
         """Source registers per bank and slot, and the banks written."""
         sources: list[tuple[int, int, int]] = []
-        for operand in self.program.operands_of(index):
+        for operand in self._all_operands(index):
             kind, register, width = int(operand.kind), int(operand.register), int(operand.width)
             row.has_result |= int(operand.is_destination and kind in (OperandKind.REGISTER, OperandKind.PREDICATE))
             if kind == OperandKind.REGISTER and operand.is_destination:
@@ -112,7 +138,7 @@ class CodeBuilder:
         # a matrix instruction with more operands than its window has slots takes the whole window
         row.need = [min(len({r for r, _, _ in sources if r % 2 == bank}), int(row.read_window)) for bank in (0, 1)]
 
-    def _timing(self, row: np.record, index: int, info: OpcodeInfo) -> None:
+    def _timing(self, row: SimpleNamespace, index: int, info: OpcodeInfo) -> None:
         """Kind, unit and latencies."""
         name = info.latency_class
         execution = self.config.sm.sub_core.execution
@@ -142,7 +168,7 @@ class CodeBuilder:
         timing: ClassTiming = getattr(execution.fixed, FIXED_AS.get(info.latency_class, info.latency_class))
         return timing.latency, timing.initiation_interval
 
-    def _rules(self, row: np.record, index: int, info: OpcodeInfo) -> None:
+    def _rules(self, row: SimpleNamespace, index: int, info: OpcodeInfo) -> None:
         """Barriers, DEPBAR and memory barriers."""
         immediates = [int(operand.immediate) for operand in self._operands(index, OperandKind.IMMEDIATE)]
         if row.kind == Kind.BARRIER:
@@ -166,10 +192,10 @@ class CodeBuilder:
                 barriers.membar_cta,
             )
 
-    def _memory(self, row: np.record, index: int, info: OpcodeInfo) -> None:
+    def _memory(self, row: SimpleNamespace, index: int, info: OpcodeInfo) -> None:
         """Memory instructions: kind and the row of Table 2 that they follow."""
         latency = self.config.sm.memory_latency
-        instruction = self.program.instructions[index]
+        instruction = self.instructions[index]
         base = info.opcode.split(".")[0]
         row.space, row.access_bytes = instruction.space, instruction.access_bytes
         row.uniform_address = all(o.register == RZ for o in self._operands(index, OperandKind.MEMORY))
