@@ -189,21 +189,18 @@ def test_result_depends_on_no_option(name: str) -> None:
         assert numbers(simulate(measured, config, replace(plain, skip=False))) == expected
 
 
-@pytest.mark.parametrize("limit", [1, 63, 0])
-def test_scoreboards_never_let_a_hazard_through(limit: int) -> None:
-    config = load_config("a6000", ["sms=4", SCOREBOARD, f"sm.sub_core.dependence.max_consumers={limit}"])
-    result = simulate(open_trace(BUNDLED / "ampere/reduction"), config, RunOptions(check_hazards=True))
-    assert [kernel.hazards for kernel in result.kernels] == [()] * len(result.kernels)
-
-
 def test_scoreboards_replace_missing_control_bits() -> None:
-    # Given a program without any dependence information
-    lines = [*ADDRESS, op("LDG.E R4, [R6.64]"), op("FADD R5, R4, 1"), op("MUFU.RCP R8, R5"), op("STG.E [R6.64], R8")]
-    measured = trace(kernel(lines))
+    # Given a chain of instructions without any dependence information
+    lines = [op("LDS R4, [RZ]"), op("FADD R5, R4, 1"), op("MUFU.RCP R8, R5"), op("STS [RZ], R8")]
+    # Then each waits for the one before
+    assert scored(lines, directives=SHARED).gaps()[:3] == [23, 4, 17]
+
+
+def test_control_bits_are_checked_in_this_mode_too() -> None:
+    measured = trace(kernel([op("FADD R2, RZ, 1", 3), op("FADD R4, R2, 1")]))
     checked = RunOptions(check_hazards=True)
-    # Then control bits let hazards through, and scoreboards none
-    assert simulate_small(measured, PERFECT, options=checked).result.hazards
-    assert not simulate_small(measured, PERFECT, SCOREBOARD, options=checked).result.hazards
+    by_mode = [simulate_small(measured, PERFECT, *mode, options=checked).result.hazards for mode in ((), (SCOREBOARD,))]
+    assert by_mode[0] == by_mode[1] != ()
 
 
 def test_more_consumers_are_not_slower() -> None:

@@ -9,7 +9,7 @@ from types import SimpleNamespace
 
 import numpy as np
 
-from gpusim.config.models import AddressTiming, ClassTiming, FlatTiming, GpuConfig, VariableTiming
+from gpusim.config.models import AddressTiming, ClassTiming, FlatTiming, GpuConfig, Issue, VariableTiming
 from gpusim.errors import GpusimError
 from gpusim.model.kinds import Kind, Unit
 from gpusim.model.params import CODE, MAX_SOURCES
@@ -50,9 +50,16 @@ def counter_mask(bits: int) -> int:
     return sum(0xFF << (8 * counter) for counter in range(6) if bits >> counter & 1)
 
 
+def cycles_to_next_issue(stall: int, yields: bool, issue: Issue) -> int:
+    """Cycles from a warp's issue to its next, by the control bits alone (section 4, with its two quirks)."""
+    if yields:
+        return max(stall, 2) if stall else issue.yield_without_stall
+    return issue.long_stall_wait if stall > issue.long_stall_limit else max(stall, 1)
+
+
 def clear_control_bits(code: np.recarray) -> None:
     """Make CODE records issue as if no instruction had control bits: scoreboards alone hold them back."""
-    code.stall, code.yields = 1, 0
+    code.stall = 1
     code.write_counter, code.read_counter, code.raised = NO_COUNTER, NO_COUNTER, 0
     code.waits, code.depbar_counter = 0, -1
 
@@ -88,18 +95,18 @@ class CodeBuilder:
             code[index] = tuple(getattr(row, name) for name in CODE.names)
         return code
 
-    def _all_operands(self, index: int) -> list[Operand]:
+    def operands_of(self, index: int) -> list[Operand]:
         """The operands of an instruction in text order."""
         instruction = self.instructions[index]
         return self.operands[instruction.operand_start : instruction.operand_start + instruction.operand_count]
 
     def _operands(self, index: int, kind: OperandKind) -> Iterator[Operand]:
-        return (operand for operand in self._all_operands(index) if operand.kind == kind)
+        return (operand for operand in self.operands_of(index) if operand.kind == kind)
 
     def _common(self, row: SimpleNamespace, index: int) -> None:
         """Control bits and the line of a constant operand."""
         instruction = self.instructions[index]
-        row.stall, row.yields = instruction.stall, instruction.yields
+        row.stall = cycles_to_next_issue(instruction.stall, bool(instruction.yields), self.config.sm.sub_core.issue)
         row.write_counter, row.read_counter = instruction.write_counter, instruction.read_counter
         for counter in (int(instruction.write_counter), int(instruction.read_counter)):
             if counter != NO_COUNTER:
@@ -116,7 +123,7 @@ class CodeBuilder:
     def _registers(self, row: SimpleNamespace, index: int, info: OpcodeInfo) -> None:
         """Source registers per bank and slot, and the banks written."""
         sources: list[tuple[int, int, int]] = []
-        for operand in self._all_operands(index):
+        for operand in self.operands_of(index):
             kind, register, width = int(operand.kind), int(operand.register), int(operand.width)
             row.has_result |= int(operand.is_destination and kind in (OperandKind.REGISTER, OperandKind.PREDICATE))
             if kind == OperandKind.REGISTER and operand.is_destination:

@@ -13,11 +13,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from gpusim.config.models import Dependence, GpuConfig
+from gpusim.config.models import Dependence
 from gpusim.errors import GpusimError
+from gpusim.model.code import CodeBuilder, Operand
 from gpusim.model.kinds import Kind
-from gpusim.sass.isa import Isa, OpcodeInfo
-from gpusim.sass.program import PT, RZ, URZ, OperandKind, Program
+from gpusim.sass.isa import OpcodeInfo
+from gpusim.sass.program import PT, RZ, URZ, OperandKind
 
 MAX_READS, MAX_WRITES = 24, 8
 """Registers of one instruction; an LDGSTS reads ten, LDG.E.128 writes four."""
@@ -40,9 +41,17 @@ OPERANDS = np.dtype(
         ("variable", "i8"),  # 1: a completion event ends it
         ("queue", "i8"),  # units whose instructions read their registers in order share a number; 0: none
         ("order", "i8"),  # those that also write in order
+        ("barrier", "i8"),  # 1: BAR, behind which the memory queue has read its registers
+        ("stall", "i8"),  # the control bits: cycles to the next issue
+        ("waits", "i8"),  # bit per counter
+        ("write_counter", "i8"),
+        ("read_counter", "i8"),
+        ("depbar_counter", "i8"),  # DEPBAR.LE: counter, -1 if none, limit, and cycles until it holds what follows
+        ("depbar_limit", "i8"),
+        ("depbar_effect", "i8"),
     ]
 )
-"""The registers of one static instruction."""
+"""The registers of one static instruction, and how its control bits protect them."""
 
 FILES = {
     OperandKind.REGISTER: ("R", RZ),
@@ -55,7 +64,10 @@ MEMORY_CLASSES = frozenset({"memory_global", "memory_shared", "memory_local", "m
 """Latency classes that the bypass does not reach. Compilers let LDC take its address as early as an ALU does: 4."""
 PREDICATE_OPERANDS = frozenset({"int", "fp32", "imad", "imad_wide", "half", "predicate", "uniform"})
 """Latency classes that take a predicate operand as data. Branches, votes and barriers take it as late as a guard."""
-VARIABLE = frozenset({Kind.SFU, Kind.FP64, Kind.MISC_QUEUE})
+VARIABLE = {Kind.SFU: 1, Kind.FP64: 2, Kind.MISC_QUEUE: 3}
+"""Units of variable latency outside the memory pipeline, and their numbers as in-order units."""
+MEMORY_QUEUE, TENSOR_UNIT = 4, 5
+"""Numbers of the other in-order units."""
 IN_ORDER = frozenset({Kind.SHARED_LOAD, Kind.SHARED_ATOMIC, Kind.SHUFFLE, Kind.SPECIAL})
 """Memory instructions that complete in order among themselves, as other units' do; loads from L1D do not."""
 
@@ -93,12 +105,15 @@ def result_latency(rules: Dependence, producer: OpcodeInfo, latency: int, consum
 
 
 class DependenceBuilder:
-    """Builds the table of one program. `code` holds its CODE records."""
+    """Builds the table of the program that `reader` has read, whose CODE records are `code`."""
 
-    def __init__(self, program: Program, isa: Isa, config: GpuConfig, code: np.recarray) -> None:
-        self.program, self.isa, self.code = program, isa, code
+    def __init__(self, reader: CodeBuilder, code: np.recarray) -> None:
+        self.reader, self.program, self.isa, config = reader, reader.program, reader.isa, reader.config
+        self.code = code
+        self.kinds, self.latencies, self.raws = code.kind.tolist(), code.latency.tolist(), code.raw.tolist()
         self.rules = config.sm.sub_core.dependence
         self.guard_latency = config.sm.sub_core.execution.fixed.predicate.latency
+        self.depbar_effect = config.sm.sub_core.issue.depbar_effect
         self.registers: dict[Register, int] = {}
         self.rows: dict[tuple[str, int, str], int] = {}  # opcode, latency, file
         self.columns: dict[tuple[str, bool], int] = {("", False): 0}  # opcode, is it the guard
@@ -108,27 +123,32 @@ class DependenceBuilder:
         operands = np.zeros(len(self.program), OPERANDS).view(np.recarray)
         for index in range(len(self.program)):
             self._instruction(operands[index], index)
+        for name in ("stall", "write_counter", "read_counter", "depbar_counter", "depbar_limit"):
+            operands[name] = self.code[name]
+        for counter in range(6):
+            operands.waits |= (self.code.waits >> 8 * counter & 1) << counter
+        operands.depbar_effect = self.depbar_effect
+        operands.barrier = self.code.kind == Kind.BARRIER
         distances = np.array([[self._distance(row, column) for column in self.columns] for row in self.rows] or [[0]])
         return DependenceTable(operands, distances.astype(np.int64), tuple(f"{a}{n}" for a, n in self.registers))
 
     def _instruction(self, row: np.record, index: int) -> None:
-        kind = int(self.code[index].kind)
+        kind = self.kinds[index]
         row.variable = kind >= Kind.MEMORY or kind in VARIABLE
-        row.queue = Kind.MEMORY if kind >= Kind.MEMORY else kind if kind in VARIABLE else 0
-        row.order = Kind.MEMORY if kind in IN_ORDER else kind if kind in VARIABLE else 0
         opcode = self.program.opcode_of(index)
+        tensor = self.isa.lookup(opcode).latency_class == "tensor"
+        row.queue = MEMORY_QUEUE if kind >= Kind.MEMORY else VARIABLE.get(kind, 0)
+        row.order = MEMORY_QUEUE if kind in IN_ORDER else TENSOR_UNIT if tensor else VARIABLE.get(kind, 0)
         reads = dict.fromkeys(self._read(register, (opcode, False)) for register in self._sources(index))
-        instruction = self.program.instructions[index]
+        instruction = self.reader.instructions[index]
         if instruction.guard != PT:
-            guard = ("UP" if instruction.guard_uniform else "P", int(instruction.guard))
+            guard = ("UP" if instruction.guard_uniform else "P", instruction.guard)
             reads[self._read(guard, (opcode, True)) | GUARD] = None
-        latency = int(self.code[index].raw if row.variable else self.code[index].latency)
+        latency = self.raws[index] if row.variable else self.latencies[index]
         writes = [self._write(r, (opcode, latency, r[0])) for r in dict.fromkeys(self._destinations(index))]
         if len(reads) > MAX_READS or len(writes) > MAX_WRITES:
-            pc = int(instruction.pc)
-            raise GpusimError(
-                f"{self.program.name}: pc 0x{pc:04x} {self.program.text[index]}: more registers than expected"
-            )
+            place = f"{self.program.name}: pc 0x{instruction.pc:04x} {self.program.text[index]}"
+            raise GpusimError(f"{place}: more registers than any known instruction names")
         row.read_count, row.write_count = len(reads), len(writes)
         row.reads[: len(reads)], row.writes[: len(writes)] = list(reads), writes
         row.late_reads = sum(bool(read & READ_LATE) for read in reads)
@@ -156,25 +176,24 @@ class DependenceBuilder:
         return base + (self.rules.memory_operand if file == "R" and consumer.latency_class in MEMORY_CLASSES else 0)
 
     def _destinations(self, index: int) -> Iterator[Register]:
-        for operand in self.program.operands_of(index):
+        for operand in self.reader.operands_of(index):
             if operand.is_destination:
                 yield from self._span(operand)
 
     def _sources(self, index: int) -> Iterator[Register]:
-        for operand in self.program.operands_of(index):
-            kind = int(operand.kind)
+        for operand in self.reader.operands_of(index):
             if operand.is_destination:
                 continue
             yield from self._span(operand)
-            if kind in (OperandKind.MEMORY, OperandKind.CONSTANT):
-                yield from registers("R", int(operand.register), max(int(operand.width), 1), RZ)
-                yield from registers("UR", int(operand.uniform), max(int(operand.uniform_width), 1), URZ)
-                yield from registers("UR", int(operand.descriptor), 2, URZ)
+            if operand.kind in (OperandKind.MEMORY, OperandKind.CONSTANT):
+                yield from registers("R", operand.register, max(operand.width, 1), RZ)
+                yield from registers("UR", operand.uniform, max(operand.uniform_width, 1), URZ)
+                yield from registers("UR", operand.descriptor, 2, URZ)
 
-    def _span(self, operand: np.record) -> Iterator[Register]:
-        if int(operand.kind) in FILES:
-            file, none = FILES[OperandKind(int(operand.kind))]
-            yield from registers(file, int(operand.register), max(int(operand.width), 1), none)
+    def _span(self, operand: Operand) -> Iterator[Register]:
+        if operand.kind in FILES:
+            file, none = FILES[operand.kind]
+            yield from registers(file, operand.register, max(operand.width, 1), none)
 
 
 def registers(file: str, first: int, count: int, none: int) -> Iterator[Register]:

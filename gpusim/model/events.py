@@ -8,7 +8,7 @@ later: compilers rely on units that complete in order.
 from __future__ import annotations
 
 from gpusim.jit import inlined
-from gpusim.model.registers import registers_read, registers_written
+from gpusim.model.scoreboard import result_written, sources_read
 from gpusim.model.state import EVENTS, FAULT_EVENTS, SUB_CORES, WRITE_HORIZON
 
 LOWER = 0  # a dependence counter falls (sources read, or a result without a register)
@@ -138,11 +138,11 @@ def run_events(S, P, sm, k, now):
             warp.outstanding -= 1
         if kind == COPY:
             warp.async_copies -= 1
-        if kind == LOWER:
-            if index != NO_INDEX:
-                registers_read(S, P, w, index)
-        else:
-            registers_written(S, P, w, index)
+        if P.machine[0].scoreboard and index != NO_INDEX:
+            if kind == LOWER:
+                sources_read(S, P, w, index)
+            else:
+                result_written(S, P, w, index)
         if row >= 0 and (kind == LOAD or kind == RESULT):
             S.timeline[row].write_back = now - 1
         warp.next_check = min(warp.next_check, now)

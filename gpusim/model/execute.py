@@ -115,7 +115,7 @@ def run_variable(S, P, c, local, index, row, start):
     """An instruction enters its variable-latency unit in cycle `start`: when its counters fall."""
     code = P.code[index]
     issued = start - 2  # of an instruction that went straight to this start
-    if code.read_counter != NO_COUNTER or P.machine[0].registers > 0:
+    if code.read_counter != NO_COUNTER or P.machine[0].scoreboard:
         push_event(S, c, max(issued + code.war, start), LOWER, local, code.read_counter, 0, index, -1)
     push_event(S, c, issued + code.raw, RESULT, local, code.write_counter, code.banks_written, index, row)
     if row >= 0:

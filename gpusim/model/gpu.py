@@ -9,7 +9,7 @@ from __future__ import annotations
 from gpusim.jit import inlined, kernel, njit
 from gpusim.model.interconnect import next_departure, next_reply
 from gpusim.model.l2 import l2_window
-from gpusim.model.registers import registers_start
+from gpusim.model.scoreboard import free_registers
 from gpusim.model.sm import run_sm
 from gpusim.model.state import BARRIERS, FOREVER, SUB_CORES
 from gpusim.results.stalls import Stall
@@ -58,7 +58,8 @@ def launch_warp(S, P, sm, slot, place, number, table, now):
     warp.refill = 0
     warp.buffer_head = 0
     warp.buffer_count = 0
-    registers_start(S, P, sm * machine.warps + place)
+    if machine.scoreboard:
+        free_registers(S, P, sm * machine.warps + place)
     core = S.sub_cores[sm * SUB_CORES + place % SUB_CORES]
     local = place // SUB_CORES
     core.active_mask |= 1 << local

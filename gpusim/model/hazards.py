@@ -1,182 +1,301 @@
-"""The hazard checker: does every instruction issue late enough for what earlier ones of its warp still do?
+"""The hazard checker: do a program's control bits keep every instruction away from what earlier ones still do?
 
-The hardware does not check (arXiv 2503.20481 section 4), so wrong control bits give wrong values and no error. At issue
-the registers of an instruction are compared with the results and register reads on their way in the lanes that both
-execute. Found hazards are counted per (producer, consumer, register, kind) in a hash table per thread; nothing here
-changes timing.
+The hardware does not check (arXiv 2503.20481 section 4), so wrong control bits give wrong values and no error. Each
+warp's executed instructions are walked through on a clock of their own, which advances by what the control bits alone
+guarantee: the stall count of each instruction. So a fault is found also where a cache miss or another warp hides it in
+this run, and what is found depends on no timing but the latencies.
+
+- A result of fixed latency needs its distance to the consumer (`gpusim.model.dependence`).
+- One of variable latency needs a wait for its dependence counter, or for that of a later instruction of a unit that
+  completes in order. A counter is seen VISIBLE cycles after the instruction that raises it.
+- A register that such an instruction reads is free once its read or write counter has been waited for, or a later
+  instruction of the same queue has read. Behind BAR all memory instructions have: compilers rely on that.
+- Lanes that do not both execute do not meet.
 """
 
 from __future__ import annotations
 
-from gpusim.jit import inlined
-from gpusim.model.dependence import COLUMN_MASK, GUARD, READ_LATE, REGISTER_BITS, REGISTER_MASK, UNIFORM
-from gpusim.model.state import FAULT_HAZARDS, HAZARD_ROWS, SLOTS
+import numpy as np
+
+from gpusim.jit import inlined, kernel
+from gpusim.model.dependence import COLUMN_MASK, GUARD, MEMORY_QUEUE, READ_LATE, REGISTER_BITS, REGISTER_MASK, UNIFORM
 
 RAW, WAW, WAR = 0, 1, 2
 ALL_LANES = 0xFFFFFFFF
-LONGEST = 128
-"""Cycles after which every result of fixed latency has long been written (the longest, HMMA.16816.F32, takes 64)."""
+COUNTERS = 6
+UNITS = 6  # numbers of in-order units, 0 for none
+VISIBLE = 2
+"""Cycles from an instruction's issue until a wait sees the counter that it raises (arXiv 2503.20481 section 4)."""
 PENDING = 1 << 20
-"""`short` of a hazard that no stall count prevents: the instruction waited for has a variable latency."""
+"""`short` of a hazard that no stall count prevents: a counter has to be waited for."""
+LONGEST = 128
+"""Cycles after which every result of fixed latency is there; the longest, of matrix instructions, takes half of it."""
+NEVER = -(1 << 40)
+SLOTS = 2
+"""Results, and readers, of one register that are remembered: diverged lanes have their own."""
+RAISES = 64
+"""Outstanding instructions of one counter that are remembered; it holds at most 63."""
+ROWS = 8192
+"""Different hazards of a launch; a power of two."""
+
+RESULT = np.dtype(
+    [
+        ("producer", "i8"),  # static index + 1, 0 if none
+        ("row", "i8"),  # row of the distances
+        ("since", "i8"),  # clock of its issue
+        ("lanes", "i8"),
+    ]
+)
+"""The last result of a register."""
+READER = np.dtype([("producer", "i8"), ("since", "i8"), ("lanes", "i8")])
+"""The last variable-latency instruction that reads a register."""
+PROGRESS = np.dtype(
+    [
+        ("waited", "i8", (COUNTERS,)),  # instructions of a counter issued by this clock are complete
+        ("done", "i8", (UNITS,)),  # results of an in-order unit issued by this clock are there
+        ("read", "i8", (UNITS,)),  # and registers of its queue are read
+        ("raises", "i8", (COUNTERS,)),  # outstanding instructions per counter, and each one's clock and index
+        ("raise_clock", "i8", (COUNTERS * RAISES,)),
+        ("raise_index", "i8", (COUNTERS * RAISES,)),
+        ("hold_counter", "i8"),  # DEPBAR.LE whose effect is to come, -1 if none
+        ("hold_limit", "i8"),
+        ("hold_from", "i8"),
+    ]
+)
+"""How far a warp's waits have come."""
+HAZARD = np.dtype([("key", "i8"), ("count", "i8"), ("short", "i8")])
+"""A hazard found, see `report`. short: cycles that the consumer may come too early, at most."""
 
 
 @inlined
-def report(S, P, thread, producer, consumer, register, kind, short):
-    """Count one occurrence; `short` cycles later the consumer would have been late enough."""
+def report(hazards, producer, consumer, register, kind, short):
+    """Count one occurrence. False where the table is full."""
     key = (((producer << 20 | consumer) << REGISTER_BITS | register) << 2 | kind) + 1
-    place = (key ^ key >> 11 ^ key >> 23) & HAZARD_ROWS - 1
-    for _ in range(HAZARD_ROWS):
-        row = S.hazards[thread * HAZARD_ROWS + place]
+    place = (key ^ key >> 11 ^ key >> 23) & (ROWS - 1)
+    for _ in range(ROWS):
+        row = hazards[place]
         if row.key == 0 or row.key == key:
             row.key = key
             row.count += 1
             row.short = max(row.short, short)
-            return
-        place = (place + 1) & HAZARD_ROWS - 1
-    S.gpu[0].fault = FAULT_HAZARDS
+            return True
+        place = (place + 1) & (ROWS - 1)
+    return False
 
 
 @inlined
-def check_reads(S, P, thread, w, index, lanes, now):
-    """RAW: results that the instruction reads and that are not there yet."""
-    operands = P.operands[index]
-    first = w * P.machine[0].registers
-    for place in range(operands.read_count):
-        read = operands.reads[place]
+def cover(progress, operands, counter, limit, clock):
+    """At `clock` a warp has waited until at most `limit` of a counter's visible instructions are outstanding."""
+    base = counter * RAISES
+    last = progress.raises[counter]
+    while last > 0 and progress.raise_clock[base + last - 1] > clock - VISIBLE:
+        last -= 1
+    complete = max(last - limit, 0)
+    if limit == 0:
+        progress.waited[counter] = max(progress.waited[counter], clock - VISIBLE)
+    elif complete > 0:
+        progress.waited[counter] = max(progress.waited[counter], progress.raise_clock[base + complete - 1])
+    for place in range(complete):
+        since = progress.raise_clock[base + place]
+        own = operands[progress.raise_index[base + place]]
+        progress.read[own.queue] = max(progress.read[own.queue], since)
+        if own.write_counter == counter:
+            progress.done[own.order] = max(progress.done[own.order], since)
+    for place in range(complete, progress.raises[counter]):
+        progress.raise_clock[base + place - complete] = progress.raise_clock[base + place]
+        progress.raise_index[base + place - complete] = progress.raise_index[base + place]
+    progress.raises[counter] -= complete
+
+
+@inlined
+def wait(progress, operands, own, clock):
+    """The waits that an instruction issued at `clock` has gone through."""
+    for counter in range(COUNTERS):
+        if own.waits >> counter & 1:
+            cover(progress, operands, counter, 0, clock)
+    if progress.hold_counter >= 0 and progress.hold_from <= clock:
+        cover(progress, operands, progress.hold_counter, progress.hold_limit, clock)
+        progress.hold_counter = -1
+    if own.barrier:
+        progress.read[MEMORY_QUEUE] = clock
+
+
+@inlined
+def result_complete(progress, earlier, since):
+    """Whether waits guarantee that the result of an instruction issued at `since` is there."""
+    if earlier.write_counter < COUNTERS and progress.waited[earlier.write_counter] >= since:
+        return True
+    return earlier.order > 0 and progress.done[earlier.order] >= since
+
+
+@inlined
+def registers_read(progress, earlier, since):
+    """Whether waits guarantee that an instruction issued at `since` has read its registers."""
+    if earlier.read_counter < COUNTERS and progress.waited[earlier.read_counter] >= since:
+        return True
+    return progress.read[earlier.queue] >= since or result_complete(progress, earlier, since)
+
+
+@inlined
+def raise_counters(progress, own, index, clock):
+    """Remember what an issued instruction raises; DEPBAR.LE holds what follows it."""
+    for counter in (own.write_counter, own.read_counter):
+        if counter < COUNTERS and (counter == own.write_counter or own.write_counter != own.read_counter):
+            base = counter * RAISES
+            if progress.raises[counter] == RAISES:
+                for place in range(RAISES - 1):
+                    progress.raise_clock[base + place] = progress.raise_clock[base + place + 1]
+                    progress.raise_index[base + place] = progress.raise_index[base + place + 1]
+                progress.raises[counter] -= 1
+            progress.raise_clock[base + progress.raises[counter]] = clock
+            progress.raise_index[base + progress.raises[counter]] = index
+            progress.raises[counter] += 1
+    if own.depbar_counter >= 0:
+        progress.hold_counter = own.depbar_counter
+        progress.hold_limit = own.depbar_limit
+        progress.hold_from = clock + own.depbar_effect
+
+
+@inlined
+def short_of(progress, earlier, since, due, clock):
+    """Cycles that an instruction issued at `clock` may come too early for a result due at `due`; 0 if none."""
+    if result_complete(progress, earlier, since):
+        return 0
+    return PENDING if earlier.variable else max(due - clock, 0)
+
+
+@inlined
+def check_reads(work, operands, distances, own, index, lanes, clock):
+    """RAW: results that the instruction reads and that may not be there yet."""
+    results, _, progress, hazards = work
+    for place in range(own.read_count):
+        read = own.reads[place]
         number = read & REGISTER_MASK
         # which lanes a guard lets pass follows from its value: one that lets none pass was read for all
         reading = lanes if lanes or not read & GUARD else ALL_LANES
-        for slot in range(SLOTS):
-            result = S.results[(first + number) * SLOTS + slot]
-            if result.producer == 0 or not result.lanes & reading:
-                continue
-            due = result.since + P.distances[result.row, read >> REGISTER_BITS & COLUMN_MASK]
-            if result.pending:
-                report(S, P, thread, result.producer - 1, index, number, RAW, PENDING)
-            elif due > now:
-                report(S, P, thread, result.producer - 1, index, number, RAW, due - now)
+        for slot in range(number * SLOTS, (number + 1) * SLOTS):
+            result = results[slot]
+            if result.producer and result.lanes & reading:
+                due = result.since + distances[result.row, read >> REGISTER_BITS & COLUMN_MASK]
+                short = short_of(progress[0], operands[result.producer - 1], result.since, due, clock)
+                if short and not report(hazards, result.producer - 1, index, number, RAW, short):
+                    return False
+    return True
 
 
 @inlined
-def check_writes(S, P, thread, w, index, lanes, now):
-    """WAW: results that would arrive after this one; WAR: registers to be written that others have not read yet."""
-    operands = P.operands[index]
-    first = w * P.machine[0].registers
-    for place in range(operands.write_count):
-        write = operands.writes[place]
+def check_writes(work, operands, distances, own, index, lanes, clock):
+    """WAW: results that may arrive after this one; WAR: registers that others may not have read yet."""
+    results, readers, progress, hazards = work
+    for place in range(own.write_count):
+        write = own.writes[place]
         number = write & REGISTER_MASK
-        written = now + P.distances[write >> REGISTER_BITS & COLUMN_MASK, 0]
-        for slot in range(SLOTS):
-            result = S.results[(first + number) * SLOTS + slot]
+        written = clock + distances[write >> REGISTER_BITS & COLUMN_MASK, 0]
+        for slot in range(number * SLOTS, (number + 1) * SLOTS):
+            result = results[slot]
             if result.producer and result.lanes & lanes:
-                earlier = P.operands[result.producer - 1]
-                due = result.since + P.distances[result.row, 0]
-                if result.pending:
-                    if operands.order == 0 or operands.order != earlier.order:
-                        report(S, P, thread, result.producer - 1, index, number, WAW, PENDING)
-                elif due >= written:
-                    report(S, P, thread, result.producer - 1, index, number, WAW, due - written + 1)
-            reader = S.readers[(first + number) * SLOTS + slot]
-            if reader.pending and reader.lanes & lanes:
-                earlier = P.operands[reader.producer - 1]
-                if operands.queue == 0 or operands.queue != earlier.queue:
-                    report(S, P, thread, reader.producer - 1, index, number, WAR, PENDING)
+                earlier = operands[result.producer - 1]
+                due = result.since + distances[result.row, 0] + 1
+                short = short_of(progress[0], earlier, result.since, due, written)
+                in_order = own.order > 0 and own.order == earlier.order
+                if short and not in_order and not report(hazards, result.producer - 1, index, number, WAW, short):
+                    return False
+            reader = readers[slot]
+            if reader.producer and reader.lanes & lanes:
+                earlier = operands[reader.producer - 1]
+                in_order = own.queue > 0 and own.queue == earlier.queue
+                if not in_order and not registers_read(progress[0], earlier, reader.since):
+                    if not report(hazards, reader.producer - 1, index, number, WAR, PENDING):
+                        return False
+    return True
 
 
 @inlined
-def result_slot(S, place, lanes, now):
-    """Slot for a new result of the register whose slots start at `place`; those that it overwrites are freed."""
-    chosen = place
-    for slot in range(place + SLOTS - 1, place - 1, -1):
-        result = S.results[slot]
-        over = not result.pending and result.since + LONGEST < now
-        if result.producer == 0 or over or result.lanes & ~lanes == 0:
+def result_slot(results, number, operands, lanes, clock):
+    """Slot for a new result of a register: those that it overwrites are free, as are old ones of fixed latency."""
+    chosen = number * SLOTS
+    for slot in range((number + 1) * SLOTS - 1, number * SLOTS - 1, -1):
+        result = results[slot]
+        old = result.producer and not operands[result.producer - 1].variable and result.since + LONGEST < clock
+        if result.producer == 0 or old or result.lanes & ~lanes == 0:
             result.producer = 0
-            result.pending = 0
             chosen = slot
     return chosen
 
 
 @inlined
-def reader_slot(S, P, place, index):
-    """Slot for a new reader: its own, one of the same queue (which has read before it will), or a free one."""
-    chosen = place
-    for slot in range(place + SLOTS - 1, place - 1, -1):
-        if S.readers[slot].pending == 0:
+def reader_slot(readers, number, operands, progress, queue):
+    """Slot for a new reader of a register: of one that has read, or will have before it (the same queue)."""
+    chosen = number * SLOTS
+    for slot in range((number + 1) * SLOTS - 1, number * SLOTS - 1, -1):
+        reader = readers[slot]
+        if reader.producer and registers_read(progress, operands[reader.producer - 1], reader.since):
+            reader.producer = 0
+        if reader.producer == 0:
             chosen = slot
-    for slot in range(place, place + SLOTS):
-        reader = S.readers[slot]
-        if reader.pending and P.operands[reader.producer - 1].queue == P.operands[index].queue:
+    for slot in range(number * SLOTS, (number + 1) * SLOTS):
+        if readers[slot].producer and operands[readers[slot].producer - 1].queue == queue:
             chosen = slot
-    reader = S.readers[chosen]
-    if reader.pending == 0 or reader.producer != index + 1:
-        reader.lanes = reader.lanes if reader.pending else 0
-        reader.pending = 0
     return chosen
 
 
 @inlined
-def record_registers(S, P, w, index, lanes, now):
-    """Remember what the issued instruction writes and, if its latency is variable, reads."""
-    operands = P.operands[index]
-    first = w * P.machine[0].registers
-    for place in range(operands.write_count):
-        write = operands.writes[place]
-        slot = result_slot(S, (first + (write & REGISTER_MASK)) * SLOTS, lanes, now)
-        result = S.results[slot]
+def record(work, operands, own, index, lanes, clock):
+    """Remember what the instruction writes and, if its latency is variable, reads."""
+    results, readers, progress, _ = work
+    for place in range(own.write_count):
+        write = own.writes[place]
+        result = results[result_slot(results, write & REGISTER_MASK, operands, lanes, clock)]
         result.producer = index + 1
         result.row = write >> REGISTER_BITS & COLUMN_MASK
-        result.since = now
+        result.since = clock
         result.lanes = ALL_LANES if write & UNIFORM else lanes
-        result.pending = operands.variable
-    for place in range(operands.read_count if operands.variable else 0):
-        read = operands.reads[place]
+    for place in range(own.read_count if own.variable else 0):
+        read = own.reads[place]
         if read & READ_LATE:
-            reader = S.readers[reader_slot(S, P, (first + (read & REGISTER_MASK)) * SLOTS, index)]
+            reader = readers[reader_slot(readers, read & REGISTER_MASK, operands, progress[0], own.queue)]
+            reader.lanes = (reader.lanes if reader.producer else 0) | lanes
             reader.producer = index + 1
-            reader.pending += 1
-            reader.lanes |= lanes
+            reader.since = clock
 
 
 @inlined
-def check_hazards(S, P, thread, w, index, mask, now):
-    """Warp w issues instruction `index` in the lanes of `mask`, which are none where it is predicated off."""
-    check_reads(S, P, thread, w, index, mask, now)
-    if mask:
-        check_writes(S, P, thread, w, index, mask, now)
-        record_registers(S, P, w, index, mask, now)
+def start(work):
+    """A new warp: nothing is on its way."""
+    results, readers, progress, _ = work
+    for slot in range(len(results)):
+        results[slot].producer = 0
+        readers[slot].producer = 0
+    own = progress[0]
+    for counter in range(COUNTERS):
+        own.waited[counter] = NEVER
+        own.raises[counter] = 0
+    for unit in range(UNITS):
+        own.done[unit] = NEVER
+        own.read[unit] = NEVER
+    own.hold_counter = -1
 
 
-@inlined
-def reads_done(S, P, w, index):
-    """Variable-latency instruction `index` has read its registers."""
-    operands = P.operands[index]
-    first = w * P.machine[0].registers
-    for place in range(operands.read_count):
-        for slot in range(SLOTS):
-            reader = S.readers[(first + (operands.reads[place] & REGISTER_MASK)) * SLOTS + slot]
-            if reader.pending and reader.producer == index + 1:
-                reader.pending -= 1
+@kernel
+def check_warps(work, operands, distances, starts, indices, masks):
+    """Walk through every warp of a chunk. False where the table of hazards overflowed.
 
-
-@inlined
-def result_done(S, P, w, index):
-    """Variable-latency instruction `index` is complete."""
-    operands = P.operands[index]
-    first = w * P.machine[0].registers
-    for place in range(operands.write_count):
-        for slot in range(SLOTS):
-            result = S.results[(first + (operands.writes[place] & REGISTER_MASK)) * SLOTS + slot]
-            if result.pending and result.producer == index + 1:
-                result.pending = 0
-                result.producer = 0
-
-
-@inlined
-def forget_registers(S, P, w):
-    """A new warp starts: nothing is on its way."""
-    slots = P.machine[0].registers * SLOTS
-    for slot in range(w * slots, (w + 1) * slots):
-        S.results[slot].producer = 0
-        S.results[slot].pending = 0
-        S.readers[slot].pending = 0
+    work: (results, readers, progress, hazards); indices, masks: the warps' instructions, at starts[w]..starts[w + 1].
+    """
+    for w in range(len(starts) - 1):
+        start(work)
+        clock = 0
+        for place in range(starts[w], starts[w + 1]):
+            index = np.int64(indices[place])
+            lanes = np.int64(masks[place])
+            own = operands[index]
+            wait(work[2][0], operands, own, clock)
+            if not check_reads(work, operands, distances, own, index, lanes, clock):
+                return False
+            if lanes:
+                if not check_writes(work, operands, distances, own, index, lanes, clock):
+                    return False
+                record(work, operands, own, index, lanes, clock)
+            raise_counters(work[2][0], own, index, clock)
+            clock += own.stall
+    return True

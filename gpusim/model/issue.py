@@ -14,8 +14,7 @@ from gpusim.model.execute import results_waiting
 from gpusim.model.fetch import flush
 from gpusim.model.first_level import OPERAND, first_level_full, request_first_level
 from gpusim.model.kinds import Kind, Unit
-from gpusim.model.registers import registers_issued
-from gpusim.model.scoreboard import waits_for_registers
+from gpusim.model.scoreboard import take_registers, waits_for_registers
 from gpusim.model.stalls import select, set_reason
 from gpusim.model.state import FOREVER, MAX_BUFFER, MAX_COUNTER, PENDING_CONSTANTS, SUB_CORES
 from gpusim.results.stalls import Stall
@@ -285,17 +284,6 @@ def issue(S, P, thread, sm, k, now):
 
 
 @inlined
-def next_stall(P, code, now):
-    """First cycle in which the warp may issue again, by the control bits (section 4, and its two quirks)."""
-    machine = P.machine[0]
-    if code.yields:
-        return now + machine.yield_without_stall if code.stall == 0 else now + max(code.stall, 2)
-    if code.stall > machine.long_stall_limit:
-        return now + machine.long_stall_wait
-    return now + max(code.stall, 1)
-
-
-@inlined
 def take_unit(P, core, code, now):
     """Occupy the unit's input latch and, for an instruction with a result, a result queue entry."""
     if code.unit != NO_UNIT:
@@ -358,7 +346,8 @@ def issue_warp(S, P, thread, sm, k, local, now):
     select(S, thread, w, now)
     S.counters[sm].warp_instructions += 1
     S.counters[sm].thread_instructions += popcount64(mask)
-    registers_issued(S, P, thread, w, index, mask, now)
+    if machine.scoreboard:
+        take_registers(S, P, w, index)
     advance(S, P, sm, w, index, mask, now)
 
 
@@ -373,7 +362,7 @@ def advance(S, P, sm, w, index, mask, now):
     warp.buffer_head = (warp.buffer_head + 1) % MAX_BUFFER
     warp.buffer_count -= 1
     warp.refill = 0
-    warp.stall_until = next_stall(P, code, now)
+    warp.stall_until = now + code.stall
     warp.next_check = warp.stall_until
     warp.reason = WAIT
     if warp.hold_counter >= 0 and warp.hold_from <= now:

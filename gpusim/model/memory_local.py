@@ -46,7 +46,7 @@ def address_unit(S, P, sm, k, now):
     core.queue_addressed += 1
     core.address_free = now + (machine.interval_uniform if code.uniform_address else machine.interval_regular)
     core.queue_ready[place] = now + (machine.grant_uniform if code.uniform_address else machine.grant_regular)
-    if code.read_counter != NO_COUNTER or machine.registers > 0:
+    if code.read_counter != NO_COUNTER or machine.scoreboard:
         released = max(now + code.war - machine.register_read, now + 1)
         push_event(S, c, released, LOWER, core.queue_warp[place], code.read_counter, 0, index, -1)
     row = core.queue_row[place]

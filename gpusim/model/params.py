@@ -23,9 +23,9 @@ MACHINE = np.dtype(
             # fetch
             "buffer_entries hit_to_issue branch_refill perfect_fetch l0_sets l0_ways line_instructions stream_lines "
             # issue
-            "scheduler constant_miss_hold yield_without_stall long_stall_limit long_stall_wait imad_port_block "
+            "scheduler constant_miss_hold imad_port_block "
             "depbar_effect constant_sets constant_ways constant_bytes "
-            "scoreboard max_consumers check_hazards registers "
+            "scoreboard max_consumers registers "
             # operands and execution
             "read_ports write_ports read_cycles tensor_read_cycles register_cache fp32_in_int_pipe result_entries "
             "sfu_queue fp64_queue misc_queue fp64_shared "
@@ -51,8 +51,7 @@ CODE = np.dtype(
         ("unit", "i8"),  # Unit
         ("latency", "i8"),  # fixed: issue to dependent issue
         ("interval", "i8"),  # cycles the unit's latch is busy
-        ("stall", "i8"),
-        ("yields", "i8"),
+        ("stall", "i8"),  # cycles to the warp's next issue, by stall count and yield
         ("raised", "i8"),  # added to WARP.counters in Control
         ("write_counter", "i8"),
         ("read_counter", "i8"),
@@ -104,9 +103,9 @@ def l1_lines(unit: MemoryShared, shared_per_sm: int) -> int:
 
 
 def build_machine(
-    config: GpuConfig, shared_per_sm: int, window: int, skip: bool, timeline: bool, check_hazards: bool, registers: int
+    config: GpuConfig, shared_per_sm: int, window: int, skip: bool, timeline: bool, registers: int
 ) -> np.recarray:
-    """The MACHINE record of a card for one kernel's shared-memory carve-out; `registers` of it are tracked per warp."""
+    """The MACHINE record of a card for one kernel's shared-memory carve-out and the `registers` that it uses."""
     sm, core, shared = config.sm, config.sm.sub_core, config.sm.memory_shared
     lines = l1_lines(shared, shared_per_sm)
     dram_bytes = (
@@ -119,13 +118,12 @@ def build_machine(
         l0_sets=core.fetch.l0.sets, l0_ways=core.fetch.l0.ways, line_instructions=core.fetch.l0.line_bytes // 16,
         stream_lines=core.fetch.stream_buffer_lines,
         scheduler=SCHEDULERS.index(core.issue.scheduler), constant_miss_hold=core.issue.constant_miss_hold,
-        yield_without_stall=core.issue.yield_without_stall, long_stall_limit=core.issue.long_stall_limit,
-        long_stall_wait=core.issue.long_stall_wait, imad_port_block=core.issue.imad_port_block,
+        imad_port_block=core.issue.imad_port_block,
         depbar_effect=core.issue.depbar_effect,
         constant_sets=core.constant_cache.sets, constant_ways=core.constant_cache.ways,
         constant_bytes=core.constant_cache.line_bytes,
         scoreboard=core.dependence.mode == "scoreboard", max_consumers=core.dependence.max_consumers,
-        check_hazards=check_hazards, registers=registers,
+        registers=registers,
         read_ports=core.register_file.read_ports, write_ports=core.register_file.write_ports,
         read_cycles=core.register_file.read_cycles, tensor_read_cycles=core.register_file.tensor_read_cycles,
         register_cache=core.register_file.cache, fp32_in_int_pipe=core.execution.fp32_in_int_pipe,

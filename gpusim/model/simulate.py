@@ -16,8 +16,8 @@ from gpusim.model import gpu as compiled
 from gpusim.model.build import build_state, records
 from gpusim.model.code import CodeBuilder, clear_control_bits
 from gpusim.model.deadlock import deadlock_report
-from gpusim.model.dependence import DependenceBuilder, no_table
-from gpusim.model.hazard_rows import hazard_rows
+from gpusim.model.dependence import DependenceBuilder, DependenceTable, no_table
+from gpusim.model.hazard_report import find_hazards
 from gpusim.model.params import Params, build_machine, occupancy, shortest_round_trip
 from gpusim.model.state import TIMELINE, State
 from gpusim.model.streams import StreamPools
@@ -34,7 +34,6 @@ FAULTS = {
     3: "replies to an SM",
     4: "first-level instruction and constant requests of an SM",
     5: "instructions waiting for lines of an SM",
-    6: "different hazards",
 }
 WINDOWS_PER_CALL = 512
 """Windows between two looks at the progress."""
@@ -99,29 +98,34 @@ class KernelRun:
         self, launch: Launch, config: GpuConfig, options: RunOptions, number: int, count: int, warned: set[str]
     ) -> None:
         self.launch, self.config, self.options = launch, config, options
+        self.hazards: tuple[Hazard, ...] | None = None
         self.number, self.count = number, count
         self.threads = 1 if options.timeline else options.threads
         self.window = self._window()
         self.ctas_per_sm = self._ctas_per_sm()
-        isa = load_isa(launch.program.architecture)
-        reader = CodeBuilder(launch.program, isa, config)
-        code = reader.build()
-        self._report_unknown(reader.unknown - warned)
-        warned |= reader.unknown
+        builder = CodeBuilder(launch.program, load_isa(launch.program.architecture), config)
+        code = builder.build()
+        self._report_unknown(builder.unknown - warned)
+        warned |= builder.unknown
         shared = self.ctas_per_sm * (launch.shared_bytes + config.sm.memory_shared.shared_memory.reserved_bytes)
         shared = shared if launch.shared_bytes else 0
-        tracked = options.check_hazards or config.sm.sub_core.dependence.mode == "scoreboard"
-        builder = DependenceBuilder(launch.program, isa, config, code)
-        self.dependence = builder.build() if tracked else no_table()
-        registers = len(self.dependence.names)
-        if config.sm.sub_core.dependence.mode == "scoreboard":
-            clear_control_bits(code)
-        machine = build_machine(
-            config, shared, self.window, options.skip, options.timeline, options.check_hazards, registers
-        )
-        self.params = Params(machine, code, self.dependence.operands, self.dependence.distances)
+        table = self._dependence(builder, code)
+        machine = build_machine(config, shared, self.window, options.skip, options.timeline, len(table.names))
+        self.params = Params(machine, code, table.operands, table.distances)
         self.pools = StreamPools(launch)
         self.state = self._initial_state()
+
+    def _dependence(self, reader: CodeBuilder, code: np.recarray) -> DependenceTable:
+        """Check for hazards if asked to; the table that scoreboards need, which leave CODE without control bits."""
+        scoreboards = self.config.sm.sub_core.dependence.mode == "scoreboard"
+        if not scoreboards and not self.options.check_hazards:
+            return no_table()
+        table = DependenceBuilder(reader, code).build()
+        if self.options.check_hazards:
+            self.hazards = find_hazards(self.launch, table, self.config.sm.sub_core.issue)
+        if scoreboards:
+            clear_control_bits(code)
+        return table
 
     def _window(self) -> int:
         longest = shortest_round_trip(self.config)
@@ -241,12 +245,8 @@ class KernelRun:
             occupancy=resident / (active * self.config.sm.warps) if active else 0.0,
             seconds=seconds,
             timeline=self._timeline() if self.options.timeline else None,
-            hazards=self._hazards() if self.options.check_hazards else None,
+            hazards=self.hazards,
         )
-
-    def _hazards(self) -> tuple[Hazard, ...]:
-        issue = self.config.sm.sub_core.issue
-        return hazard_rows(self.state.hazards, self.dependence.names, self.launch.program, issue)
 
     def _timeline(self) -> np.ndarray:
         """Rows by SM, cycle of issue and sub-core."""

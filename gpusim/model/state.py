@@ -35,10 +35,8 @@ LINE_BUCKETS = 2048  # hash table of L1D's lines
 MESSAGES = 4096  # requests or replies of one SM between two windows
 BARRIERS = 16  # named barriers of a CTA
 UNITS = 8
-SLOTS = 2  # results, and readers, of one register that the hazard checker remembers: diverged lanes have their own
-HAZARD_ROWS = 4096  # different hazards of one thread; a power of two
 
-FAULT_EVENTS, FAULT_REQUESTS, FAULT_REPLIES, FAULT_FIRST_LEVEL, FAULT_WAITERS, FAULT_HAZARDS = 1, 2, 3, 4, 5, 6
+FAULT_EVENTS, FAULT_REQUESTS, FAULT_REPLIES, FAULT_FIRST_LEVEL, FAULT_WAITERS = 1, 2, 3, 4, 5
 """Values of GPU.fault: a table of fixed size overflowed. The run stops and says which."""
 
 WARP = np.dtype(
@@ -333,29 +331,6 @@ REGISTER = np.dtype(
 )
 """Scoreboards: one register of one warp."""
 
-RESULT = np.dtype(
-    [
-        ("producer", "i8"),  # static index + 1, 0 if none
-        ("row", "i8"),  # row of Params.distances
-        ("since", "i8"),  # cycle of issue
-        ("lanes", "i8"),
-        ("pending", "i8"),  # 1: of variable latency and not complete
-    ]
-)
-"""Hazard checker: a result on its way to one register of one warp."""
-
-READER = np.dtype(
-    [
-        ("producer", "i8"),  # static index + 1
-        ("lanes", "i8"),
-        ("pending", "i8"),  # executions that have not read yet
-    ]
-)
-"""Hazard checker: a variable-latency instruction that has yet to read one register of one warp."""
-
-HAZARD = np.dtype([("key", "i8"), ("count", "i8"), ("short", "i8")])
-"""A hazard found: see `gpusim.model.hazards.report`. short: cycles that the consumer came too early, at most."""
-
 
 class State(NamedTuple):
     """All mutable state. Sizes in brackets; see `gpusim.model.build`."""
@@ -382,9 +357,6 @@ class State(NamedTuple):
     merge: np.ndarray  # [window + 1] int64 scratch of the L2's merge
     merged: np.ndarray  # [sms * MESSAGES] int64 scratch
     registers: np.recarray  # [sms * warps * registers] REGISTER, or [1] without scoreboards
-    results: np.recarray  # [sms * warps * registers * SLOTS] RESULT, or [1] without the hazard checker
-    readers: np.recarray  # likewise READER
-    hazards: np.recarray  # [threads * HAZARD_ROWS] HAZARD, or [1]
     stalls: np.ndarray  # [threads, instructions, reasons] int64
     counters: np.recarray  # [sms]
     stream_index: np.ndarray  # pool, int32

@@ -85,10 +85,10 @@ def _counters(mask: int) -> tuple[int, ...]:
 def statics(program: Program, config: GpuConfig) -> list[Static]:
     """The instructions of a program as a card sees them."""
     code = CodeBuilder(program, load_isa(program.architecture), config).build()
-    return [_static(index, row) for index, row in enumerate(code)]
+    return [_static(index, row, program.instructions[index]) for index, row in enumerate(code)]
 
 
-def _static(index: int, row: np.record) -> Static:
+def _static(index: int, row: np.record, instruction: np.record) -> Static:
     encoded = [int(s) for s in row.source[: row.source_count]]
     return Static(
         index=index,
@@ -96,8 +96,8 @@ def _static(index: int, row: np.record) -> Static:
         unit=Unit(int(row.unit)),
         latency=int(row.latency),
         interval=int(row.interval),
-        stall=int(row.stall),
-        yields=bool(row.yields),
+        stall=int(instruction.stall),
+        yields=bool(instruction.yields),
         write_counter=int(row.write_counter) if row.write_counter < 6 else None,
         read_counter=int(row.read_counter) if row.read_counter < 6 else None,
         waits=_counters(int(row.waits)),

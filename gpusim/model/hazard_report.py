@@ -1,38 +1,48 @@
-"""From the checker's table of counts to Hazards with their remedies."""
+"""Check a launch for hazards, and say of each what would have been enough."""
 
 from __future__ import annotations
 
 import numpy as np
 
 from gpusim.config.models import Issue
-from gpusim.model.dependence import REGISTER_BITS, REGISTER_MASK
-from gpusim.model.hazards import PENDING, WAR
+from gpusim.errors import GpusimError
+from gpusim.model.code import cycles_to_next_issue
+from gpusim.model.dependence import REGISTER_BITS, REGISTER_MASK, DependenceTable
+from gpusim.model.hazards import HAZARD, PENDING, PROGRESS, READER, RESULT, ROWS, SLOTS, VISIBLE, WAR, check_warps
 from gpusim.results.hazards import Hazard
 from gpusim.sass.program import NO_COUNTER, Program
+from gpusim.trace.trace import Launch
 
 KINDS = ("RAW", "WAW", "WAR")
 LARGEST_STALL = 15
-VISIBLE = 2
-"""Stall count with which an instruction's own counters are seen by the next one (arXiv 2503.20481 section 4)."""
 
 
-def hazard_rows(table: np.recarray, names: tuple[str, ...], program: Program, issue: Issue) -> tuple[Hazard, ...]:
-    """Hazards of all threads' tables, added up and sorted by consumer, producer, register and kind."""
-    found: dict[tuple[int, int, str, int], tuple[int, int]] = {}
-    for row in table[table.key > 0]:
-        key = int(row.key) - 1
-        kind, number, instructions = key & 3, key >> 2 & REGISTER_MASK, key >> 2 + REGISTER_BITS
-        place = (instructions & 0xFFFFF, instructions >> 20, names[number], kind)
-        count, short = found.get(place, (0, 0))
-        found[place] = (count + int(row.count), max(short, int(row.short)))
-    return tuple(_hazard(place, *found[place], program, issue) for place in sorted(found))
+def find_hazards(launch: Launch, table: DependenceTable, issue: Issue) -> tuple[Hazard, ...]:
+    """Hazards of every warp of a launch, by consumer, producer, register and kind. Timing plays no part.
+
+    Raises GpusimError where there are more different ones than can be told.
+    """
+    slots = max(len(table.names), 1) * SLOTS
+    sizes = ((slots, RESULT), (slots, READER), (1, PROGRESS), (ROWS, HAZARD))
+    work = tuple(np.zeros(size, dtype).view(np.recarray) for size, dtype in sizes)
+    for chunk in launch.chunks():
+        if not check_warps(work, table.operands, table.distances, chunk.instruction_start, chunk.index, chunk.mask):
+            raise GpusimError(
+                f"{launch.program.name}: more than {ROWS} different hazards: are there control bits at all?"
+            )
+    found = work[3][work[3].key > 0]
+    key = found.key - 1
+    consumers, producers = key >> 2 + REGISTER_BITS & 0xFFFFF, key >> 22 + REGISTER_BITS
+    names = [table.names[number] for number in key >> 2 & REGISTER_MASK]
+    rows = sorted(zip(consumers.tolist(), producers.tolist(), names, (key & 3).tolist(), found["count"], found.short))
+    return tuple(_hazard(row[:4], int(row[4]), int(row[5]), launch.program, issue) for row in rows)
 
 
 def _hazard(place: tuple[int, int, str, int], count: int, short: int, program: Program, issue: Issue) -> Hazard:
     consumer, producer, register, kind = place
-    pending = short >= PENDING
+    by_counter = short >= PENDING or program.instructions[producer].write_counter != NO_COUNTER
     stall, counter, remedy = (
-        _counter(producer, consumer, kind, program) if pending else _stall(producer, short, program, issue)
+        _counter(producer, consumer, kind, program) if by_counter else _stall(producer, short, program, issue)
     )
     return Hazard(
         kind=KINDS[kind],
@@ -51,10 +61,7 @@ def _hazard(place: tuple[int, int, str, int], count: int, short: int, program: P
 def _stall(producer: int, short: int, program: Program, issue: Issue) -> tuple[int | None, int | None, str]:
     """A result of fixed latency: the producer's stall count has to be longer by as much as the consumer was early."""
     row = program.instructions[producer]
-    effective = max(int(row.stall), VISIBLE if row.yields else 1)
-    if row.stall > issue.long_stall_limit and not row.yields:
-        effective = issue.long_stall_wait
-    enough = effective + short
+    enough = cycles_to_next_issue(int(row.stall), bool(row.yields), issue) + short
     if enough > LARGEST_STALL:
         return None, None, f"{short} cycles more between them"
     with_yield = " with yield" if enough > issue.long_stall_limit else ""
