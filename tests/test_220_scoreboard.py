@@ -1,4 +1,4 @@
-"""Dependence by scoreboards: what holds an instruction back, the limit on consumers, area, and equal results.
+"""Dependence by scoreboards: what holds an instruction back, the limit on consumers, and equal results.
 
 arXiv 2503.20481 section 7.5 and Table 7. In this mode the control bits of every program here are ignored.
 """
@@ -14,7 +14,6 @@ from microbench import PERFECT, SMALL, Run, gaps, kernel, op, run, simulate_smal
 
 from gpusim.config.loading import load_config
 from gpusim.model.simulate import RunOptions, simulate
-from gpusim.results.area import control_bits_area, scoreboard_area
 from gpusim.trace.store import open_trace
 
 SCOREBOARD = "sm.sub_core.dependence.mode=scoreboard"
@@ -146,27 +145,6 @@ def test_stall_reason_names_the_kind_of_producer(producer: str, reason: str) -> 
     issued = result.issues()
     per_pc = dict(zip(result.result.stalls, result.result.pc_stalls[3]))
     assert per_pc[reason] == issued[3] - issued[2] - 1
-
-
-# ---- area: Table 7
-
-
-@pytest.mark.parametrize(("limit", "percent"), [(1, 1.52), (3, 2.28), (7, 3.04), (15, 3.80), (31, 4.56), (63, 5.32)])
-def test_area_of_scoreboards_is_that_of_table_7(limit: int, percent: float) -> None:
-    assert round(100 * scoreboard_area(limit).share, 2) == percent
-
-
-def test_area_in_bits() -> None:
-    assert (scoreboard_area(63).bits_per_warp, scoreboard_area(63).bits_per_sm) == (2324, 111552)
-    assert (control_bits_area().bits_per_warp, control_bits_area().bits_per_sm) == (41, 1968)
-    assert round(100 * control_bits_area().share, 2) == 0.09
-    assert [round(100 * area.share, 2) for area in (control_bits_area(64), scoreboard_area(63, 64))] == [0.13, 7.09]
-
-
-@pytest.mark.parametrize("limit", [0, 2, -1])
-def test_area_of_no_whole_counter_is_refused(limit: int) -> None:
-    with pytest.raises(ValueError, match="whole bits"):
-        scoreboard_area(limit)
 
 
 # ---- whole kernels: the same however they are simulated, free of hazards, slower with fewer consumers

@@ -24,14 +24,11 @@ RUNNING, NEEDS_CTAS, FINISHED, DEADLOCK, FAULT = 0, 1, 2, 3, 4
 def launch_warp(S, P, sm, slot, place, number, table, now):
     """Start one warp of a CTA in warp slot `place`."""
     machine = P.machine[0]
-    unit = S.sms[sm]
     warp = S.warps[sm * machine.warps + place]
     warp.active = 1
     warp.cta = slot
     warp.cta_id = S.gpu[0].next_cta
     warp.warp_in_cta = number
-    warp.age = unit.next_age
-    unit.next_age += 1
     warp.position = S.warp_starts[table, 0]
     warp.end = S.warp_starts[table, 1]
     warp.record = S.warp_starts[table, 2]

@@ -45,7 +45,6 @@ WARP = np.dtype(
         ("cta", "i8"),  # CTA slot in the SM
         ("cta_id", "i8"),  # linear CTA id in the grid
         ("warp_in_cta", "i8"),
-        ("age", "i8"),  # launch order in the SM; the youngest warp has the largest
         ("position", "i8"),  # next instruction in the stream pool
         ("end", "i8"),
         ("record", "i8"),  # next memory record in the pool
@@ -166,7 +165,6 @@ SM = np.dtype(
         ("paused", "i8"),  # 1: a CTA slot became free and CTAs are left
         ("live_ctas", "i8"),
         ("active_since", "i8"),  # first cycle of the present stretch with a CTA
-        ("next_age", "i8"),
         ("last_retire", "i8"),
         # memory shared unit
         ("next_grant", "i8"),

@@ -214,11 +214,6 @@ class Program:
         return self.operands[row.operand_start : row.operand_start + row.operand_count]
 
     @cached_property
-    def base_opcodes(self) -> tuple[str, ...]:
-        """The opcode without modifiers, per entry of `opcodes`."""
-        return tuple(opcode.split(".", 1)[0] for opcode in self.opcodes)
-
-    @cached_property
     def address_counts(self) -> np.ndarray:
         """(n,) uint8: memory records per execution: 0, 1, or 2 (LDGSTS: global source, then shared destination)."""
         spaces = self.instructions.space
