@@ -81,6 +81,16 @@ def pop_event(S, c):
 
 
 @inlined
+def book_write(core, banks, cycle):
+    """A result takes a write port of each of its banks in `cycle`."""
+    for bank in range(2):
+        if banks >> bank & 1:
+            place = bank * WRITE_HORIZON + cycle % WRITE_HORIZON
+            slot = core.write_slots[place]
+            core.write_slots[place] = slot + 1 if slot >> 4 == cycle else (cycle << 4) + 1
+
+
+@inlined
 def load_port_taken(S, P, c, banks, cycle):
     """Book a write port of every bank in `banks` for a load in `cycle`; 1 if one is taken by another result."""
     core = S.sub_cores[c]
@@ -90,11 +100,7 @@ def load_port_taken(S, P, c, banks, cycle):
             slot = core.write_slots[bank * WRITE_HORIZON + cycle % WRITE_HORIZON]
             if slot >> 4 == cycle and slot & 15 >= ports:
                 return 1
-    for bank in range(2):
-        if banks >> bank & 1:
-            place = bank * WRITE_HORIZON + cycle % WRITE_HORIZON
-            slot = core.write_slots[place]
-            core.write_slots[place] = slot + 1 if slot >> 4 == cycle else (cycle << 4) + 1
+    book_write(core, banks, cycle)
     return 0
 
 

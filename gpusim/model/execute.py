@@ -7,11 +7,11 @@ follow from it, so nothing is stepped. Results leave the queue one per cycle (ar
 from __future__ import annotations
 
 from gpusim.jit import inlined, popcount64
-from gpusim.model.events import LOWER, NO_COUNTER, NO_INDEX, RESULT, push_event
+from gpusim.model.events import LOWER, NO_COUNTER, NO_INDEX, RESULT, book_write, push_event
 from gpusim.model.kinds import VARIABLE_FP64, VARIABLE_MISC, VARIABLE_SFU, Kind
 from gpusim.model.operands import read_variable
 from gpusim.model.scoreboard import result_known
-from gpusim.model.state import BANKS, FOREVER, FP64_QUEUE, SUB_CORES, WRITE_HORIZON
+from gpusim.model.state import FOREVER, FP64_QUEUE, SUB_CORES
 
 SFU, FP64 = int(Kind.SFU), int(Kind.FP64)
 LAST_BIT = 62  # a result further away than the mask reaches keeps its queue entry until then
@@ -37,16 +37,6 @@ def queue_result(core, ready, now):
     core.result_mask |= 1 << bit
     core.result_reserved -= 1
     return core.result_base + bit
-
-
-@inlined
-def book_write(core, banks, cycle):
-    """A result from the queue takes the write ports of its banks."""
-    for bank in range(BANKS):
-        if banks >> bank & 1:
-            place = bank * WRITE_HORIZON + cycle % WRITE_HORIZON
-            slot = core.write_slots[place]
-            core.write_slots[place] = slot + 1 if slot >> 4 == cycle else (cycle << 4) + 1
 
 
 @inlined
