@@ -10,7 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from emulator_cases import CORNERS, operands, run_cases, s32
-from kernel_checks import fma32
+
+from gpusim.checking import fma32
 
 NAN32 = 0x7FFFFFFF
 F = np.float32

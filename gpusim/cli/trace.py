@@ -6,14 +6,19 @@ import argparse
 import json
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from gpusim.cli.sources import ARCHITECTURES, KERNEL_SUFFIXES, find_trace
 from gpusim.errors import GpusimError
 
+if TYPE_CHECKING:
+    from gpusim.checking import CheckFile
+
+EXIT_CHECK_FAILED = 1
 INFO_COMMAND = "trace-info"
 """What `trace info` is called inside: argparse has no word beside a path."""
 OPCODES_SHOWN = 20
-USAGE = """gpusim trace KERNEL [--launch FILE] -o DIR [--arch SM] [--overwrite]
+USAGE = """gpusim trace KERNEL [--launch FILE] -o DIR [--arch SM] [--overwrite] [--check]
        gpusim trace info DIR [--json]"""
 
 
@@ -31,6 +36,9 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
         "--arch", choices=ARCHITECTURES, default="sm_86", help="architecture a .cu file is compiled for"
     )
     parser.add_argument("--overwrite", action="store_true", help="replace a trace that is there")
+    parser.add_argument(
+        "--check", action="store_true", help="then run KERNEL's check file (NAME.check.py, Python) on the final buffers"
+    )
     parser.set_defaults(command=run)
 
     info = commands.add_parser(INFO_COMMAND, prog="gpusim trace info", description="Show what a trace holds.")
@@ -50,7 +58,8 @@ def run(args: argparse.Namespace) -> int:
     from gpusim.emulator.tracing import trace_kernel
 
     launch = Path(args.launch) if args.launch else None
-    trace_kernel(
+    check = _load_check(source, launch) if args.check else None
+    summary = trace_kernel(
         source,
         launch,
         Path(args.output),
@@ -58,7 +67,24 @@ def run(args: argparse.Namespace) -> int:
         overwrite=args.overwrite,
         progress=TraceProgress(),
     )
+    if check is not None:
+        from gpusim.emulator.check import run_check
+
+        try:
+            run_check(check, launch, summary.buffers)
+        except AssertionError as difference:
+            print(f"gpusim: check failed: {difference}", file=sys.stderr)
+            return EXIT_CHECK_FAILED
     return _print_info(Path(args.output), as_json=False)
+
+
+def _load_check(source: Path, launch: Path | None) -> CheckFile:
+    """The check file beside a kernel. Raises GpusimError if there is none, or no launch file to check."""
+    from gpusim.checking import check_path, load_check
+
+    if launch is None:
+        raise GpusimError(f"{source}: --check compares the buffers of a launch file; name it with --launch")
+    return load_check(check_path(source))
 
 
 def run_info(args: argparse.Namespace) -> int:

@@ -244,7 +244,13 @@ def run_in_memory(
     source: Path | str, launch: Path | str | None, architecture: int = 86, progress: Progress | None = None
 ) -> tuple[Trace, TraceSummary]:
     """Execute a kernel file; returns its Trace and the summary with the final buffers. Raises GpusimError."""
-    opened = open_source(source, architecture)
+    return run_opened(open_source(source, architecture), launch, progress)
+
+
+def run_opened(
+    opened: OpenedSource, launch: Path | str | None, progress: Progress | None = None
+) -> tuple[Trace, TraceSummary]:
+    """run_in_memory for a source that is open already, so that several launch files share one compilation."""
     path = Path(launch) if launch else None
     collector = _Collector()
     summary = execute(opened, load_launch(path) if path else None, collector.launch, progress)
