@@ -1,0 +1,14 @@
+import numpy as np
+
+from gpusim.checking import SINGLE_ULP, assert_within
+
+WRITES = ("c",)
+EXERCISES = ("HMMA.16816.F32", "LDSM.4", "LDGSTS.128", "LDGDEPBAR", "DEPBAR")
+MINIMUM_ARCHITECTURE = 80  # asynchronous copies and m16n8k16
+
+
+def check(before, after, launches):
+    a, b = (before[name].astype(np.float64) for name in ("a", "b"))
+    # Products are exact in fp32; every partial sum of the chain may lose one unit of the running sum.
+    bound = a.shape[1] * SINGLE_ULP * (np.abs(a) @ np.abs(b.T))
+    assert_within("c", after["c"], a @ b.T, bound, "one rounding of an fp32 sum per product, in any order")
