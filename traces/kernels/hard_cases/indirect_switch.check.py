@@ -1,5 +1,3 @@
-import numpy as np
-
 from gpusim.checking import assert_same
 
 WRITES = ("out",)
