@@ -16,6 +16,7 @@ from gpusim.model.params import CODE, MAX_SOURCES
 from gpusim.results.stalls import Stall
 from gpusim.sass.isa import Isa, OpcodeInfo
 from gpusim.sass.program import (
+    INSTRUCTION_BYTES,
     INSTRUCTION_DTYPE,
     NO_COUNTER,
     NO_SLOT,
@@ -106,6 +107,7 @@ class CodeBuilder:
     def _common(self, row: SimpleNamespace, index: int) -> None:
         """Control bits and the line of a constant operand."""
         instruction = self.instructions[index]
+        row.line = index * INSTRUCTION_BYTES // self.config.sm.sub_core.fetch.l0.line_bytes
         row.stall = cycles_to_next_issue(instruction.stall, bool(instruction.yields), self.config.sm.sub_core.issue)
         row.write_counter, row.read_counter = instruction.write_counter, instruction.read_counter
         for counter in (int(instruction.write_counter), int(instruction.read_counter)):
@@ -118,7 +120,9 @@ class CodeBuilder:
             row.constant_bank = operand.bank
             if operand.register == RZ and instruction.space == MemorySpace.NONE:
                 address = int(operand.bank) << 20 | int(operand.immediate) & 0xFFFFF
-                row.constant_line = address // self.config.sm.sub_core.constant_cache.line_bytes
+                cache = self.config.sm.sub_core.constant_cache
+                row.constant_line = address // cache.line_bytes
+                row.constant_set = row.constant_line % cache.sets
 
     def _registers(self, row: SimpleNamespace, index: int, info: OpcodeInfo) -> None:
         """Source registers per bank and slot, and the banks written."""

@@ -107,10 +107,9 @@ def demand(S, P, sm, k, w, line, now):
     warp = S.warps[w]
     machine = P.machine[0]
     counters = S.counters[sm]
-    base = l0_base(P, c, line)
     place = warp.fetch_way
     if place < 0 or S.l0[place].line != line:
-        place = find_tag(S.l0, base, machine.l0_ways, line)
+        place = find_tag(S.l0, l0_base(P, c, line), machine.l0_ways, line)
     if place >= 0:
         S.l0[place].stamp = now
         warp.fetch_way = place
@@ -210,7 +209,7 @@ def fetch(S, P, sm, k, now):
     local = choose_fetch(S, P, sm, k, now)
     if local >= 0:
         w = sm * machine.warps + local * SUB_CORES + k
-        if machine.perfect_fetch or demand(S, P, sm, k, w, S.warps[w].fetch_index // machine.line_instructions, now):
+        if machine.perfect_fetch or demand(S, P, sm, k, w, P.code[S.warps[w].fetch_index].line, now):
             accept(S, P, w, now)
     if machine.stream_lines:
         prefetch(S, P, sm, k, now)

@@ -11,7 +11,7 @@ from gpusim.model.interconnect import next_departure, next_reply
 from gpusim.model.l2 import l2_window
 from gpusim.model.scoreboard import free_registers
 from gpusim.model.sm import run_sm
-from gpusim.model.state import BARRIERS, FOREVER, SUB_CORES
+from gpusim.model.state import BARRIERS, FOREVER, INDEX_MASK, SUB_CORES
 from gpusim.results.stalls import Stall
 
 NO_INSTRUCTION = int(Stall.NO_INSTRUCTION)
@@ -32,7 +32,7 @@ def launch_warp(S, P, sm, slot, place, number, table, now):
     warp.position = S.warp_starts[table, 0]
     warp.end = S.warp_starts[table, 1]
     warp.record = S.warp_starts[table, 2]
-    warp.index = S.stream_index[warp.position] if warp.position < warp.end else 0
+    warp.index = S.stream[warp.position] & INDEX_MASK if warp.position < warp.end else 0
     warp.sequence = 0
     warp.stall_until = now
     warp.counters = 0

@@ -16,7 +16,16 @@ from gpusim.model.first_level import OPERAND, first_level_full, request_first_le
 from gpusim.model.kinds import Kind, Unit
 from gpusim.model.scoreboard import take_registers, waits_for_registers
 from gpusim.model.stalls import select, set_reason
-from gpusim.model.state import FOREVER, MAX_BUFFER, MAX_COUNTER, PENDING_CONSTANTS, SUB_CORES
+from gpusim.model.state import (
+    FOREVER,
+    INDEX_MASK,
+    LANES,
+    MASK_SHIFT,
+    MAX_BUFFER,
+    MAX_COUNTER,
+    PENDING_CONSTANTS,
+    SUB_CORES,
+)
 from gpusim.results.stalls import Stall
 
 MEMORY, BARRIER_KIND = int(Kind.MEMORY), int(Kind.BARRIER)
@@ -50,12 +59,13 @@ def unit_busy(P, core, code, now):
 
 
 @inlined
-def constant_missing(S, P, sm, k, line, now):
-    """Look a constant line up in L0; a miss is sent to the first-level cache once."""
+def constant_missing(S, P, sm, k, code, now):
+    """Look an instruction's constant line up in L0; a miss is sent to the first-level cache once."""
     c = sm * SUB_CORES + k
     core = S.sub_cores[c]
     machine = P.machine[0]
-    base = (c * machine.constant_sets + line % machine.constant_sets) * machine.constant_ways
+    line = code.constant_line
+    base = (c * machine.constant_sets + code.constant_set) * machine.constant_ways
     if find_tag(S.l0_constants, base, machine.constant_ways, line) >= 0:
         return False
     pending = core.constants_pending
@@ -72,11 +82,11 @@ def constant_missing(S, P, sm, k, line, now):
 
 
 @inlined
-def use_constant(S, P, sm, k, line, now):
+def use_constant(S, P, sm, k, code, now):
     """An issued instruction reads its constant line: the most recently used of its set."""
     machine = P.machine[0]
-    base = ((sm * SUB_CORES + k) * machine.constant_sets + line % machine.constant_sets) * machine.constant_ways
-    S.l0_constants[find_tag(S.l0_constants, base, machine.constant_ways, line)].stamp = now
+    base = ((sm * SUB_CORES + k) * machine.constant_sets + code.constant_set) * machine.constant_ways
+    S.l0_constants[find_tag(S.l0_constants, base, machine.constant_ways, code.constant_line)].stamp = now
     S.counters[sm].constant_hits += 1
 
 
@@ -199,7 +209,7 @@ def eligibility(S, P, sm, k, w, now):
         return MATH_PIPE
     if code.has_result and results_waiting(core, now) >= P.machine[0].result_entries:
         return DISPATCH
-    if code.constant_line >= 0 and constant_missing(S, P, sm, k, code.constant_line, now):
+    if code.constant_line >= 0 and constant_missing(S, P, sm, k, code, now):
         return IMC_MISS
     return READY
 
@@ -327,7 +337,7 @@ def issue_warp(S, P, thread, sm, k, local, now):
     warp = S.warps[w]
     index = warp.index
     code = P.code[index]
-    mask = S.stream_mask[warp.position]
+    mask = S.stream[warp.position] >> MASK_SHIFT & LANES
     core.control_valid = 1
     core.control_done = 0
     core.control_warp = local
@@ -339,7 +349,7 @@ def issue_warp(S, P, thread, sm, k, local, now):
     core.constant_hold = -1
     core.control_unit = NO_UNIT
     if code.constant_line >= 0:
-        use_constant(S, P, sm, k, code.constant_line, now)
+        use_constant(S, P, sm, k, code, now)
     if code.is_imad:
         core.port_block = now + 1 + machine.imad_port_block
     take_unit(P, core, code, now)
@@ -379,7 +389,7 @@ def advance(S, P, sm, w, index, mask, now):
         warp.reason = DRAIN
         warp.next_check = now + 1
     else:
-        following = S.stream_index[warp.position]
+        following = S.stream[warp.position] & INDEX_MASK
         warp.index = following
         if following != index + 1:
             flush(S, P, w, following, now)

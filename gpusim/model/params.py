@@ -47,6 +47,7 @@ MACHINE = np.dtype(
 
 CODE = np.dtype(
     [
+        ("line", "i8"),  # L0 instruction cache line that holds it
         ("kind", "i8"),  # Kind
         ("unit", "i8"),  # Unit
         ("latency", "i8"),  # fixed: issue to dependent issue
@@ -59,6 +60,7 @@ CODE = np.dtype(
         ("depbar_counter", "i8"),  # DEPBAR.LE: counter and limit, -1 if none
         ("depbar_limit", "i8"),
         ("constant_line", "i8"),  # L0 FL line of a constant operand, -1 if none
+        ("constant_set", "i8"),  # its set there
         ("constant_bank", "i8"),  # LDC: bank
         ("need", "i8", (2,)),  # distinct source registers per bank
         ("source_count", "i8"),

@@ -33,6 +33,8 @@ WAITERS = 8192  # instructions waiting for lines of one SM
 ACCESSES = 128  # lines of one access: 32 lanes, four words each in local memory
 LINE_BUCKETS = 2048  # hash table of L1D's lines
 MESSAGES = 4096  # requests or replies of one SM between two windows
+MASK_SHIFT = 32  # of the lanes in a word of a stream, above the static index
+INDEX_MASK, LANES = (1 << MASK_SHIFT) - 1, (1 << 32) - 1
 BARRIERS = 16  # named barriers of a CTA
 UNITS = 8
 
@@ -357,8 +359,7 @@ class State(NamedTuple):
     registers: np.recarray  # [sms * warps * registers] REGISTER, or [1] without scoreboards
     stalls: np.ndarray  # [threads, instructions, reasons] int64
     counters: np.recarray  # [sms]
-    stream_index: np.ndarray  # pool, int32
-    stream_mask: np.ndarray  # pool, uint32
+    stream: np.ndarray  # pool, int64: lanes that executed << MASK_SHIFT | static index
     records: np.recarray  # pool, MEMORY_RECORD_DTYPE
     addresses: np.ndarray  # pool, int64
     warp_starts: np.ndarray  # pool, int64 (n, 3): first instruction, end, first record per warp of the loaded chunk

@@ -10,8 +10,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from gpusim.model.state import State
+from gpusim.model.state import MASK_SHIFT, State
 from gpusim.trace.trace import MEMORY_RECORD_DTYPE, CtaChunk, Launch
+
+RESERVED = 1 << 24
+"""Elements that a pool is given at once at most."""
 
 
 @dataclass
@@ -42,12 +45,19 @@ def grown(pool: np.ndarray, capacity: int) -> np.ndarray:
     return larger.view(np.recarray) if isinstance(pool, np.recarray) else larger
 
 
+def pack(target: np.ndarray, chunk: CtaChunk) -> None:
+    """Write a chunk's streams into `target` as State.stream holds them: a step of a warp touches one word."""
+    target[:] = chunk.mask
+    target <<= MASK_SHIFT
+    target |= chunk.index
+
+
 class StreamPools:
     """Loads a launch's chunks, in CTA order, into a State's pools."""
 
     def __init__(self, launch: Launch) -> None:
         self.launch = launch
-        self.counts = np.asarray(launch.source.cta_counts)
+        self.instructions = np.asarray(launch.source.instruction_counts)
         self.next_chunk = 0
         self.regions: list[Region] = []
 
@@ -56,20 +66,26 @@ class StreamPools:
         start = first_gap(taken, length, len(pool))
         if start is None:
             start = max((begin + size for begin, size in taken), default=0)
-            pool = grown(pool, start + length)
+            pool = grown(pool, max(start + length, self._expected(length)))
         return start, pool
+
+    def _expected(self, length: int) -> int:
+        """Elements that the whole launch needs if all its chunks are like the one just read, within a limit.
+
+        Untouched zeros cost no memory, so reserving too much is cheaper than copying a pool each time it grows.
+        """
+        share = self.instructions[self.next_chunk - 1] / self.instructions.sum()
+        return min(int(length / share), RESERVED)
 
     def load_next(self, state: State) -> State:
         """Drop finished chunks, load the next one, and make its CTAs the ones that dispatch takes."""
         self._drop_finished(state)
         chunk: CtaChunk = self.launch.source.read(self.next_chunk)
         self.next_chunk += 1
-        at, index = self._place("instructions", len(chunk.index), state.stream_index)
-        mask = grown(state.stream_mask, len(index)) if len(state.stream_mask) < len(index) else state.stream_mask
+        at, stream = self._place("instructions", len(chunk.index), state.stream)
         record_at, record_pool = self._place("records", len(chunk.records), state.records)
         address_at, addresses = self._place("addresses", len(chunk.addresses), state.addresses)
-        index[at : at + len(chunk.index)] = chunk.index
-        mask[at : at + len(chunk.index)] = chunk.mask
+        pack(stream[at : at + len(chunk.index)], chunk)
         moved = np.array(chunk.records, dtype=MEMORY_RECORD_DTYPE)
         moved["base"] += np.where(moved["stride"] == np.iinfo(np.int64).min, address_at, 0)
         record_pool[record_at : record_at + len(moved)] = moved
@@ -91,8 +107,7 @@ class StreamPools:
         gpu = state.gpu[0]
         gpu.chunk_first, gpu.chunk_count, gpu.chunk_table = chunk.first_cta, chunk.cta_count, 0
         return state._replace(
-            stream_index=index,
-            stream_mask=mask,
+            stream=stream,
             records=record_pool,
             addresses=addresses,
             warp_starts=np.ascontiguousarray(starts, dtype=np.int64),
