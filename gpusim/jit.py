@@ -3,6 +3,7 @@
 - A cache folder is keyed by a hash of all sources that its code can depend on: Numba's own cache looks only at the
   decorated function's file, so an edited callee in another module would silently run its old code (numba PR #8396).
   Model and emulator share no compiled code, so each has its folder and an edit of one does not recompile the other.
+- Indices of the timing model are used as they are: see `_keep_indices`.
 - Reference counting of arrays passed between functions costs 10-50 times in a model of many small functions,
   so `njit` (inner functions) switches the Numba runtime off through the private option `_nrt`; pyproject.toml
   bounds the Numba version for that reason.
@@ -23,6 +24,7 @@ import numpy as np
 from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
+from numba.np import arrayobj
 
 PACKAGE = Path(__file__).resolve().parent
 SHARED = ("jit.py", "results/stalls.py", "sass/program.py", "trace/trace.py")
@@ -77,6 +79,31 @@ def _choose_cache(function: Any) -> None:
     if part:
         numba.config.CACHE_DIR = str(cache_folder(part))
 
+
+MODEL_SYMBOL = "_ZN6gpusim5model"
+"""What the mangled names of the timing model's functions begin with."""
+
+
+def _keep_indices() -> None:
+    """Let a negative index of the timing model not count from the end.
+
+    The model has none, yet Numba compares and selects at every access with a signed index: a fifth of the time of an
+    FFMA loop. With NUMBA_BOUNDSCHECK a negative index is refused. The function is private to Numba; a version without
+    it would run the model slower, not differently.
+    """
+    count_from_end = getattr(arrayobj, "fix_integer_index", None)
+    if count_from_end is None:
+        return
+
+    def fix_integer_index(context: Any, builder: Any, kind: Any, index: Any, size: Any) -> Any:
+        if kind.signed and builder.function.name.startswith(MODEL_SYMBOL):
+            return context.cast(builder, index, kind, types.intp)
+        return count_from_end(context, builder, kind, index, size)
+
+    arrayobj.fix_integer_index = fix_integer_index
+
+
+_keep_indices()
 
 _COMMON: dict[str, Any] = {"cache": True, "nogil": True, "error_model": "numpy"}
 

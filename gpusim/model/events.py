@@ -85,7 +85,7 @@ def book_write(core, banks, cycle):
     """A result takes a write port of each of its banks in `cycle`."""
     for bank in range(2):
         if banks >> bank & 1:
-            place = bank * WRITE_HORIZON + cycle % WRITE_HORIZON
+            place = bank * WRITE_HORIZON + (cycle & (WRITE_HORIZON - 1))
             slot = core.write_slots[place]
             core.write_slots[place] = slot + 1 if slot >> 4 == cycle else (cycle << 4) + 1
 
@@ -97,7 +97,7 @@ def load_port_taken(S, P, c, banks, cycle):
     ports = P.machine[0].write_ports
     for bank in range(2):
         if banks >> bank & 1:
-            slot = core.write_slots[bank * WRITE_HORIZON + cycle % WRITE_HORIZON]
+            slot = core.write_slots[bank * WRITE_HORIZON + (cycle & (WRITE_HORIZON - 1))]
             if slot >> 4 == cycle and slot & 15 >= ports:
                 return 1
     book_write(core, banks, cycle)

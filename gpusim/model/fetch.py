@@ -55,7 +55,7 @@ def choose_fetch(S, P, sm, k, now):
 def accept(S, P, w, now):
     """The fetch of cycle `now` hits: an entry of the warp's buffer is ready after decode."""
     warp = S.warps[w]
-    place = (warp.buffer_head + warp.buffer_count) % MAX_BUFFER
+    place = (warp.buffer_head + warp.buffer_count) & (MAX_BUFFER - 1)
     warp.buffer_ready[place] = now + P.machine[0].hit_to_issue
     warp.buffer_count += 1
     warp.fetch_index += 1

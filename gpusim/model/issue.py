@@ -279,12 +279,11 @@ def issue(S, P, thread, sm, k, now):
         core.constant_hold = -1
     blocked = core.control_valid or core.port_block > now or core.constant_hold > now
     chosen = -1 if blocked else choose(S, P, sm, k, ready)
-    rest = ready
-    for rank in range(core.warp_count):
-        local = core.order[rank]
-        if rest >> local & 1 and local != chosen:
-            w = first + local * SUB_CORES
-            set_reason(S, thread, w, blocked_reason(P, core, S.warps[w].index, now) if blocked else READY, now)
+    rest = ready if chosen < 0 else ready & ~(1 << chosen)
+    while rest:
+        w = first + trailing_zeros64(rest) * SUB_CORES
+        set_reason(S, thread, w, blocked_reason(P, core, S.warps[w].index, now) if blocked else READY, now)
+        rest &= rest - 1
     if chosen >= 0:
         issue_warp(S, P, thread, sm, k, chosen, now)
     while finished:
@@ -369,7 +368,7 @@ def advance(S, P, sm, w, index, mask, now):
     warp.sequence += 1
     warp.position += 1
     warp.record += code.addresses
-    warp.buffer_head = (warp.buffer_head + 1) % MAX_BUFFER
+    warp.buffer_head = (warp.buffer_head + 1) & (MAX_BUFFER - 1)
     warp.buffer_count -= 1
     warp.refill = 0
     warp.stall_until = now + code.stall

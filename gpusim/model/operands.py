@@ -13,13 +13,13 @@ from gpusim.model.state import BANKS, READ_HORIZON, SUB_CORES
 @inlined
 def ports_used(core, bank, cycle):
     """Read ports of a bank already booked for `cycle`."""
-    slot = core.read_slots[bank * READ_HORIZON + cycle % READ_HORIZON]
+    slot = core.read_slots[bank * READ_HORIZON + (cycle & (READ_HORIZON - 1))]
     return slot & 15 if slot >> 4 == cycle else 0
 
 
 @inlined
 def book_port(core, bank, cycle):
-    place = bank * READ_HORIZON + cycle % READ_HORIZON
+    place = bank * READ_HORIZON + (cycle & (READ_HORIZON - 1))
     core.read_slots[place] = (cycle << 4) + ports_used(core, bank, cycle) + 1
 
 

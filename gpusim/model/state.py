@@ -14,7 +14,7 @@ import numpy as np
 SUB_CORES = 4
 BANKS = 2  # register file banks: register number modulo 2 (arXiv 2503.20481 section 5.3)
 FOREVER = 1 << 60
-MAX_BUFFER = 8  # instruction buffer entries
+MAX_BUFFER = 8  # instruction buffer entries; a power of two, as the horizons
 MAX_COUNTER = 63  # a dependence counter has 6 bits (arXiv 2503.20481 section 7.5)
 MAX_LOCAL_WARPS = 16  # warps of one sub-core
 READ_HORIZON = 32  # cycles of the read port calendar
