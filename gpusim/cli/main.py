@@ -12,8 +12,6 @@ from gpusim.cli import bench, config, doctor, run, sweep, trace, validate
 from gpusim.errors import GpusimError
 
 EXIT_BAD_INPUT = 2
-EXIT_INTERRUPTED = 130
-"""128 + SIGINT, as shells report it."""
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -30,7 +28,7 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command and return the exit code: 0, 1 a check failed, 2 bad input, 130 interrupted."""
+    """Run one command and return the exit code: 0, 1 a check failed, 2 bad input or a deadlock, 130 interrupted."""
     arguments = list(sys.argv[1:] if argv is None else argv)
     if arguments[:2] == ["trace", "info"]:  # a word in the place of a path
         arguments[:2] = [trace.INFO_COMMAND]
@@ -42,7 +40,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return EXIT_BAD_INPUT
     except KeyboardInterrupt:
         print("gpusim: interrupted", file=sys.stderr)
-        return EXIT_INTERRUPTED
+        return run.EXIT_INTERRUPTED
     except BrokenPipeError:  # the reader of our output left, as `| head` does
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0

@@ -31,8 +31,8 @@ class TraceProgress:
 
 
 class ProgressView:
-    """Shows the reports that `simulate` gives: kernel i of n, simulated cycles, and of this kernel warp
-    instructions per second and ETA.
+    """Shows the reports that `simulate` gives: kernel i of n, its simulated cycles, warp instructions per second, and
+    the ETA of the whole trace.
 
     Use as a context manager and pass the object itself as RunOptions.progress.
     """
@@ -40,7 +40,7 @@ class ProgressView:
     def __init__(self) -> None:
         self._terminal = sys.stderr.isatty()
         self._start = self._last = time.monotonic()
-        self._kernel = 0
+        self._first = -1
         self._bar: Any = None
         self._task: Any = None
 
@@ -69,18 +69,21 @@ class ProgressView:
 
     def __call__(self, progress: Progress) -> None:
         now = time.monotonic()
-        if progress.kernel_index != self._kernel:
-            self._kernel, self._start = progress.kernel_index, now
-        rate = progress.warp_instructions_done / max(now - self._start, 1e-9)
+        done = progress.warp_instructions_before + progress.warp_instructions_done
+        if self._first < 0:  # loading and compiling is over; what a resumed run took over was not simulated now
+            self._first, self._start = done, now
+            if self._bar is not None:
+                self._bar.reset(self._task, completed=done)
+        rate = (done - self._first) / max(now - self._start, 1e-9)
         text = (
             f"kernel {progress.kernel_index + 1}/{progress.kernel_count} {progress.kernel_name}: "
             f"cycle {progress.cycle:,}, {rate:,.0f} warp instr./s"
         )
         if self._bar is not None:
-            done, total = progress.warp_instructions_done, progress.warp_instructions_total
-            self._bar.update(self._task, description=text, completed=done, total=total)
+            self._bar.update(self._task, description=text, completed=done, total=progress.trace_warp_instructions)
         elif now - self._last >= LOG_SECONDS:
             self._last = now
-            left = (progress.warp_instructions_total - progress.warp_instructions_done) / max(rate, 1e-9)
-            eta = f"ETA {left:,.0f} s" if progress.warp_instructions_done else "compiled code loaded"
-            print(f"{text}, {eta}", file=sys.stderr)
+            share = done / progress.trace_warp_instructions
+            left = (progress.trace_warp_instructions - done) / max(rate, 1e-9)
+            eta = f"ETA {left:,.0f} s" if rate else "compiled code loaded"
+            print(f"{text}, {share:.0%} of the trace, {eta}", file=sys.stderr)

@@ -8,13 +8,17 @@ import sys
 from typing import TYPE_CHECKING
 
 from gpusim.cli.sources import ARCHITECTURES, load_source
+from gpusim.errors import GpusimError
 
 if TYPE_CHECKING:
+    from gpusim.checkpoint import Checkpoint
     from gpusim.config.models import GpuConfig
-    from gpusim.results.result import Result
+    from gpusim.results.result import Result, Stop
     from gpusim.trace.trace import Trace
 
 EXIT_HAZARDS = 1
+EXIT_INTERRUPTED = 130
+"""128 + SIGINT, as shells report it."""
 
 
 def add_parser(commands: argparse._SubParsersAction) -> None:
@@ -32,7 +36,12 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
         "--arch", choices=ARCHITECTURES, default="sm_86", help="architecture a .cu file is compiled for"
     )
     parser.add_argument("--json", action="store_true", help="print one JSON object instead of the report")
-    parser.add_argument("--output", metavar="FILE", help="save the whole result, per-PC tables included, as JSON")
+    parser.add_argument(
+        "--output", metavar="FILE", help="save the result, per-PC tables included, as JSON, finished kernels on the way"
+    )
+    parser.add_argument(
+        "--resume", action="store_true", help="go on at the first kernel that the --output file lacks; same result"
+    )
     parser.add_argument("--timeline", metavar="FILE", help="write every instruction's stages as CSV")
     parser.add_argument(
         "--check-hazards",
@@ -51,31 +60,73 @@ def run(args: argparse.Namespace) -> int:
     from gpusim.config import load_config
     from gpusim.trace.select import select_kernels
 
+    if args.resume and (args.timeline or not args.output):
+        reason = "a saved result holds no timeline" if args.timeline else "name the file of the run with --output"
+        raise GpusimError(f"--resume goes on from the --output file: {reason}")
     config = load_config(args.config, args.set)
     if config.experimental:
         print(f"gpusim: note: {config.name} is experimental: its latencies were not measured", file=sys.stderr)
     trace = select_kernels(load_source(args.trace, args.launch, ARCHITECTURES[args.arch]), args.kernel)
-    result = _simulate(trace, config, args)
-    programs = [launch.program for launch in trace.launches]
-    if args.timeline:
-        from gpusim.results.timeline import write_timeline
+    checkpoint = _checkpoint(trace, config, args) if args.output else None
+    from gpusim.model.simulate import Interrupted, SimulationError
 
-        write_timeline(args.timeline, [(p.opcodes, kernel.timeline) for p, kernel in zip(programs, result.kernels)])
-    if args.output:
-        result.save(args.output)
-    if args.json:
-        print(json.dumps(result.summary()))
-    else:
-        from gpusim.report.text import console_for, print_report
-
-        print_report(console_for(sys.stdout), result, programs)
+    try:
+        result = _simulate(trace, config, args, checkpoint)
+    except SimulationError as error:
+        _deliver(error.partial, trace, args, checkpoint)
+        raise
+    except Interrupted as interrupt:
+        _deliver(interrupt.partial, trace, args, checkpoint)
+        print(f"gpusim: {_where(interrupt.partial.stopped, args.output)}", file=sys.stderr)
+        return EXIT_INTERRUPTED
+    _deliver(result, trace, args, checkpoint)
     return EXIT_HAZARDS if any(kernel.hazards for kernel in result.kernels) else 0
 
 
-def _simulate(trace: Trace, config: GpuConfig, args: argparse.Namespace) -> Result:
+def _checkpoint(trace: Trace, config: GpuConfig, args: argparse.Namespace) -> Checkpoint:
+    from gpusim.checkpoint import Checkpoint
+    from gpusim.fingerprint import fingerprint
+
+    options = ["check-hazards"] if args.check_hazards else []
+    return Checkpoint(args.output, fingerprint(trace, config, *options))
+
+
+def _deliver(result: Result, trace: Trace, args: argparse.Namespace, checkpoint: Checkpoint | None) -> None:
+    """Write and print a result, or what there is of it."""
+    programs = [launch.program for launch in trace.launches[: len(result.kernels)]]
+    if args.timeline and programs:
+        from gpusim.results.timeline import write_timeline
+
+        write_timeline(args.timeline, [(p.opcodes, kernel.timeline) for p, kernel in zip(programs, result.kernels)])
+    if checkpoint and programs:
+        checkpoint.save(result)
+    if args.json:
+        print(json.dumps(result.summary()))
+    elif programs:
+        from gpusim.report.text import console_for, print_report
+
+        print_report(console_for(sys.stdout), result, programs)
+
+
+def _where(stopped: Stop, output: str | None) -> str:
+    """Where an interrupted run stopped, and how to go on."""
+    kernel = f"kernel {stopped.kernel + 1} of {stopped.kernels} ({stopped.name})"
+    text = f"interrupted in {kernel} at cycle {stopped.cycle:,}"
+    if not stopped.kernel:
+        return f"{text}; no kernel was finished"
+    if not output:
+        return f"{text}; {stopped.kernel} finished"
+    return f"{text}; {stopped.kernel} finished, saved in {output}: the same command with --resume goes on there"
+
+
+def _simulate(trace: Trace, config: GpuConfig, args: argparse.Namespace, checkpoint: Checkpoint | None) -> Result:
     from gpusim.cli.progress import ProgressView
     from gpusim.model.simulate import RunOptions, simulate
 
+    resumed = checkpoint.load() if checkpoint and args.resume else None
+    if resumed:
+        taken = f"{len(resumed.kernels)} of {len(trace.launches)} kernels"
+        print(f"gpusim: {taken} taken over from {args.output}", file=sys.stderr)
     with ProgressView() as progress:
         options = RunOptions(
             threads=args.threads,
@@ -86,8 +137,9 @@ def _simulate(trace: Trace, config: GpuConfig, args: argparse.Namespace) -> Resu
             strict=args.strict,
             progress=progress,
             warn=progress.warn,
+            kernel_done=checkpoint.kernel_done if checkpoint else None,
         )
-        return simulate(trace, config, options)
+        return simulate(trace, config, options, resumed)
 
 
 def _positive(text: str) -> int:

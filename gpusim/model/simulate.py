@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -22,7 +22,7 @@ from gpusim.model.params import Params, build_machine, occupancy, shortest_round
 from gpusim.model.state import TIMELINE, State
 from gpusim.model.streams import StreamPools
 from gpusim.results.hazards import Hazard
-from gpusim.results.result import KernelResult, Result
+from gpusim.results.result import KernelResult, Result, Stop
 from gpusim.results.stalls import STALL_REASONS, Stall
 from gpusim.results.timeline import TIMELINE_DTYPE
 from gpusim.sass.isa import load_isa
@@ -35,13 +35,16 @@ FAULTS = {
     4: "first-level instruction and constant requests of an SM",
     5: "instructions waiting for lines of an SM",
 }
-WINDOWS_PER_CALL = 512
-"""Windows between two looks at the progress."""
+SECONDS_PER_CALL = 0.2
+"""Wall seconds of compiled code between two looks at the progress, and so the longest that Ctrl-C waits."""
+IDLE_CYCLES = 10_000_000
+"""Cycles without an issue anywhere that the watchdog takes for a deadlock. The longest wait that one instruction can
+ask for is that of NANOSLEEP, at most 1 ms (PTX ISA 8.5), two million cycles of a fast card."""
 
 
 @dataclass(frozen=True)
 class Progress:
-    """What a progress callback is told."""
+    """What a progress callback is told. Instructions before: of the launches that are done, total: of all."""
 
     kernel_index: int
     kernel_count: int
@@ -49,6 +52,8 @@ class Progress:
     cycle: int
     warp_instructions_done: int
     warp_instructions_total: int
+    warp_instructions_before: int
+    trace_warp_instructions: int
 
 
 @dataclass(frozen=True)
@@ -58,7 +63,8 @@ class RunOptions:
     threads: Python threads that share the SMs. skip: jump over idle cycles (False: the slow oracle).
     window: cycles an SM runs ahead of the others, None for the longest that is exact. timeline: keep every
     instruction's stages (on one thread). check_hazards: report instructions whose control bits let them issue before an
-    earlier one is done with their registers. strict: refuse opcodes that the table does not list.
+    earlier one is done with their registers. strict: refuse opcodes that the table does not list. progress, warn: are
+    told how far it is, and what the model has to guess. kernel_done: is given the partial Result between two launches.
     """
 
     threads: int = 1
@@ -69,37 +75,93 @@ class RunOptions:
     strict: bool = False
     progress: Callable[[Progress], None] | None = None
     warn: Callable[[str], None] | None = None
+    kernel_done: Callable[[Result], None] | None = None
 
 
-def simulate(trace: Trace, config: GpuConfig, options: RunOptions | None = None) -> Result:
+class Interrupted(KeyboardInterrupt):
+    """Ctrl-C. `partial` holds the launches that were finished; its `stopped` says where."""
+
+    def __init__(self, partial: Result) -> None:
+        super().__init__("interrupted")
+        self.partial = partial
+
+
+class SimulationError(GpusimError):
+    """A launch that could not be simulated to its end. `partial` holds the launches before it."""
+
+    def __init__(self, message: str, partial: Result) -> None:
+        super().__init__(message)
+        self.partial = partial
+
+
+def simulate(
+    trace: Trace, config: GpuConfig, options: RunOptions | None = None, resumed: Result | None = None
+) -> Result:
     """Simulate every launch of a trace, one after another, caches cold at each start.
 
-    Raises GpusimError where a CTA does not fit on the card, the model deadlocks, or, if strict, an opcode is unknown.
+    `resumed` is the partial Result of an earlier call with the same arguments: its kernels are taken over, and since
+    every launch starts from the same state, the whole is what one call without a stop gives.
+
+    Raises SimulationError where a CTA does not fit on the card, the model deadlocks, or, if strict, an opcode is
+    unknown, and Interrupted at Ctrl-C.
     """
     options = options or RunOptions()
-    began = time.process_time()
+    began = time.process_time() - (resumed.cpu_seconds if resumed else 0.0)
     warned: set[str] = set()
-    kernels = []
+    kernels = list(resumed.kernels) if resumed else []
+
+    def result(stopped: Stop | None) -> Result:
+        provenance = {**trace.provenance, "simulated_by": f"gpusim {__version__}"}
+        return Result(config.name, tuple(kernels), time.process_time() - began, provenance, stopped)
+
     for number, launch in enumerate(trace.launches):
-        run = KernelRun(launch, config, options, number, len(trace.launches), warned)
-        kernels.append(run.simulate())
-    return Result(
-        config=config.name,
-        kernels=tuple(kernels),
-        cpu_seconds=time.process_time() - began,
-        provenance={**trace.provenance, "simulated_by": f"gpusim {__version__}"},
-    )
+        if number < len(kernels):
+            continue
+        stop = Stop("running", number, len(trace.launches), launch.program.name, 0)
+        if kernels and options.kernel_done:
+            options.kernel_done(result(stop))
+        run = None
+        try:
+            run = KernelRun(launch, config, options, warned, teller(trace, number, options))
+            kernels.append(run.simulate())
+        except KeyboardInterrupt:
+            raise Interrupted(result(replace(stop, reason="interrupted", cycle=run.cycle if run else 0))) from None
+        except GpusimError as error:
+            partial = result(replace(stop, reason="error", cycle=run.cycle if run else 0))
+            raise SimulationError(str(error), partial) from error
+    return result(None)
+
+
+def teller(trace: Trace, number: int, options: RunOptions) -> Callable[[int, int], None] | None:
+    """What a launch calls with its cycle and the warp instructions issued, None where nobody listens."""
+    listener = options.progress
+    if not listener:
+        return None
+    sizes = [launch.warp_instructions for launch in trace.launches]
+    before, name = sum(sizes[:number]), trace.launches[number].program.name
+
+    def tell(cycle: int, done: int) -> None:
+        listener(Progress(number, len(sizes), name, cycle, done, sizes[number], before, sum(sizes)))
+
+    return tell
 
 
 class KernelRun:
     """One launch on one card."""
 
     def __init__(
-        self, launch: Launch, config: GpuConfig, options: RunOptions, number: int, count: int, warned: set[str]
+        self,
+        launch: Launch,
+        config: GpuConfig,
+        options: RunOptions,
+        warned: set[str],
+        tell: Callable[[int, int], None] | None = None,
     ) -> None:
-        self.launch, self.config, self.options = launch, config, options
+        """`warned`: unknown opcodes told already; `tell` is given the cycle and the warp instructions issued."""
+        self.launch, self.config, self.options, self.tell = launch, config, options, tell
         self.hazards: tuple[Hazard, ...] | None = None
-        self.number, self.count = number, count
+        self.windows = 1
+        self.last_issue = (0, 0)
         self.threads = 1 if options.timeline else options.threads
         self.window = self._window()
         self.ctas_per_sm = self._ctas_per_sm()
@@ -166,6 +228,11 @@ class KernelRun:
         gpu.ctas_per_sm = self.ctas_per_sm
         return state
 
+    @property
+    def cycle(self) -> int:
+        """How far the simulation is, without the launch overhead."""
+        return int(self.state.gpu[0].now)
+
     def simulate(self) -> KernelResult:
         """Run the launch to its end."""
         began = time.process_time()
@@ -177,17 +244,21 @@ class KernelRun:
             if status == compiled.NEEDS_CTAS:
                 self.state = self.pools.load_next(self.state)
             elif status == compiled.DEADLOCK:
-                raise GpusimError(deadlock_report(self.state, self.launch, self.config))
+                raise self._deadlock("nothing is on its way")
             elif status == compiled.FAULT:
                 raise GpusimError(
                     f"{self.launch.program.name}: the model's table of {FAULTS[int(self.state.gpu[0].fault)]} "
                     f"overflowed at cycle {self.state.gpu[0].now}; this configuration is outside what it was built for"
                 )
-            self._tell_progress()
+            self._look()
 
     def _run_windows(self) -> int:
         if not self.options.timeline:
-            return compiled.run_windows(self.state, self.params, WINDOWS_PER_CALL)
+            began = time.perf_counter()
+            status = compiled.run_windows(self.state, self.params, self.windows)
+            quick = time.perf_counter() - began < SECONDS_PER_CALL / 2
+            self.windows = self.windows * 2 if quick else max(self.windows // 2, 1)
+            return status
         # every sub-core may issue once a cycle
         rows = int(self.state.gpu[0].timeline_rows) + 4 * self.config.sms * self.window
         if len(self.state.timeline) < rows:
@@ -210,14 +281,20 @@ class KernelRun:
                 if compiled.end_window(self.state, self.params) == compiled.NEEDS_CTAS:
                     self.state.gpu[0].resume = 1
                     return compiled.NEEDS_CTAS
-                self._tell_progress()
+                self._look()
 
-    def _tell_progress(self) -> None:
-        if self.options.progress:
-            done = int(self.state.counters.warp_instructions.sum())
-            name, total = self.launch.program.name, self.launch.warp_instructions
-            now = int(self.state.gpu[0].now)
-            self.options.progress(Progress(self.number, self.count, name, now, done, total))
+    def _look(self) -> None:
+        """Tell the progress, and stop where nothing has issued for too long."""
+        done = int(self.state.counters.warp_instructions.sum())
+        if done > self.last_issue[0]:
+            self.last_issue = (done, self.cycle)
+        elif self.cycle - self.last_issue[1] > IDLE_CYCLES:
+            raise self._deadlock(f"no warp has issued since about cycle {self.last_issue[1]}")
+        if self.tell:
+            self.tell(self.cycle, done)
+
+    def _deadlock(self, cause: str) -> GpusimError:
+        return GpusimError(deadlock_report(self.state, self.params, self.launch, cause))
 
     def _result(self, seconds: float) -> KernelResult:
         state, launch = self.state, self.launch

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -131,6 +131,23 @@ class KernelResult:
         )
 
 
+@dataclass(frozen=True)
+class Stop:
+    """Where a simulation stopped before the trace's end.
+
+    Attributes:
+        reason: `interrupted`, `error`, or `running` in a file saved on the way.
+        kernel, name: the first kernel without a result, counted from 0. kernels: launches of the trace.
+        cycle: how far it had come, in core clock cycles.
+    """
+
+    reason: str
+    kernel: int
+    kernels: int
+    name: str
+    cycle: int
+
+
 @dataclass(frozen=True, eq=False)
 class Result:
     """A simulated trace: one KernelResult per kernel, in launch order.
@@ -138,12 +155,14 @@ class Result:
     Attributes:
         config: name of the configuration. provenance: trace, overrides, gpusim version, free-form strings.
         cpu_seconds: process CPU seconds of the whole simulation, all threads, reading the trace included.
+        stopped: where the simulation stopped early, None for a whole result.
     """
 
     config: str
     kernels: tuple[KernelResult, ...]
     cpu_seconds: float
     provenance: Mapping[str, str] = field(default_factory=dict)
+    stopped: Stop | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "provenance", MappingProxyType(dict(self.provenance)))
@@ -167,7 +186,7 @@ class Result:
 
     def summary(self) -> dict[str, Any]:
         """The object that `gpusim run --json` prints."""
-        return {
+        row = {
             "config": self.config,
             "kernels": [kernel.summary() for kernel in self.kernels],
             "totals": self.totals(),
@@ -175,6 +194,7 @@ class Result:
             "warp_instructions_per_cpu_second": self.warp_instructions_per_cpu_second,
             "provenance": dict(self.provenance),
         }
+        return row if self.stopped is None else row | {"stopped": asdict(self.stopped)}
 
     def save(self, path: Path | str) -> None:
         """Write everything but timelines as JSON. Raises GpusimError where the file cannot be written."""
@@ -192,7 +212,8 @@ class Result:
             if data["format"] != FORMAT or data["version"] != VERSION:
                 raise GpusimError(f"{path}: {data['format']} version {data['version']}, expected {FORMAT} {VERSION}")
             kernels = tuple(KernelResult.from_dict(kernel) for kernel in data["kernels"])
-            return cls(data["config"], kernels, data["cpu_seconds"], data["provenance"])
+            stopped = Stop(**data["stopped"]) if "stopped" in data else None
+            return cls(data["config"], kernels, data["cpu_seconds"], data["provenance"], stopped)
         except OSError as error:
             raise GpusimError(f"{path}: cannot be read ({error.strerror}); `gpusim run --output` makes one") from error
         except (KeyError, TypeError, ValueError) as error:

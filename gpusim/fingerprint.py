@@ -1,0 +1,65 @@
+"""Fingerprints: what a result depends on, so that a run that was stopped goes on only where it would end the same."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from gpusim import __version__, resources
+from gpusim.trace.store import StoredChunks
+
+if TYPE_CHECKING:
+    from gpusim.config.models import GpuConfig
+    from gpusim.trace.trace import Launch, Trace
+
+DIGITS = 16
+
+
+def digest(*parts: bytes) -> str:
+    """A short hash of byte strings, in which their borders count."""
+    total = hashlib.sha256()
+    for part in parts:
+        total.update(len(part).to_bytes(8, "little"))
+        total.update(part)
+    return total.hexdigest()[:DIGITS]
+
+
+def fingerprint(trace: Trace, config: GpuConfig, *options: str) -> dict[str, str]:
+    """One hash each of the trace, the configuration with all values, and the simulator; `options` are told as they are.
+
+    Equal fingerprints mean equal cycles, counters and tables, kernel by kernel.
+    """
+    return {
+        "trace": digest(*(_launch(launch).encode() for launch in trace.launches)),
+        "configuration": digest(config.model_dump_json().encode()),
+        "gpusim": f"{__version__} {_model()}",
+        "options": " ".join(options),
+    }
+
+
+@cache
+def _model() -> str:
+    """Hash of the timing model's sources and the opcode tables."""
+    files = sorted(Path(__file__).parent.glob("model/*.py")) + sorted(resources.find("isa").glob("*.yaml"))
+    return digest(*(part for file in files for part in (file.name.encode(), file.read_bytes())))
+
+
+def _launch(launch: Launch) -> str:
+    program, source = launch.program, launch.source
+    facts = f"{program.name} {launch.grid} {launch.block} {launch.shared_bytes} {program.registers}"
+    parts = [
+        facts.encode(),
+        program.instructions.tobytes(),
+        program.operands.tobytes(),
+        "\n".join(program.text).encode(),
+    ]
+    if isinstance(source, StoredChunks):  # the index holds a checksum of every column
+        parts.append(json.dumps([dict(entry) for entry in source.entries], sort_keys=True).encode())
+    else:
+        for chunk in launch.chunks():
+            columns = (chunk.instruction_start, chunk.index, chunk.mask, chunk.records, chunk.addresses)
+            parts += [column.tobytes() for column in columns]
+    return digest(*parts)
