@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     import pandas
 
     from gpusim.config.models import GpuConfig
+    from gpusim.journal import Journal, Outcome
 
 
 @dataclass(frozen=True)
@@ -71,12 +72,19 @@ def _axis(text: str) -> list[str]:
 
 
 def sweep(
-    config: str, traces: Mapping[str, Path], points: Sequence[Point], *, common: Sequence[str] = (), jobs: int = 1
+    config: str,
+    traces: Mapping[str, Path],
+    points: Sequence[Point],
+    *,
+    common: Sequence[str] = (),
+    jobs: int = 1,
+    journal: Journal | None = None,
 ) -> Iterator[Run]:
     """Simulate every trace at every point; runs come trace by trace, each in the order of the points.
 
     traces: stored traces by label. common: overrides of all points, before the point's own. jobs: processes; with
-    more than one, the first run is done here, so that the compiled code is complete before others read it.
+    more than one, the first run is done here, so that the compiled code is complete before others read it. journal:
+    runs that it holds are not simulated again, the others are added to it.
 
     Raises GpusimError, before anything runs, for a wrong configuration or a repeated label, and where a run fails.
     """
@@ -84,8 +92,26 @@ def sweep(
     configs = [load_config(config, [*common, *point.overrides]) for point in points]
     tasks = [(path, card) for path in traces.values() for card in configs]
     names = [(trace, point) for trace in traces for point in points]
-    for (trace, point), (kernels, warnings) in zip(names, _results(tasks, jobs), strict=True):
+    if journal is None:
+        outcomes = _results(tasks, jobs)
+    else:
+        outcomes = _recorded(tasks, jobs, journal)
+    for (trace, point), (kernels, warnings) in zip(names, outcomes, strict=True):
         yield Run(trace, point, kernels, warnings)
+
+
+def _recorded(tasks: Sequence[tuple[Path, GpuConfig]], jobs: int, journal: Journal) -> Iterator[Outcome]:
+    """Outcomes in order, from the journal where it has them."""
+    from gpusim.fingerprint import fingerprint
+    from gpusim.trace.store import open_trace
+
+    keys = [" ".join(fingerprint(open_trace(path), config).values()) for path, config in tasks]
+    known = [key in journal for key in keys]
+    new = _results([task for task, done in zip(tasks, known, strict=True) if not done], jobs)
+    for key, done in zip(keys, known, strict=True):
+        if not done:
+            journal.add(key, next(new))
+        yield journal[key]
 
 
 def _check_labels(labels: Sequence[str]) -> None:
@@ -93,7 +119,7 @@ def _check_labels(labels: Sequence[str]) -> None:
         raise GpusimError(f"points of a sweep need labels of their own; repeated: {', '.join(repeated)}")
 
 
-def _results(tasks: Sequence[tuple[Path, GpuConfig]], jobs: int) -> Iterator[tuple[tuple, tuple]]:
+def _results(tasks: Sequence[tuple[Path, GpuConfig]], jobs: int) -> Iterator[Outcome]:
     yield from map(_simulate, tasks[:1])
     if jobs == 1 or len(tasks) <= 2:
         yield from map(_simulate, tasks[1:])
@@ -107,7 +133,7 @@ def _results(tasks: Sequence[tuple[Path, GpuConfig]], jobs: int) -> Iterator[tup
             pool.shutdown(wait=False, cancel_futures=True)
 
 
-def _simulate(task: tuple[Path, GpuConfig]) -> tuple[tuple[dict, ...], tuple[str, ...]]:
+def _simulate(task: tuple[Path, GpuConfig]) -> Outcome:
     """Summaries of a trace's kernels and the warnings."""
     from gpusim.model.simulate import RunOptions, simulate
     from gpusim.trace.store import open_trace

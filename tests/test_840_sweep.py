@@ -7,10 +7,12 @@ import math
 
 import pytest
 
+import gpusim.sweep
 from gpusim.cli import main as cli
 from gpusim.config import load_config
 from gpusim.emulator.tracing import trace_kernel
 from gpusim.errors import GpusimError
+from gpusim.journal import Journal
 from gpusim.model.simulate import RunOptions, simulate
 from gpusim.sweep import Point, Run, frame, geometric_means, grid, speed_ups, sweep
 from gpusim.trace.store import open_trace
@@ -117,6 +119,63 @@ def test_the_command_refuses_a_trace_named_twice(stored, capsys):
     arguments = ["sweep", "--config", "a6000", str(stored), str(stored), "--set-grid", f"{PORTS}=1,2"]
     assert cli.main(arguments) == 2
     assert "twice" in capsys.readouterr().err
+
+
+# ---- sweeps that were stopped
+
+
+def test_a_journal_spares_what_is_done(stored, tmp_path, monkeypatch):
+    points, file = grid([f"{PORTS}=1,2"]), tmp_path / "sweep.jsonl"
+    whole = list(sweep("a6000", {"a": stored}, points, common=["sms=1"]))
+    steps = sweep("a6000", {"a": stored}, points, common=["sms=1"], journal=Journal(file, resume=False))
+    assert next(steps) == whole[0]
+    steps.close()
+    file.write_text(file.read_text() + '{"key": "cut o')
+    done, simulated = [], gpusim.sweep._simulate
+
+    def counted(task):
+        done.append(task)
+        return simulated(task)
+
+    monkeypatch.setattr("gpusim.sweep._simulate", counted)
+    for missing in (1, 0):
+        journal = Journal(file, resume=True)
+        assert len(journal) == 2 - missing
+        assert list(sweep("a6000", {"a": stored}, points, common=["sms=1"], journal=journal)) == whole
+        assert len(done) == 1
+    other = list(sweep("a6000", {"a": stored}, points, common=["sms=2"], journal=Journal(file, resume=True)))
+    assert len(done) == 3
+    assert other[0].kernels != whole[0].kernels
+
+
+def test_the_command_resumes_and_refuses_another_file(stored, tmp_path, capsys):
+    arguments = ["sweep", "--config", "a6000", str(stored), "--set-grid", f"{PORTS}=1,2", "--output"]
+    file = tmp_path / "sweep.jsonl"
+    assert cli.main([*arguments, str(file)]) == 0
+    first = capsys.readouterr().out
+    assert cli.main([*arguments, str(file), "--resume"]) == 0
+    again = capsys.readouterr()
+    assert (again.out, again.err) == (first, f"gpusim: 2 runs taken over from {file}\n")
+    (tmp_path / "other").write_text("{}\n")
+    assert cli.main([*arguments, str(tmp_path / "other"), "--resume"]) == 2
+    assert "not the journal of a sweep" in capsys.readouterr().err
+    assert cli.main([*arguments[:-1], "--resume"]) == 2
+
+
+def test_an_interrupted_sweep_says_what_it_kept(stored, tmp_path, capsys, monkeypatch):
+    simulated, numbers = gpusim.sweep._simulate, iter(range(10))
+
+    def interrupted(task):
+        if next(numbers) == 1:
+            raise KeyboardInterrupt
+        return simulated(task)
+
+    monkeypatch.setattr("gpusim.sweep._simulate", interrupted)
+    arguments = ["sweep", "--config", "a6000", str(stored), "--set-grid", f"{PORTS}=1,2"]
+    assert cli.main([*arguments, "--output", str(tmp_path / "s.jsonl")]) == 130
+    err = capsys.readouterr().err
+    assert "interrupted after 1 of 2 runs, kept in" in err
+    assert len(Journal(tmp_path / "s.jsonl", resume=True)) == 1
 
 
 # ---- the paper's alternatives

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from gpusim.cli.run import EXIT_INTERRUPTED
 from gpusim.cli.sources import ARCHITECTURES, KERNEL_SUFFIXES, find_trace
 from gpusim.errors import GpusimError
 
@@ -32,18 +33,33 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
     parser.add_argument("--arch", choices=ARCHITECTURES, default="sm_86", help="architecture .cu files compile for")
     parser.add_argument("--jobs", type=jobs, default=1, metavar="N", help="processes; the result does not depend on it")
     parser.add_argument("--csv", metavar="FILE", help="write a row per launch and point with all counters and stalls")
+    parser.add_argument("--output", metavar="FILE", help="keep finished runs in this file while the sweep goes on")
+    parser.add_argument("--resume", action="store_true", help="take finished runs over from the --output file")
     parser.set_defaults(command=run)
 
 
 def run(args: argparse.Namespace) -> int:
     """Print cycles and speed-ups over each trace's first point; returns the exit code."""
+    from gpusim.journal import Journal
     from gpusim.sweep import frame, grid, sweep
 
+    if args.resume and not args.output:
+        raise GpusimError("--resume takes runs over from the --output file; name it")
     points = grid(args.set_grid)
+    journal = Journal(args.output, resume=args.resume) if args.output else None
+    if journal is not None and args.resume:
+        print(f"gpusim: {len(journal)} runs taken over from {args.output}", file=sys.stderr)
+    runs: list[Run] = []
     with tempfile.TemporaryDirectory(prefix="gpusim-sweep-") as folder:
         traces = _stored(args, Path(folder))
-        steps = sweep(args.config, traces, points, common=args.set, jobs=args.jobs)
-        runs = list(shown(steps, len(traces) * len(points)))
+        steps = sweep(args.config, traces, points, common=args.set, jobs=args.jobs, journal=journal)
+        try:
+            for step in shown(steps, len(traces) * len(points)):
+                runs.append(step)
+        except KeyboardInterrupt:
+            kept = f", kept in {args.output}: the same command with --resume goes on" if journal is not None else ""
+            print(f"gpusim: interrupted after {len(runs)} of {len(traces) * len(points)} runs{kept}", file=sys.stderr)
+            return EXIT_INTERRUPTED
     for warning in dict.fromkeys(warning for run in runs for warning in run.warnings):
         print(f"gpusim: warning: {warning}", file=sys.stderr)
     if args.csv:
