@@ -299,6 +299,32 @@ def test_bench_measures_speed_start_up_and_memory(capsys):
     assert figures["cold_start"]["cpu"] > figures["warm_start"]["cpu"] > 0
 
 
+@pytest.mark.slow
+def test_bench_compares_threads_and_the_peer(capsys):
+    code, out, _ = call(capsys, "bench", "strided", "--repeat", 1)
+    assert code == 0
+    assert "320" in out
+    assert "32 sectors per load" in out
+
+
+def test_every_row_of_the_benchmark_has_its_kernel():
+    from gpusim.cli.measure import suite
+    from gpusim.cli.sources import find_trace
+    from gpusim.trace.store import open_trace
+
+    rows = {row.name: row for row in suite()}
+    assert list(rows) == ["ffma", "sgemm", "vecadd", "strided", "chase_l1", "chase_dram"]
+    for row in rows.values():
+        path = find_trace(row.source)
+        if path.is_dir():
+            assert (row.launch or 0) < len(open_trace(path).launches)
+        else:
+            assert path.with_suffix(".yaml").is_file()
+    chase = open_trace(rows["chase_l1"].source).launches
+    assert {chase[rows[name].launch].warps_per_cta for name in ("chase_l1", "chase_dram")} == {1}
+
+
 def test_bench_refuses_what_it_cannot_measure(capsys):
+    assert "did you mean 'ampere/sgemm'?" in refused(capsys, "bench", "ampere/sgem")
     assert "at least one run" in refused(capsys, "bench", "--repeat", 0)
     assert "did you mean 'ampere/saxpy'?" in refused(capsys, "bench", "ampere/saxpi")

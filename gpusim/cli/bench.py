@@ -1,23 +1,33 @@
-"""`gpusim bench`: speed per bundled kernel, start-up seconds with an empty and a filled cache, peak memory."""
+"""`gpusim bench`: speed per kernel, start-up seconds with an empty and a filled cache, peak memory, two threads."""
 
 from __future__ import annotations
 
 import argparse
 import json
 import sys
+from typing import TYPE_CHECKING
 
-from gpusim.cli.sources import bundled_traces
 from gpusim.errors import GpusimError
+
+if TYPE_CHECKING:
+    from gpusim.cli.measure import Benchmark
 
 CONFIG_OF_FAMILY = {"ampere": "a6000", "turing": "rtx2080ti"}
 """Card that the bundled traces of a family run on."""
+NOTE = """\
+CPU s: median (least..most). Accel-Sim: warp instructions per CPU second of that simulator on such a kernel, measured on
+a like machine. 2 threads: wall time of one thread over that of two, run in turn: median (least..most)."""
 
 
 def add_parser(commands: argparse._SubParsersAction) -> None:
-    parser = commands.add_parser("bench", help="measure speed, start-up and memory on the bundled traces")
-    parser.add_argument("traces", nargs="*", metavar="TRACE", help="bundled traces (default: all of ampere)")
-    parser.add_argument("--config", metavar="NAME", help="card (default: one per family)")
-    parser.add_argument("--repeat", type=int, default=3, metavar="N", help="runs per kernel; the median is printed")
+    parser = commands.add_parser(
+        "bench", help="measure speed, start-up, memory and threads", description="Measure how fast gpusim is."
+    )
+    parser.add_argument(
+        "kernels", nargs="*", metavar="KERNEL", help="rows of traces/bench/bench.yaml (default: all) or bundled traces"
+    )
+    parser.add_argument("--config", metavar="NAME", help="card (default: the suite's, or one per family)")
+    parser.add_argument("--repeat", type=int, default=5, metavar="N", help="runs per kernel; the median is printed")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     parser.set_defaults(command=run)
 
@@ -26,20 +36,35 @@ def run(args: argparse.Namespace) -> int:
     """Measure and print; returns the exit code."""
     from gpusim.cli.measure import measure, start_up
 
-    names = args.traces or [name for name in bundled_traces() if name.startswith("ampere/")]
-    if not names:
-        raise GpusimError("no bundled traces to measure; `make traces` builds them")
     if args.repeat < 1:
         raise GpusimError(f"--repeat {args.repeat}: at least one run is needed")
-    rows = [measure(name, _config(name, args.config), args.repeat) for name in names]
+    rows = [measure(row, args.repeat) for row in _rows(args.kernels, args.config)]
     cold, warm = start_up()
     if args.json:
         print(json.dumps({"kernels": rows, "cold_start": vars(cold), "warm_start": vars(warm)}))
         return 0
     _print(rows)
+    print(NOTE)
     print(f"\ncold start, empty cache:  {cold.cpu:5.1f} CPU s, {cold.wall:5.1f} s wall")
     print(f"warm start, code cached:  {warm.cpu:5.1f} CPU s, {warm.wall:5.1f} s wall")
     return 0
+
+
+def _rows(names: list[str], config: str | None) -> list[Benchmark]:
+    """The benchmark's own rows by name, and bundled traces."""
+    from dataclasses import replace
+
+    from gpusim.cli.measure import Benchmark, suite
+    from gpusim.cli.sources import find_trace
+
+    known = {row.name: row for row in suite()} if not names or any("/" not in name for name in names) else {}
+    rows = []
+    for name in names or known:
+        if name in known:
+            rows.append(replace(known[name], config=config or known[name].config))
+        else:
+            rows.append(Benchmark(name, str(find_trace(name)), _config(name, config)))
+    return rows
 
 
 def _print(rows: list[dict]) -> None:
@@ -48,30 +73,29 @@ def _print(rows: list[dict]) -> None:
     from gpusim.report.text import console_for
 
     table = Table()
-    table.add_column("trace", no_wrap=True)
-    for heading in (
-        "config",
-        "warp instr.",
-        "cycles",
-        "CPU s (spread)",
-        "warp instr./CPU s",
-        "cycles/CPU s",
-        "peak MB",
-    ):
+    table.add_column("kernel", no_wrap=True)
+    headings = "warp instr.", "cycles", "CPU s", "warp instr. /CPU s", "Accel-Sim", "ratio", "cycles /CPU s", "MB"
+    for heading in (*headings, "2 threads"):
         table.add_column(heading, justify="right")
     for row in rows:
-        low, high = row["cpu_seconds_spread"]
+        rate, peer = row["warp_instructions_per_cpu_second"], row["accel_sim"]
         table.add_row(
-            row["trace"],
-            row["config"],
+            f"{row['name']}\n{row['what']}",
             f"{row['warp_instructions']:,}",
             f"{row['cycles']:,}",
-            f"{row['cpu_seconds']:.3f} ({low:.3f}..{high:.3f})",
-            f"{row['warp_instructions_per_cpu_second']:,.0f}",
+            _spread(row["cpu_seconds"], row["cpu_seconds_spread"], "\n"),
+            f"{rate:,.0f}",
+            f"{peer:,.0f}" if peer else "",
+            f"{rate / peer:,.0f}" if peer else "",
             f"{row['cycles_per_cpu_second']:,.0f}",
             f"{row['peak_memory_mb']:,.0f}",
+            _spread(row["two_thread_speed_up"], row["two_thread_speed_up_spread"], "\n") if row["threads"] else "",
         )
     console_for(sys.stdout).print(table)
+
+
+def _spread(median: float, ends: list[float], gap: str) -> str:
+    return f"{median:.3g}{gap}({ends[0]:.3g}..{ends[-1]:.3g})"
 
 
 def _config(name: str, chosen: str | None) -> str:

@@ -10,12 +10,43 @@ import subprocess
 import sys
 import tempfile
 import time
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+import yaml
+
+from gpusim import resources
 from gpusim.cli.doctor import SELF_RUN, SELF_RUN_CONFIG
-from gpusim.cli.sources import find_trace
+from gpusim.cli.sources import ARCHITECTURES, find_trace, load_source
 from gpusim.errors import GpusimError
+
+if TYPE_CHECKING:
+    from gpusim.trace.trace import Trace
+
+SUITE = "bench/bench.yaml"
+"""The kernels measured by default, in the folder of traces; a wheel does not carry it."""
+
+
+@dataclass(frozen=True)
+class Benchmark:
+    """One row of the benchmark.
+
+    Attributes:
+        name, what: how tables call and explain it. source: trace or .sass file (its launch file beside it).
+        config: card. launch: number of the one launch to simulate, None for all.
+        accel_sim: warp instructions per CPU second of Accel-Sim on such a kernel, None where not measured.
+        threads: compare the wall time of one and two threads.
+    """
+
+    name: str
+    source: str
+    config: str
+    what: str = ""
+    launch: int | None = None
+    accel_sim: float | None = None
+    threads: bool = False
 
 
 @dataclass(frozen=True)
@@ -24,6 +55,23 @@ class StartUp:
 
     cpu: float
     wall: float
+
+
+def suite() -> list[Benchmark]:
+    """The kernels of SUITE. Raises GpusimError where there is none, as in a wheel."""
+    root = resources.find("traces")
+    if not (root / SUITE).is_file():
+        raise GpusimError(f"the benchmark's kernels are only in the repository; name a trace, as {SELF_TRACE}")
+    data = yaml.safe_load((root / SUITE).read_text())
+    rows = []
+    for entry in data["kernels"]:
+        facts = {name: value for name, value in entry.items() if name != "trace"}
+        rows.append(Benchmark(source=str(root / entry["trace"]), config=data["config"], **facts))
+    return rows
+
+
+SELF_TRACE = "ampere/sgemm"
+"""The trace that a wheel carries."""
 
 
 def start_up() -> tuple[StartUp, StartUp]:
@@ -49,10 +97,11 @@ def _timed(command: list[str], environment: dict[str, str]) -> StartUp:
     return StartUp(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime, wall)
 
 
-def measure(name: str, config: str, repeat: int) -> dict:
-    """One bundled trace in a fresh process: figures of `_worker` and the trace's name."""
-    command = [sys.executable, "-m", "gpusim.cli.measure", str(find_trace(name)), config, str(repeat)]
-    return {"trace": name, "config": config} | json.loads(_checked(command, dict(os.environ)))
+def measure(row: Benchmark, repeat: int) -> dict:
+    """One kernel in a fresh process: figures of `_worker` and the row's own."""
+    row = replace(row, source=str(find_trace(row.source)))
+    command = [sys.executable, "-m", "gpusim.cli.measure", json.dumps(asdict(row)), str(repeat)]
+    return asdict(row) | json.loads(_checked(command, dict(os.environ)))
 
 
 def _checked(command: list[str], environment: dict[str, str]) -> str:
@@ -62,19 +111,32 @@ def _checked(command: list[str], environment: dict[str, str]) -> str:
     return done.stdout
 
 
-def _worker(path: str, config_name: str, repeat: int) -> dict:
+def _opener(row: Benchmark) -> Callable[[], Trace]:
+    """What gives the trace: a stored one is opened, and so read, anew each time; a .sass file is executed once."""
+    path = Path(row.source)
+    if path.is_dir():
+        return lambda: _chosen(load_source(row.source, None, ARCHITECTURES["sm_86"]), row)
+    launch = path.with_suffix(".yaml")
+    trace = _chosen(load_source(row.source, str(launch) if launch.exists() else None, ARCHITECTURES["sm_86"]), row)
+    return lambda: trace
+
+
+def _chosen(trace: Trace, row: Benchmark) -> Trace:
+    return trace if row.launch is None else replace(trace, launches=(trace.launches[row.launch],))
+
+
+def _worker(row: Benchmark, repeat: int) -> dict:
     """Simulate once to load compiled code, then `repeat` times; CPU seconds are the process's own."""
     from gpusim.config import load_config
     from gpusim.model.simulate import RunOptions, simulate
-    from gpusim.trace.store import open_trace
 
-    config, seconds = load_config(config_name), []
+    config, seconds, opened = load_config(row.config), [], _opener(row)
     for _ in range(repeat + 1):
         start = time.process_time()
-        result = simulate(open_trace(path), config, RunOptions())
+        result = simulate(opened(), config, RunOptions())
         seconds.append(time.process_time() - start)
     median = statistics.median(seconds[1:])
-    return {
+    figures = {
         "warp_instructions": result.warp_instructions,
         "cycles": result.totals()["cycles"],
         "cpu_seconds": median,
@@ -83,7 +145,18 @@ def _worker(path: str, config_name: str, repeat: int) -> dict:
         "cycles_per_cpu_second": result.totals()["cycles"] / median,
         "peak_memory_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
     }
+    if row.threads:
+
+        def wall(threads: int) -> float:
+            start = time.perf_counter()
+            simulate(opened(), config, RunOptions(threads=threads))
+            return time.perf_counter() - start
+
+        ratios = sorted(wall(1) / wall(2) for _ in range(repeat))  # side by side: both meet the same neighbours
+        figures["two_thread_speed_up"] = statistics.median(ratios)
+        figures["two_thread_speed_up_spread"] = [ratios[0], ratios[-1]]
+    return figures
 
 
 if __name__ == "__main__":
-    print(json.dumps(_worker(sys.argv[1], sys.argv[2], int(sys.argv[3]))))
+    print(json.dumps(_worker(Benchmark(**json.loads(sys.argv[1])), int(sys.argv[2]))))
