@@ -147,6 +147,17 @@ def test_conflicts_keep_the_next_shared_access_waiting() -> None:
     assert second - first == 32
 
 
+@pytest.mark.parametrize(("width", "bytes_per_cycle", "cycles"),
+    [(".64", 256, 2), (".64", 128, 2), (".64", 64, 4), (".64", 32, 8), (".128", 128, 4), (".128", 64, 8), ("", 64, 2)])  # fmt: skip
+def test_wide_shared_loads_take_as_long_as_their_data_whatever_their_lanes(width, bytes_per_cycle, cycles) -> None:
+    lane = [op("S2R R0, SR_TID.X", 2, write=4), op("ISETP.EQ.AND P0, PT, R0, RZ, PT", 13, yields=True, wait="4")]
+    loads = [op(f"@P0 LDS{width} R{8 + 4 * k}, [RZ]", write=k) for k in range(2)]
+    key = f"shared_memory.data_bytes_per_cycle={bytes_per_cycle}"
+    result = run([*lane, SETTLE, *loads, op("NOP", wait="01"), PAUSE], key, directives=SHARED)
+    first, second = result.rows("LDS")["execute"].tolist()
+    assert second - first == cycles
+
+
 # ---- coalescing: 32-byte sectors
 
 

@@ -201,6 +201,9 @@ class SharedMemory(Section):
     minimum_cycles: Annotated[int, Field(ge=1, le=16)] = Field(
         description="data cycles of a conflict-free 32-bit access"
     )
+    data_bytes_per_cycle: Annotated[int, Field(ge=1, le=512)] = Field(
+        description="data path between shared memory and the registers"
+    )
     allocation_bytes: Size = Field(description="granularity of a CTA's allocation")
     reserved_bytes: Annotated[int, Field(ge=0)] = Field(description="kept by the driver, per CTA")
     options_kb: tuple[int, ...] = Field(description="carve-outs of the unified memory, ascending")

@@ -142,7 +142,7 @@ def shared_access(S, P, sm, w, index, mask, record, row, now):
     if code.kind <= SHARED_ATOMIC:
         passes = shared_passes(S, sm, record, mask, code.access_bytes, code.kind == SHARED_ATOMIC)
         conflicts = passes >> 16
-        cycles = max(cycles, passes & 65535)
+        cycles = max(cycles, passes & 65535, 32 * code.access_bytes // machine.shared_bytes)
         S.counters[sm].shared_wavefronts += passes & 65535
         S.counters[sm].shared_bank_conflicts += conflicts
     unit.shared_free = start + cycles

@@ -34,7 +34,7 @@ MACHINE = np.dtype(
             # instruction hierarchy
             "l1i_sets l1i_ways l0_to_l1 l1_to_l0 l1i_line_bytes "
             # memory shared unit
-            "grant_interval pending_instructions table_entries shared_minimum "
+            "grant_interval pending_instructions table_entries shared_minimum shared_bytes "
             "l1_lines l1_sets l1_ways mshr_entries tag_lookups return_bytes miss_latency fill_latency "
             "ldc_sets ldc_ways ldc_bytes barrier_release membar_cta membar_gpu membar_system "
             # beyond the SM
@@ -142,6 +142,7 @@ def build_machine(
         l1i_line_bytes=sm.instruction_hierarchy.l1.line_bytes,
         grant_interval=shared.grant_interval, pending_instructions=shared.pending_instructions,
         table_entries=shared.pending_requests, shared_minimum=shared.shared_memory.minimum_cycles,
+        shared_bytes=shared.shared_memory.data_bytes_per_cycle,
         l1_lines=lines, l1_sets=shared.l1_data.sets, l1_ways=lines // shared.l1_data.sets,
         mshr_entries=shared.l1_data.mshr_entries, tag_lookups=shared.l1_data.tag_lookups_per_cycle,
         return_bytes=shared.l1_data.return_bytes_per_cycle, miss_latency=shared.l1_data.miss_latency,

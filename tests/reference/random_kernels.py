@@ -87,6 +87,7 @@ OVERRIDES: dict[str, tuple[object, ...]] = {
     f"{_SHARED}.l1_data.unified_kb": (104, 108, 128),
     f"{_SHARED}.l1_data.tag_lookups_per_cycle": (1, 4),
     f"{_SHARED}.shared_memory.minimum_cycles": (1, 2, 4),
+    f"{_SHARED}.shared_memory.data_bytes_per_cycle": (32, 64, 128),
     f"{_SHARED}.constant_cache": ("{sets: 1, ways: 1, line_bytes: 64}", "{sets: 2, ways: 1, line_bytes: 64}"),
     "sm.barriers.release": (1, 3),
     "sm.barriers.membar_gpu": (30, 186),

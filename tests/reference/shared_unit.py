@@ -124,11 +124,12 @@ class SharedUnit:
         return self.l1.access(dynamic, t, global_accesses(dynamic), self.after_grant(dynamic))
 
     def _shared(self, dynamic: Dynamic, t: int) -> int:
-        passes = conflicts = 0
+        passes = conflicts = transfer = 0
         if dynamic.static.kind not in (Kind.SHUFFLE, Kind.SPECIAL):
             passes, conflicts = shared_passes(dynamic)
+            transfer = 32 * dynamic.static.access_bytes // self.unit.shared_memory.data_bytes_per_cycle
         start = max(t, self.pipe_free)
-        busy = max(passes, self.unit.shared_memory.minimum_cycles)
+        busy = max(passes, transfer, self.unit.shared_memory.minimum_cycles)
         self.pipe_free = start + busy
         if dynamic.static.kind == Kind.SHARED_STORE:
             self.finish(dynamic, start + busy)
