@@ -16,6 +16,8 @@ from gpusim.validation.runner import holds, run_experiments, validate
 
 OFF_A6000 = {"figure4.a"}
 OFF_TURING = {f"turing.window.{name}" for name in ("hhf.16x16x16", "hhf.8x32x16", "hhf.32x8x16", "hhh.16x16x16")}
+OFF_TURING |= {f"turing.cold_start.{banks}.{name}" for banks in ("one_bank", "two_banks") for name in ("ffma", "iadd3")}
+OFF_TURING |= {"turing.read_ports.one_bank.window", "turing.load.shared_four"}
 """Rows that do not hold. One that comes to hold leaves the list."""
 
 
@@ -95,6 +97,25 @@ def test_an_override_puts_a_row_off(tmp_path, capsys, row, override, simulated):
     assert rows[row]["status"] == "off"
     assert rows[row]["simulated"] == simulated
     assert f"{row}: {rows[row]['what']}" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("row", "override", "simulated"),
+    [
+        ("tensor_rate.f32", "execution.tensor.fma_per_cycle_fp32_accumulate=48", "/".join("21" for _ in range(8))),
+        ("tensor_rate.f16", "execution.tensor.fma_per_cycle_16=64", "/".join("16" for _ in range(8))),
+        ("load.l1", "memory_latency.global_load.regular.raw=[31, 32, 36]", "33"),
+        ("load.shared", "memory_latency.shared_load.uniform.raw=[20, 21, 23]", "22"),
+        ("load.shared64_twice", "shared_memory.data_bytes_per_cycle=128", "25"),
+        ("load.beyond.l2", "l1_data.fill_latency=8", "238"),
+    ],
+)
+def test_an_override_puts_a_row_of_turing_off(tmp_path, row, override, simulated):
+    only = ("--only", f"^turing.{re.escape(row)}$")
+    _, rows = run_csv(tmp_path, "--config", "rtx2080ti", *only)
+    assert rows[f"turing.{row}"]["status"] == "ok"
+    _, rows = run_csv(tmp_path, "--config", "rtx2080ti", *only, "--set", override)
+    assert (rows[f"turing.{row}"]["status"], rows[f"turing.{row}"]["simulated"]) == ("off", simulated)
 
 
 def test_register_file_cache_off_misses_every_operand(tmp_path):
