@@ -333,3 +333,9 @@ def test_division_check_lets_ordinary_operands_pass(tmp_path: Path) -> None:
     special = ~np.isfinite(divisor) | (np.abs(divisor) < np.finfo(F).tiny)
     assert slow[special].all()
     assert not slow[(np.abs(divisor) > 1e-3) & (np.abs(divisor) < 1e3)].any()
+
+
+def test_division_check_refuses_a_zero_dividend(tmp_path: Path) -> None:
+    words = np.full((32, 8), F(2.5).view(np.uint32), np.uint32)
+    words[:2, 0] = 0, 0x80000000
+    assert run_cases(tmp_path, "FCHK P3, R8, R9", words).p.tolist() == [True, True] + [False] * 30

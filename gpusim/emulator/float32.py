@@ -188,15 +188,15 @@ def fchk(R, a, b):
     """p where a / b needs the compiler's slow path: its fast path would overflow, underflow or meet a special value.
 
     The hardware's exact limits are not published; these are the widest ones for which the fast path of
-    reciprocal, two Newton steps and one correction is correctly rounded.
+    reciprocal, two Newton steps and one correction is correctly rounded. A zero dividend takes the slow path, though
+    the fast one would do: a profile of an A100 dividing 2^26 numbers, two of them zero, shows two slow divisions.
     """
     p = np.int64(0)
     for lane in range(32):
         over = (np.int64(R[a, lane]) >> 23) & 255
         under = (np.int64(R[b, lane]) >> 23) & 255
-        zero = (R[a, lane] & np.uint32(0x7FFFFFFF)) == np.uint32(0)
-        slow = over == 255 or under == 0 or under > 252
-        slow = slow or (not zero and (over < 26 or over - under > 125 or over - under < -124))
+        slow = over == 255 or over < 26 or under == 0 or under > 252
+        slow = slow or over - under > 125 or over - under < -124
         p |= np.int64(slow) << lane
     return p
 
