@@ -355,7 +355,7 @@ def test_special_registers(tmp_path: Path) -> None:
     ("instruction", "complaint"),
     [
         ("FADD.BOGUS R16, R8, R9", "modifier .BOGUS"),
-        ("LEPC R16", "opcode LEPC"),
+        ("RPCMOV.32 R16, R8", "opcode RPCMOV"),
         ("IADD3 R16, |R8|, R9, RZ", r"\|x\| on this operand"),
     ],
 )
@@ -363,3 +363,22 @@ def test_unknown_forms_are_refused_by_name_and_pc(tmp_path: Path, instruction: s
     with pytest.raises(GpusimError, match=complaint) as error:
         run_cases(tmp_path, instruction, operands(seed=0, count=32))
     assert instruction.split()[0] in str(error.value)
+
+
+def test_absolute_calls_go_to_the_address_of_lepc(tmp_path: Path) -> None:
+    body = """
+    MOV R2, c[0x0][0x160] ;
+    MOV R3, c[0x0][0x164] ;
+    LEPC R4 ;
+    IADD3 R4, R4, 0x50, RZ ;
+    CALL.ABS.NOINC R4 ;
+    MOV R8, 0xbad ;
+    BRA `(DONE) ;
+    MOV R8, 0x600d ;
+DONE:
+    STG.E [R2.64], R8 ;
+    STG.E [R2.64+0x4], R5 ;
+    EXIT ;
+    """
+    final, _ = run_text(tmp_path, body, {"out": np.ones(2, np.uint32)}, block=1)
+    assert final["out"].tolist() == [0x600D, 0]

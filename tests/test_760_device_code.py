@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from gpusim.emulator.tracing import run_in_memory
+from gpusim.errors import GpusimError
 
 pytest.importorskip("elftools")
 
@@ -171,3 +172,26 @@ def test_generic_pointers(tmp_path: Path, architecture: int) -> None:
 
     actual = run(tmp_path, "pointers", a, b, architecture).view(np.uint32)
     assert actual.tolist() == [expected(i, int(y)) & 0xFFFFFFFF for i, y in enumerate(b)]
+
+
+TALKS = """
+extern "C" __global__ void talks(int *x) {
+    if (x[0] > 5) printf("%d", x[0]);
+    x[1] = 7;
+}
+"""
+
+
+@pytest.mark.parametrize("architecture", [75, 86])
+def test_a_function_of_the_runtime_matters_only_where_it_is_called(tmp_path: Path, architecture: int) -> None:
+    source, launch = tmp_path / "talks.cu", tmp_path / "talks.yaml"
+    source.write_text(TALKS)
+    text = """
+buffers: {x: {dtype: int32, shape: [2], fill: constant, value: 5}}
+launches: [{grid: [1], block: [1], arguments: [{buffer: x}]}]
+"""
+    launch.write_text(text)
+    assert run_in_memory(source, launch, architecture)[1].buffers["x"].tolist() == [5, 7]
+    launch.write_text(text.replace("value: 5", "value: 6"))
+    with pytest.raises(GpusimError, match=r"CALL.*jumps to where there is no instruction; it may call vprintf"):
+        run_in_memory(source, launch, architecture)

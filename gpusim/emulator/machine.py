@@ -204,7 +204,9 @@ def explain(prepared: Prepared, code: int, memory: GlobalMemory) -> GpusimError:
             "warp instructions without an end; it may wait for another CTA, which the emulator runs only after this one"
         )
     if code == state.BAD_TARGET:
-        return GpusimError(f"{_place(prepared, pc)}: jumps to where there is no instruction")
+        external = prepared.program.provenance.get("external_functions", "")
+        hint = f"; it may call {external}, which only a CUDA runtime provides" if external else ""
+        return GpusimError(f"{_place(prepared, pc)}: jumps to where there is no instruction{hint}")
     address, row = int(c[state.ERROR_ADDRESS]), prepared.machine.table[pc]
     verb = f"{int(row['bytes'])}-byte access to address {address:#x}"
     lane = f"lane {int(c[state.ERROR_LANE])}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gpusim.emulator import control, special, warpwide
+from gpusim.emulator import control, integer, special, warpwide
 from gpusim.emulator.decode import Handler, Instruction, UnknownInstruction
 from gpusim.emulator.opcodes_integer import mov
 from gpusim.sass.program import OperandKind
@@ -92,12 +92,15 @@ def label(i: Instruction) -> int:
     raise UnknownInstruction("a label is missing")
 
 
-def jump_register(i: Instruction) -> None:
-    """A target in a register, relative to a label or to the next instruction plus a number."""
+def jump_register(i: Instruction, absolute: bool) -> None:
+    """A target in a register: absolute, or relative to a label or to the next instruction plus a number.
+
+    Absolute addresses count from the kernel's first instruction, as LEPC gives them.
+    """
     i.set(op=control.JUMP_REGISTER)
     i.source("a")
     if not i.sources:
-        offset = i.pc + 16
+        offset = 0 if absolute else i.pc + 16
     elif i.sources[0].kind == OperandKind.IMMEDIATE:
         number = i.immediate()
         offset = i.pc + 16 + (number - (1 << 32) if number >> 31 else number)
@@ -109,12 +112,13 @@ def jump_register(i: Instruction) -> None:
 
 def branch(i: Instruction) -> None:
     i.flag("U", "REL", "NOINC", "NODEC", "INC", "DEC", "WARP")
+    absolute = i.flag("ABS")
     if i.flag("DIV"):
         i.set(op=control.BRA_DIV)
     elif i.flag("CONV"):
         i.set(op=control.BRA_CONV)
     elif len(i.sources) > 1 or (i.sources and i.sources[0].kind != OperandKind.LABEL):
-        jump_register(i)
+        jump_register(i, absolute)
         return
     else:
         i.set(op=control.BRA)
@@ -123,6 +127,12 @@ def branch(i: Instruction) -> None:
         mask = i.next_source()
         i.set(a=i.register(mask), x=int(mask.invert))
     i.predicate("in0")
+
+
+def lepc(i: Instruction) -> None:
+    """The instruction's own address, as compiled code for the return from a call of assert shows."""
+    i.set(op=integer.MOV64, a=i.binding.literals.row(i.pc, 0))
+    i.destination(2)
 
 
 def exit_(i: Instruction) -> None:
@@ -207,6 +217,7 @@ CONTROL_HANDLERS: dict[str, Handler] = {
     "NOP": nothing, "MEMBAR": nothing, "ERRBAR": nothing, "CGAERRBAR": nothing, "DEPBAR": nothing,
     "LDGDEPBAR": nothing, "PMTRIG": nothing, "ENDCOLLECTIVE": nothing, "YIELD": yield_, "NANOSLEEP": yield_,
     "BRA": branch, "JMP": branch, "CALL": branch, "RET": branch, "BRX": branch, "EXIT": exit_, "KILL": exit_,
+    "LEPC": lepc,
     "BSSY": bssy, "BSYNC": bsync, "BREAK": break_, "WARPSYNC": warpsync, "BMOV": bmov, "BAR": bar,
     "B2R": b2r, "S2R": s2r, "S2UR": s2r, "CS2R": s2r,
 }  # fmt: skip

@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import io
 import struct
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -19,27 +19,27 @@ from typing import TYPE_CHECKING, Any
 
 from gpusim.errors import GpusimError
 from gpusim.sass import toolchain
+from gpusim.sass.images import EM_CUDA
 from gpusim.sass.isa import load_isa
-from gpusim.sass.program import GlobalData, Parameter, Program, Relocation, Symbol
+from gpusim.sass.program import Parameter, Program
 
 if TYPE_CHECKING:
     from elftools.elf.elffile import ELFFile
 
+    from gpusim.sass.disassembly import DisassembledFunction
+    from gpusim.sass.relocations import CubinGlobals
+
 SUPPORTED_ARCHITECTURES = (75, 80, 86, 89, 90)
 """Architectures that can be read; sm_89 uses the opcode table of sm_86."""
-EM_CUDA = 190
 DEFAULT_STACK_BYTES = 1024
 """Stack per thread where the compiler cannot tell it (recursion): the CUDA runtime's default cudaLimitStackSize."""
-CONSTANT_BANKS = (2, 3, 4)
-"""Banks with initial contents: literals and jump tables, __constant__ data, addresses of globals."""
 
 _FORMAT_SIZED = 4
 _PARAM_CBANK, _KPARAM_INFO, _FRAME_SIZE, _MIN_STACK_SIZE, _REGCOUNT, _NUM_BARRIERS = 0x0A, 0x17, 0x11, 0x12, 0x2F, 0x4C
-_STT_OBJECT, _STT_FUNC = "STT_OBJECT", "STT_FUNC"
+_STT_FUNC = "STT_FUNC"
 _KERNEL_OTHER = 0x10
 _UNKNOWN_STACK = 0xFFFFFFFF
-_R_CUDA_64, _R_CUDA_32 = 2, 1
-_GLOBAL_ALIGNMENT = 256
+_FLAGS_OFFSET = 48
 _SHF_BARRIERS_SHIFT, _SHF_BARRIERS_MASK = 20, 0x7F
 
 
@@ -135,15 +135,26 @@ def _open_elf(data: bytes, origin: str) -> ELFFile:
     return elf
 
 
+def image_architecture(data: bytes) -> int | None:
+    """Compute capability of an ELF image; None if it is unknown or unsupported."""
+    return _supported(struct.unpack_from("<I", data, _FLAGS_OFFSET)[0])
+
+
+def _supported(flags: int) -> int | None:
+    """The supported compute capability in e_flags: byte 1 carries it (ELF ABI 8); byte 0 in older files."""
+    return next((c for c in _candidates(flags) if c in SUPPORTED_ARCHITECTURES), None)
+
+
+def _candidates(flags: int) -> tuple[int, int]:
+    return flags >> 8 & 0xFF, flags & 0xFF
+
+
 def _architecture(elf: ELFFile, origin: str) -> int:
-    """Compute capability from e_flags: byte 1 carries it (ELF ABI 8); byte 0 in older files."""
     flags = elf["e_flags"]
-    candidates = (flags >> 8 & 0xFF, flags & 0xFF)
-    for candidate in candidates:
-        if candidate in SUPPORTED_ARCHITECTURES:
-            return candidate
+    if (supported := _supported(flags)) is not None:
+        return supported
     known = ", ".join(f"sm_{a}" for a in SUPPORTED_ARCHITECTURES)
-    found = next((f"sm_{c}" for c in candidates if 20 <= c <= 130), f"unknown (e_flags {flags:#x})")
+    found = next((f"sm_{c}" for c in _candidates(flags) if 20 <= c <= 130), f"unknown (e_flags {flags:#x})")
     raise GpusimError(f"{origin}: architecture {found} is not supported; supported: {known}; recompile for one of them")
 
 
@@ -182,132 +193,74 @@ def _launch_facts(cubin: CubinFile, index: int, kernel: str) -> dict[str, Any]:
     }
 
 
-def _global_layout(cubin: CubinFile) -> dict[str, int]:
-    """Offset of each section of __device__ variables in the image: initialised ones first."""
-    offsets, end = {}, 0
-    names = [n for n in cubin.section_names if n == ".nv.global.init"] + [
-        n for n in cubin.section_names if n == ".nv.global"
-    ]
-    for name in names:
-        offsets[name] = end
-        size = cubin.sections[name]["sh_size"]
-        end += -(-size // _GLOBAL_ALIGNMENT) * _GLOBAL_ALIGNMENT
-    return offsets
-
-
-def _symbols(cubin: CubinFile, layout: Mapping[str, int]) -> tuple[Symbol, ...]:
-    """Named __device__ and __constant__ variables."""
-    found = []
-    for symbol in cubin.symbols:
-        if symbol["st_info"]["type"] != _STT_OBJECT or not isinstance(symbol["st_shndx"], int):
-            continue
-        section = cubin.section_names[symbol["st_shndx"]]
-        if section in layout:
-            found.append(Symbol(symbol.name, -1, layout[section] + symbol["st_value"], symbol["st_size"]))
-        elif section == ".nv.constant3":
-            found.append(Symbol(symbol.name, 3, symbol["st_value"], symbol["st_size"]))
-    return tuple(found)
-
-
-def _relocations(cubin: CubinFile, layout: Mapping[str, int]) -> tuple[Relocation, ...]:
-    """Places in constant bank 4 that receive the address of a __device__ variable.
-
-    Raises GpusimError naming the type of any relocation of code, constants or globals that cannot be applied.
-    """
-    found = []
-    for name, section in cubin.sections.items():
-        if section["sh_type"] not in ("SHT_REL", "SHT_RELA"):
-            continue
-        target = cubin.section_names[section["sh_info"]] if section["sh_info"] < len(cubin.section_names) else ""
-        target = name.removeprefix(".rela").removeprefix(".rel") or target
-        if not target.startswith((".text", ".nv.constant", ".nv.global")):
-            continue
-        for entry in section.iter_relocations():
-            symbol = cubin.symbols[entry["r_info_sym"]]
-            index = symbol["st_shndx"]
-            home = cubin.section_names[index] if isinstance(index, int) else ""
-            kind = entry["r_info_type"]
-            if target != ".nv.constant4" or home not in layout or kind not in (_R_CUDA_64, _R_CUDA_32):
-                raise GpusimError(
-                    f"{cubin.origin}: cannot apply relocation type {kind} at {target}+{entry['r_offset']:#x} "
-                    f"(symbol '{symbol.name}' in {home or 'no section of this file'}); "
-                    "link the code fully (no -rdc) and call no printf, malloc or assert in it"
-                )
-            addend = entry["r_addend"] if entry.is_RELA() else 0
-            size = 8 if kind == _R_CUDA_64 else 4
-            found.append(Relocation(4, entry["r_offset"], size, layout[home] + symbol["st_value"] + addend))
-    return tuple(found)
-
-
-def _global_data(cubin: CubinFile) -> GlobalData:
-    layout = _global_layout(cubin)
-    size = max((offset + cubin.sections[name]["sh_size"] for name, offset in layout.items()), default=0)
-    return GlobalData(
-        size=size,
-        image=cubin.content(".nv.global.init"),
-        relocations=_relocations(cubin, layout),
-        symbols=_symbols(cubin, layout),
-    )
-
-
-def _constants(cubin: CubinFile, kernel: str) -> dict[int, bytes]:
-    """Images of the banks with initial contents, those of the kernel before those of the whole cubin."""
-    banks = {}
-    for bank in CONSTANT_BANKS:
-        image = cubin.content(f".nv.constant{bank}.{kernel}") or cubin.content(f".nv.constant{bank}")
-        if image:
-            banks[bank] = image
-    return banks
-
-
-def load_programs(source: Path | str | bytes, *, provenance: Mapping[str, str] | None = None) -> tuple[Program, ...]:
-    """All kernels of a cubin, in symbol order.
+def load_programs(
+    source: Path | str | bytes, *, provenance: Mapping[str, str] | None = None, only: Collection[str] | None = None
+) -> tuple[Program, ...]:
+    """The kernels of a cubin, in symbol order.
 
     Args:
         source: path of the file, or its bytes.
         provenance: facts to record with every Program, beside the cubin's hash and the disassembler's version.
+        only: exact names of the kernels to load; the others may be whatever they are. None loads all.
 
     An opcode that the table does not list gets roles guessed from its first letters; provenance then names it
     under `unlisted_opcodes`. Raises GpusimError for anything that is not a readable cubin of a supported
     architecture, for operands that are not understood (naming kernel and pc), and if a tool is missing.
     """
-    from gpusim.sass.decoder import decode_kernel
     from gpusim.sass.disassembly import disassemble
+    from gpusim.sass.relocations import read_globals
 
-    if isinstance(source, bytes):
-        data, origin = source, (provenance or {}).get("source", "cubin")
-    else:
-        origin = str(source)
-        try:
-            data = Path(source).read_bytes()
-        except OSError as error:
-            raise GpusimError(f"{origin}: cannot read the cubin: {error.strerror}") from error
+    data, origin = _read(source, provenance or {})
     cubin = CubinFile(data, origin)
     functions = disassemble(data, origin)
+    globals_ = read_globals(cubin)
     facts = {
         **({} if isinstance(source, bytes) else {"source": Path(source).name}),
         "cubin_sha256": hashlib.sha256(data).hexdigest(),
         "disassembler": f"nvdisasm {toolchain.nvdisasm_version()}",
+        **({"external_functions": " ".join(globals_.external)} if globals_.external else {}),
         **(provenance or {}),
     }
-    globals_, isa = _global_data(cubin), load_isa(cubin.architecture)
     programs = []
     for index, kernel in cubin.kernels():
+        if only is not None and kernel not in only:
+            continue
         if kernel not in functions:
             raise GpusimError(f"{origin}: nvdisasm printed no code for kernel '{kernel}'")
-        tables = decode_kernel(functions[kernel], cubin, kernel)
-        guessed = [opcode for opcode in tables["opcodes"] if not isa.lookup(opcode).known]
-        programs.append(
-            Program(
-                name=kernel,
-                architecture=cubin.architecture,
-                constants=_constants(cubin, kernel),
-                globals=globals_,
-                provenance={**facts, **({"unlisted_opcodes": " ".join(guessed)} if guessed else {})},
-                **tables,
-                **_launch_facts(cubin, index, kernel),
-            )
-        )
+        programs.append(_program(cubin, index, functions[kernel], globals_, facts))
     if not programs:
         raise GpusimError(f"{origin}: this cubin holds no kernel; add a __global__ function")
     return tuple(programs)
+
+
+def _read(source: Path | str | bytes, provenance: Mapping[str, str]) -> tuple[bytes, str]:
+    """Contents of a cubin and what messages call it."""
+    if isinstance(source, bytes):
+        return source, provenance.get("source", "cubin")
+    try:
+        return Path(source).read_bytes(), str(source)
+    except OSError as error:
+        raise GpusimError(f"{source}: cannot read the cubin: {error.strerror}") from error
+
+
+def _program(
+    cubin: CubinFile, index: int, function: DisassembledFunction, globals_: CubinGlobals, facts: Mapping[str, str]
+) -> Program:
+    """Decode one kernel; `index` is that of its symbol."""
+    from gpusim.sass.decoder import decode_kernel
+
+    kernel, isa = function.name, load_isa(cubin.architecture)
+    globals_.check_code(kernel)
+    tables = decode_kernel(function, cubin, kernel)
+    guessed = [opcode for opcode in tables["opcodes"] if not isa.lookup(opcode).known]
+    program = Program(
+        name=kernel,
+        architecture=cubin.architecture,
+        constants=globals_.constants(kernel),
+        globals=globals_.data,
+        provenance={**facts, **({"unlisted_opcodes": " ".join(guessed)} if guessed else {})},
+        **tables,
+        **_launch_facts(cubin, index, kernel),
+    )
+    globals_.check_constants(program)
+    return program
