@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from gpusim.cli import main as cli
 from gpusim.emulator.buffers import fill_buffer
 from gpusim.emulator.launch import load_launch
 from gpusim.emulator.state import GLOBAL_BASE
@@ -235,3 +236,69 @@ def test_a_jump_to_nowhere_is_named(tmp_path: Path) -> None:
     source = endless(tmp_path, body + "[B------:R-:W-:-:S05] EXIT ;\n")
     with pytest.raises(GpusimError, match=r"pc 0x0010 \(RET.REL.NODEC R4 `\(START\)\).*jumps to where there is no"):
         trace_in_memory(source)
+
+
+def test_mersenne_numbers_are_those_of_a_c_plus_plus_program(tmp_path: Path) -> None:
+    _, launch = files(
+        tmp_path,
+        "buffers: {x: {dtype: float32, shape: [1000], fill: mersenne, seed: 12345, low: -10, high: 10}}\n"
+        "launches: [{grid: [1], block: [1]}]\n",
+    )
+    words = fill_buffer("x", load_launch(launch).buffers["x"], tmp_path).view(np.uint32)
+    # std::mt19937(12345) through std::uniform_real_distribution<float>(-10, 10), compiled with GCC 12
+    assert words[:4].tolist() == [0x41097A26, 0x40F9B2F4, 0xC06B0A10, 0xC0EC58EB]
+    assert words[-3:].tolist() == [0x40FB7680, 0x41188320, 0xC11C7EF7]
+
+
+EXPECTED = """
+expected:
+  - {buffer: x, file: wanted.npy, relative: 1e-6}
+"""
+
+
+def test_expected_buffers_are_compared_within_their_tolerance(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    source, launch = files(tmp_path, GOOD + EXPECTED)
+    wanted = run_in_memory(source, launch)[1].buffers["x"]
+    for change, code in ((0.0, 0), (5e-7, 0), (1e-5, 1)):
+        np.save(tmp_path / "wanted.npy", (wanted * np.float32(1 + change)).astype(np.float32))
+        assert cli.main(["trace", str(source), "--launch", str(launch)]) == code
+        complaint = capsys.readouterr().err
+        assert ("check failed" in complaint and "of 1000 elements are off, the worst at" in complaint) == (code == 1)
+    np.save(tmp_path / "wanted.npy", wanted[:10])
+    assert cli.main(["trace", str(source), "--launch", str(launch)]) == 2
+    assert "holds float32 [10], the launch file says float32 [1000]" in capsys.readouterr().err
+
+
+def test_a_check_file_runs_only_when_asked_for(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    source, launch = files(tmp_path, GOOD)
+    check, ran = tmp_path / "scale.check.py", tmp_path / "ran"
+    check.write_text(
+        f"open({str(ran)!r}, 'w').close()\nWRITES = ('x',)\n"
+        "def check(before, after, launches):\n    assert after['x'][0] == before['x'][0], 'first is off'\n"
+    )
+    assert cli.main(["trace", str(source), "--launch", str(launch), "-o", str(tmp_path / "a")]) == 0
+    assert not ran.exists()
+    assert cli.main(["trace", str(source), "--launch", str(launch), "--check"]) == 1
+    assert ran.exists()
+    assert "check failed: first is off" in capsys.readouterr().err
+    check.write_text("WRITES = ('x',)\ndef check(before, after, launches):\n    pass\n")
+    assert cli.main(["trace", str(source), "--launch", str(launch), "--check", str(check)]) == 0
+    assert cli.main(["trace", str(source), "--launch", str(launch), "--check", str(tmp_path / "none.py")]) == 2
+    assert cli.main(["trace", str(source), "--launch", str(launch)]) == 2
+    assert "name a folder with -o, or use --check" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("change", "complaint"),
+    [
+        (("grid: [8]\n", "\n"), "grid missing; only a profile gives them itself"),
+        (("kernel: scale", "launch: 1"), "'launch' is the index in a profile"),
+        (("{int32: 900}", "{texture: x}"), "textures and surfaces are not supported"),
+        (("launches:", "expected: [{buffer: q, file: a.npy}]\nlaunches:"), "expected: there is no buffer 'q'"),
+        (("launches:", "expected: [{buffer: x, fil: a.npy}]\nlaunches:"), "did you mean 'file'"),
+    ],
+)
+def test_mistakes_that_a_launch_file_shows_by_itself(tmp_path: Path, change: tuple[str, str], complaint: str) -> None:
+    _, launch = files(tmp_path, GOOD.replace(*change, 1))
+    with pytest.raises(GpusimError, match=complaint):
+        load_launch(launch)

@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gpusim.errors import GpusimError, nearest
+from gpusim.sass.images import KERNEL_SUFFIXES, is_kernel_file
 
 if TYPE_CHECKING:
     from gpusim.trace.trace import Trace
 
-KERNEL_SUFFIXES = (".sass", ".cu", ".cubin")
 ARCHITECTURES = {"sm_75": 75, "sm_80": 80, "sm_86": 86, "sm_90": 90}
 
 
@@ -47,7 +47,7 @@ def load_source(name: str, launch: str | None, architecture: int) -> Trace:
     Raises GpusimError where the trace is missing or damaged, or the kernel cannot be compiled or executed.
     """
     path = find_trace(name)
-    if path.suffix in KERNEL_SUFFIXES and path.is_file():
+    if path.is_file() and is_kernel_file(path):
         from gpusim.emulator.tracing import trace_in_memory
 
         return trace_in_memory(path, Path(launch) if launch else None, architecture)

@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gpusim.cli.run import EXIT_INTERRUPTED
-from gpusim.cli.sources import ARCHITECTURES, KERNEL_SUFFIXES, find_trace
+from gpusim.cli.sources import ARCHITECTURES, find_trace
 from gpusim.errors import GpusimError
+from gpusim.sass.images import is_kernel_file
 
 if TYPE_CHECKING:
     from gpusim.sweep import Run
@@ -78,7 +79,7 @@ def _stored(args: argparse.Namespace, folder: Path) -> dict[str, Path]:
         path = find_trace(name)
         if name in traces:
             raise GpusimError(f"{name} is given twice; name each trace once")
-        if path.is_file() and path.suffix in KERNEL_SUFFIXES:
+        if path.is_file() and is_kernel_file(path):
             from gpusim.emulator.tracing import trace_kernel
 
             source, path = path, folder / str(len(traces))

@@ -8,17 +8,22 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gpusim.cli.sources import ARCHITECTURES, KERNEL_SUFFIXES, find_trace
+from gpusim.cli.sources import ARCHITECTURES, find_trace
 from gpusim.errors import GpusimError
 
 if TYPE_CHECKING:
     from gpusim.checking import CheckFile
+    from gpusim.emulator.launch import LaunchFile
+    from gpusim.emulator.tracing import TraceSummary
+    from gpusim.hardware.reports import Report
 
-EXIT_CHECK_FAILED = 1
 INFO_COMMAND = "trace-info"
 """What `trace info` is called inside: argparse has no word beside a path."""
 OPCODES_SHOWN = 20
-USAGE = """gpusim trace KERNEL [--launch FILE] -o DIR [--arch SM] [--overwrite] [--check]
+BESIDE = ""
+"""`--check` without a file: the check file beside the kernel."""
+EXIT_CHECK_FAILED = 1
+USAGE = """gpusim trace KERNEL [--launch FILE] [-o DIR] [--check [FILE]] [--arch SM] [--overwrite]
        gpusim trace info DIR [--json]"""
 
 
@@ -27,18 +32,24 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
         "trace",
         help="execute a kernel on the CPU and write its trace; `trace info DIR` shows one",
         usage=USAGE,
-        description="Execute a kernel (.cu, .cubin or .sass) functionally and write its trace.",
+        description="Execute a kernel (.cu, .cubin, .sass, an executable, or a launch of an Nsight Compute report) "
+        "functionally and write its trace. Executed counts of a report, expected buffers of the launch file and, with "
+        "--check, a check file are compared with the run; exit code 1 if anything differs.",
     )
     parser.add_argument("kernel", metavar="KERNEL", help="kernel file")
     parser.add_argument("--launch", metavar="FILE", help="launch description (a .sass file may carry its own)")
-    parser.add_argument("-o", "--output", metavar="DIR", required=True, help="folder to make")
+    parser.add_argument("-o", "--output", metavar="DIR", help="folder to make; optional if something is compared")
+    parser.add_argument(
+        "--check",
+        nargs="?",
+        const=BESIDE,
+        metavar="FILE",
+        help="execute a check file on the results (default: NAME.check.py beside the kernel)",
+    )
     parser.add_argument(
         "--arch", choices=ARCHITECTURES, default="sm_86", help="architecture a .cu file is compiled for"
     )
     parser.add_argument("--overwrite", action="store_true", help="replace a trace that is there")
-    parser.add_argument(
-        "--check", action="store_true", help="then run KERNEL's check file (NAME.check.py, Python) on the final buffers"
-    )
     parser.set_defaults(command=run)
 
     info = commands.add_parser(INFO_COMMAND, prog="gpusim trace info", description="Show what a trace holds.")
@@ -49,42 +60,60 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Trace a kernel; returns the exit code."""
-    source = Path(args.kernel)
-    if source.suffix not in KERNEL_SUFFIXES:
-        raise GpusimError(f"{source}: not a kernel file; expected one of {', '.join(KERNEL_SUFFIXES)}")
-    if not source.is_file():
-        raise GpusimError(f"{source}: no such file")
     from gpusim.cli.progress import TraceProgress
-    from gpusim.emulator.tracing import trace_kernel
+    from gpusim.emulator.tracing import open_files, trace_opened
 
-    launch = Path(args.launch) if args.launch else None
-    check = _load_check(source, launch) if args.check else None
-    summary = trace_kernel(
-        source,
-        launch,
-        Path(args.output),
-        ARCHITECTURES[args.arch],
-        overwrite=args.overwrite,
-        progress=TraceProgress(),
-    )
-    if check is not None:
-        from gpusim.emulator.check import run_check
+    if not Path(args.kernel).is_file():
+        raise GpusimError(f"{args.kernel}: no such file")
+    source, launch_file = open_files(args.kernel, args.launch, ARCHITECTURES[args.arch])
+    check = _load_check(args, launch_file) if args.check is not None else None
+    compared = source.report is not None or (launch_file is not None and launch_file.expected)
+    if args.output is None and check is None and not compared:
+        raise GpusimError("nothing to keep and nothing to compare: name a folder with -o, or use --check")
+    summary = trace_opened(source, launch_file, args.output, overwrite=args.overwrite, progress=TraceProgress())
+    if source.report is not None:
+        same = _compare_counts(source.report, launch_file, summary)
+    else:
+        same = True
+    problems = _differences(launch_file, check, summary) if launch_file is not None else []
+    for problem in problems:
+        print(f"gpusim: check failed: {problem}", file=sys.stderr)
+    if args.output:
+        _print_info(Path(args.output), as_json=False)
+    return 0 if same and not problems else EXIT_CHECK_FAILED
 
-        try:
-            run_check(check, launch, summary.buffers)
-        except AssertionError as difference:
-            print(f"gpusim: check failed: {difference}", file=sys.stderr)
-            return EXIT_CHECK_FAILED
-    return _print_info(Path(args.output), as_json=False)
 
-
-def _load_check(source: Path, launch: Path | None) -> CheckFile:
-    """The check file beside a kernel. Raises GpusimError if there is none, or no launch file to check."""
+def _load_check(args: argparse.Namespace, launch_file: LaunchFile | None) -> CheckFile:
+    """The check file that was asked for. Raises GpusimError if there is none, or no launch file to check."""
     from gpusim.checking import check_path, load_check
 
-    if launch is None:
-        raise GpusimError(f"{source}: --check compares the buffers of a launch file; name it with --launch")
-    return load_check(check_path(source))
+    if launch_file is None:
+        raise GpusimError(f"{args.kernel}: --check compares the buffers of a launch file; name it with --launch")
+    return load_check(check_path(args.kernel) if args.check == BESIDE else args.check)
+
+
+def _compare_counts(report: Report, launch_file: LaunchFile, summary: TraceSummary) -> bool:
+    """Print executed counts beside those of a report; returns whether all agree."""
+    from gpusim.hardware.counts import check_report
+    from gpusim.report.counts import print_counts
+    from gpusim.report.text import console_for
+
+    checks = check_report(report, launch_file, summary.executed)
+    print_counts(console_for(sys.stdout), checks)
+    return all(check.ok for check in checks)
+
+
+def _differences(launch_file: LaunchFile, check: CheckFile | None, summary: TraceSummary) -> list[str]:
+    """What the buffers hold that the launch file or the check file does not expect."""
+    from gpusim.emulator.check import compare_expected, run_check
+
+    problems = compare_expected(launch_file, summary.buffers)
+    try:
+        if check is not None:
+            run_check(check, launch_file, summary.buffers)
+    except AssertionError as difference:
+        problems.append(str(difference))
+    return problems
 
 
 def run_info(args: argparse.Namespace) -> int:

@@ -98,7 +98,9 @@ def fill_buffer(name: str, spec: object, folder: object) -> np.ndarray:
     if spec.fill == "arange":
         return (spec.start + spec.step * np.arange(count)).astype(dtype).reshape(shape)
     if spec.fill == "npy":
-        return _load_npy(name, folder / spec.file, dtype, shape)
+        return load_npy(name, folder / spec.file, dtype, shape)
+    if spec.fill == "mersenne":
+        return _mersenne(spec.seed, spec.low, spec.high, count).reshape(shape)
     generator = np.random.default_rng(spec.seed)
     if spec.fill == "random":
         if dtype.kind == "f":
@@ -112,7 +114,19 @@ def fill_buffer(name: str, spec: object, folder: object) -> np.ndarray:
     return (following * spec.scale).astype(dtype).reshape(shape)
 
 
-def _load_npy(name: str, path: object, dtype: np.dtype, shape: tuple[int, ...]) -> np.ndarray:
+def _mersenne(seed: int, low: float, high: float, count: int) -> np.ndarray:
+    """`count` float32 numbers as libstdc++ makes them: a 32-bit draw divided by 2^32, below 1, scaled, each in fp32."""
+    draws = np.random.RandomState(seed).randint(0, 1 << 32, count, dtype=np.uint32)  # seeded as std::mt19937(seed)
+    unit = draws.astype(np.float32)
+    unit /= np.float32(2.0**32)
+    np.minimum(unit, np.nextafter(np.float32(1), np.float32(0)), out=unit)
+    unit *= np.float32(high) - np.float32(low)
+    unit += np.float32(low)
+    return unit
+
+
+def load_npy(name: str, path: object, dtype: np.dtype, shape: tuple[int, ...]) -> np.ndarray:
+    """An .npy file that belongs to a buffer. Raises GpusimError where it is unreadable or does not fit the buffer."""
     try:
         contents = np.load(path, allow_pickle=False)
     except (OSError, ValueError) as error:

@@ -16,14 +16,23 @@ with its line and, for an unknown key, the nearest one that exists.
           - {float32: 2.5}
           - {buffer: x}          # its address; `offset: 4` moves it by elements
           - {buffer: out}
+    expected:                    # optional: what buffers must hold after all launches
+      - {buffer: out, file: out.npy, relative: 1e-6, absolute: 0}
+
+For a profile (.ncu-rep) a launch says neither grid nor block nor dynamic_shared, which the profile knows, but with
+`launch: 3` which of its launches is meant, where it holds several. `report: {repository: ..., commit: ..., path: ...}`
+then names the profile for the reader.
 
 Fills: zeros; constant (value); arange (start, step); random (seed, low, high: floats in [low, high), integers from low
-to high - 1); permutation and cycle (seed, scale: a random order of 0..n-1, or one random cycle through them for pointer
-chases, times scale); npy (file, beside the launch file).
+to high - 1); mersenne (seed, low, high: float32 numbers that a C++ program draws from std::mt19937 through
+std::uniform_real_distribution<float> of GNU libstdc++, as many host programs fill their inputs); permutation and cycle
+(seed, scale: a random order of 0..n-1, or one random cycle through them for pointer chases, times scale); npy (file,
+beside the launch file).
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -86,6 +95,14 @@ class RandomFill(_Fill):
         return self
 
 
+class Mersenne(_Fill):
+    fill: Literal["mersenne"]
+    dtype: Literal["float32"]
+    seed: Annotated[int, Field(ge=0, lt=1 << 32)]
+    low: float = 0
+    high: float = 1
+
+
 class Permutation(_Fill):
     fill: Literal["permutation", "cycle"]
     seed: Annotated[int, Field(ge=0)] = 0
@@ -98,7 +115,7 @@ class Npy(_Fill):
 
 
 FILLS = {
-    "zeros": Zeros, "constant": Constant, "arange": Arange, "random": RandomFill,
+    "zeros": Zeros, "constant": Constant, "arange": Arange, "random": RandomFill, "mersenne": Mersenne,
     "permutation": Permutation, "cycle": Permutation, "npy": Npy,
 }  # fmt: skip
 
@@ -113,6 +130,7 @@ Buffer = Annotated[
     | Annotated[Constant, Tag("Constant")]
     | Annotated[Arange, Tag("Arange")]
     | Annotated[RandomFill, Tag("RandomFill")]
+    | Annotated[Mersenne, Tag("Mersenne")]
     | Annotated[Permutation, Tag("Permutation")]
     | Annotated[Npy, Tag("Npy")],
     Tagger(_fill_of, custom_error_type="unknown_fill", custom_error_message="unknown or missing fill"),
@@ -157,23 +175,45 @@ class Argument(_Strict):
 
 class KernelLaunch(_Strict):
     kernel: str | None = None
-    grid: Annotated[list[Size], Field(min_length=1, max_length=3)]
-    block: Annotated[list[Size], Field(min_length=1, max_length=3)]
+    launch: Annotated[int, Field(ge=0)] | None = None  # index in a profile
+    grid: Annotated[list[Size], Field(min_length=1, max_length=3)] | None = None
+    block: Annotated[list[Size], Field(min_length=1, max_length=3)] | None = None
     dynamic_shared: Annotated[int, Field(ge=0, le=1 << 18)] = 0
     arguments: list[Argument] = []
 
     @model_validator(mode="after")
     def _block_fits(self) -> KernelLaunch:
+        if self.block is None:
+            return self
         if int(np.prod(self.block)) > MAXIMUM_BLOCK or (len(self.block) == 3 and self.block[2] > MAXIMUM_BLOCK_Z):
             raise ValueError(f"a block has at most {MAXIMUM_BLOCK} threads, and {MAXIMUM_BLOCK_Z} in z")
         return self
 
 
+class ExpectedBuffer(_Strict):
+    """What a buffer must hold in the end: |actual - expected| <= absolute + relative * |expected|."""
+
+    buffer: str
+    file: str
+    relative: Annotated[float, Field(ge=0)] = 0.0
+    absolute: Annotated[float, Field(ge=0)] = 0.0
+
+
+class ReportSource(_Strict):
+    """Where the profile that a launch file belongs to can be found."""
+
+    repository: str
+    commit: str
+    path: str
+
+
 class Description(_Strict):
     """A whole launch file."""
 
+    report: ReportSource | None = None
     buffers: dict[str, Buffer] = {}
     launches: Annotated[list[KernelLaunch], Field(min_length=1)]
+    expected: list[ExpectedBuffer] = []
 
 
 @dataclass(frozen=True)
@@ -183,7 +223,11 @@ class LaunchFile:
     path: Path
     buffers: dict[str, Any]
     launches: tuple[KernelLaunch, ...]
+    expected: tuple[ExpectedBuffer, ...] = ()
+    report: ReportSource | None = None
 
+
+_REFUSED_ARGUMENTS = ("texture", "surface", "texture_object", "surface_object")
 
 Lines = dict[tuple[Any, ...], int]
 
@@ -229,6 +273,8 @@ def _known_keys(location: tuple[Any, ...]) -> list[str]:
         model = next((m for m in FILLS.values() if m.__name__ in location), Zeros)
     elif "arguments" in location:
         model = Argument
+    elif location[:1] in (("expected",), ("report",)):
+        model = ExpectedBuffer if location[0] == "expected" else ReportSource
     else:
         model = KernelLaunch if location[:1] == ("launches",) else Description
     return list(model.model_fields)
@@ -242,7 +288,9 @@ def _message(path: Path, error: dict[str, Any], lines: Lines) -> str:
     while place and place not in lines:
         place = place[:-1]
     text = error["msg"].removeprefix("Value error, ")
-    if error["type"] == "extra_forbidden":
+    if error["type"] == "extra_forbidden" and location[-1] in _REFUSED_ARGUMENTS:
+        text = "textures and surfaces are not supported; read global memory instead"
+    elif error["type"] == "extra_forbidden":
         text = f"unknown key{nearest(str(location[-1]), _known_keys(location))}"
     elif error["type"] == "unknown_fill":
         given = error["input"].get("fill") if isinstance(error["input"], dict) else None
@@ -251,8 +299,8 @@ def _message(path: Path, error: dict[str, Any], lines: Lines) -> str:
     return f"{path}:{lines.get(place, 1)}: {name}: {text}"
 
 
-def load_launch(path: Path | str) -> LaunchFile:
-    """Read and check a launch file.
+def load_launch(path: Path | str, *, profiled: bool = False) -> LaunchFile:
+    """Read and check a launch file; `profiled` if it is for a profile, which itself gives grid and block.
 
     Raises GpusimError naming file, line, key and remedy of every mistake.
     """
@@ -267,13 +315,39 @@ def load_launch(path: Path | str) -> LaunchFile:
         description = TypeAdapter(Description).validate_python(values)
     except ValidationError as error:
         raise GpusimError("\n".join(_message(path, e, lines) for e in error.errors())) from None
-    problems = []
-    for k, launch in enumerate(description.launches):
-        for j, argument in enumerate(launch.arguments):
-            if argument.buffer is not None and argument.buffer not in description.buffers:
-                hint = nearest(argument.buffer, description.buffers)
-                line = lines.get(("launches", k, "arguments", j), 1)
-                problems.append(f"{path}:{line}: launches.{k}: there is no buffer '{argument.buffer}'{hint}")
+    problems = [*_unknown_buffers(path, description, lines), *_geometry(path, description, lines, profiled)]
     if problems:
         raise GpusimError("\n".join(problems))
-    return LaunchFile(path, dict(description.buffers), tuple(description.launches))
+    return LaunchFile(
+        path,
+        dict(description.buffers),
+        tuple(description.launches),
+        tuple(description.expected),
+        description.report,
+    )
+
+
+def _unknown_buffers(path: Path, description: Description, lines: Lines) -> Iterator[str]:
+    """Arguments and expectations that name a buffer which is not there."""
+    named = [(("expected", k), "expected", e.buffer) for k, e in enumerate(description.expected)]
+    for k, launch in enumerate(description.launches):
+        named += [(("launches", k, "arguments", j), f"launches.{k}", a.buffer) for j, a in enumerate(launch.arguments)]
+    for place, where, buffer in named:
+        if buffer is not None and buffer not in description.buffers:
+            hint = nearest(buffer, description.buffers)
+            yield f"{path}:{lines.get(place, 1)}: {where}: there is no buffer '{buffer}'{hint}"
+
+
+def _geometry(path: Path, description: Description, lines: Lines, profiled: bool) -> Iterator[str]:
+    """Launches that lack their sizes, or give what the profile gives."""
+    for k, launch in enumerate(description.launches):
+        line = lines.get(("launches", k), 1)
+        given = launch.model_fields_set & {"grid", "block", "dynamic_shared"}
+        if profiled and given:
+            yield f"{path}:{line}: launches.{k}: leave out {', '.join(sorted(given))}: the profile gives them"
+        elif not profiled:
+            missing = [name for name in ("grid", "block") if getattr(launch, name) is None]
+            if missing:
+                yield f"{path}:{line}: launches.{k}: {' and '.join(missing)} missing; only a profile gives them itself"
+            if launch.launch is not None:
+                yield f"{path}:{line}: launches.{k}: 'launch' is the index in a profile; this is not for one"

@@ -16,8 +16,9 @@ from gpusim.emulator import state
 from gpusim.emulator.buffers import GlobalMemory, fill_buffer
 from gpusim.emulator.launch import Argument, KernelLaunch, LaunchFile, load_launch
 from gpusim.emulator.machine import Prepared, explain, grow_log, prepare
-from gpusim.emulator.sources import OpenedSource, choose_program, open_source
+from gpusim.emulator.sources import OpenedSource, open_source
 from gpusim.errors import GpusimError
+from gpusim.sass.images import REPORT_SUFFIX
 from gpusim.sass.program import Program
 from gpusim.trace.trace import MEMORY_RECORD_DTYPE, ChunkList, CtaChunk, Launch, Trace
 
@@ -41,11 +42,16 @@ Progress = Callable[[str, int, int, int, float], None]
 
 @dataclass(frozen=True)
 class TraceSummary:
-    """What tracing did: totals over all launches. `buffers` are the final contents by name."""
+    """What tracing did: totals over all launches.
+
+    `executed` holds for each launch the (instructions,) executions of each static instruction, counted by warps and
+    with those that a predicate turned off; `buffers` are the final contents by name.
+    """
 
     launches: int
     warp_instructions: int
     cpu_seconds: float
+    executed: tuple[np.ndarray, ...]
     buffers: Mapping[str, np.ndarray]
 
 
@@ -157,7 +163,7 @@ def _jobs(source: OpenedSource, launch_file: LaunchFile | None, memory: GlobalMe
         return [_assembled_job(kernel, str(source.path)) for kernel in source.assembled]
     for name, spec in launch_file.buffers.items():
         memory.add(name, fill_buffer(name, spec, launch_file.path.parent))
-    return [_described_job(source.programs, launch, launch_file, memory) for launch in launch_file.launches]
+    return [_described_job(source, launch, launch_file, memory) for launch in launch_file.launches]
 
 
 def _assembled_job(kernel: object, origin: str) -> _Job:
@@ -166,15 +172,18 @@ def _assembled_job(kernel: object, origin: str) -> _Job:
     return _Job(kernel.program, kernel.grid, kernel.block, 0, _pack(kernel.program, values, origin), arguments)
 
 
-def _described_job(
-    programs: tuple[Program, ...], launch: KernelLaunch, launch_file: LaunchFile, memory: GlobalMemory
-) -> _Job:
+def _described_job(source: OpenedSource, launch: KernelLaunch, launch_file: LaunchFile, memory: GlobalMemory) -> _Job:
     origin = str(launch_file.path)
-    program = choose_program(programs, launch.kernel, origin)
+    if source.report is not None:
+        profiled = source.report.find(launch.kernel, launch.launch, origin)
+        program = source.report.program(profiled)
+        geometry = (profiled.grid, profiled.block, profiled.dynamic_shared)
+    else:
+        program = source.choose(launch.kernel, origin)
+        geometry = (_three(launch.grid), _three(launch.block), launch.dynamic_shared)
     values = [(str(a), _argument_bytes(a, memory, launch_file)) for a in launch.arguments]
     arguments = ", ".join(text for text, _ in values)
-    packed = _pack(program, values, origin)
-    return _Job(program, _three(launch.grid), _three(launch.block), launch.dynamic_shared, packed, arguments)
+    return _Job(program, *geometry, _pack(program, values, origin), arguments)
 
 
 def _place_globals(jobs: list[_Job], memory: GlobalMemory) -> dict[int, int]:
@@ -204,26 +213,28 @@ def execute(
     memory = GlobalMemory()
     jobs = _jobs(source, launch_file, memory)
     globals_at = _place_globals(jobs, memory)
-    begin, total = time.process_time(), 0
+    begin, total, counts = time.process_time(), 0, []
     for k, job in enumerate(jobs):
         prepared = prepare(
             job.program, job.grid, job.block, job.dynamic_shared, job.packed, memory, globals_at.get(k, 0)
         )
         facts = {**job.program.provenance, "arguments": job.arguments}
-        done, ctas = 0, int(np.prod(job.grid))
+        done, ctas, executed = 0, int(np.prod(job.grid)), np.zeros(len(job.program), np.int64)
         with sinks(job.program, job.grid, job.block, prepared.shared_bytes, facts) as sink:
             for chunk in run(prepared, memory):
                 sink.add(chunk)
+                executed += np.bincount(chunk.index, minlength=len(executed))
                 total += chunk.warp_instructions
                 done += chunk.cta_count
                 if progress:
                     progress(job.program.name, done, ctas, total, total / max(time.process_time() - begin, 1e-9))
-    return TraceSummary(len(jobs), total, time.process_time() - begin, memory.contents())
+        counts.append(executed)
+    return TraceSummary(len(jobs), total, time.process_time() - begin, tuple(counts), memory.contents())
 
 
-def _provenance(source: OpenedSource, launch: Path | None) -> dict[str, str]:
+def _provenance(source: OpenedSource, launch: LaunchFile | None) -> dict[str, str]:
     facts = {"source": source.path.name, "source_sha256": source.sha256, "gpusim_version": gpusim.__version__}
-    return facts | ({"launch_file": launch.name} if launch else {})
+    return facts | ({"launch_file": launch.path.name} if launch else {})
 
 
 class _Collector:
@@ -240,32 +251,46 @@ class _Collector:
         self.launches.append(Launch(program, grid, block, shared_bytes, ChunkList(tuple(chunks)), facts))
 
 
+class _Nowhere:
+    """A sink that drops everything: for runs of which only the results count."""
+
+    def add(self, chunk: CtaChunk) -> None:
+        pass
+
+
+@contextmanager
+def _drop(*_: object) -> Iterator[_Nowhere]:
+    yield _Nowhere()
+
+
+def open_files(
+    source: Path | str, launch: Path | str | None, architecture: int = 86
+) -> tuple[OpenedSource, LaunchFile | None]:
+    """A kernel file and its launch file, opened together. Raises GpusimError for whatever is wrong with them."""
+    launch_file = load_launch(launch, profiled=Path(source).suffix == REPORT_SUFFIX) if launch else None
+    kernels = [each.kernel for each in launch_file.launches if each.kernel] if launch_file else []
+    return open_source(source, architecture, kernels), launch_file
+
+
 def run_in_memory(
     source: Path | str, launch: Path | str | None, architecture: int = 86, progress: Progress | None = None
 ) -> tuple[Trace, TraceSummary]:
     """Execute a kernel file; returns its Trace and the summary with the final buffers. Raises GpusimError."""
-    return run_opened(open_source(source, architecture), launch, progress)
-
-
-def run_opened(
-    opened: OpenedSource, launch: Path | str | None, progress: Progress | None = None
-) -> tuple[Trace, TraceSummary]:
-    """run_in_memory for a source that is open already, so that several launch files share one compilation."""
-    path = Path(launch) if launch else None
+    opened, launch_file = open_files(source, launch, architecture)
     collector = _Collector()
-    summary = execute(opened, load_launch(path) if path else None, collector.launch, progress)
-    return Trace(tuple(collector.launches), _provenance(opened, path)), summary
+    summary = execute(opened, launch_file, collector.launch, progress)
+    return Trace(tuple(collector.launches), _provenance(opened, launch_file)), summary
 
 
 def trace_in_memory(source: Path | str, launch: Path | str | None = None, architecture: int = 86) -> Trace:
-    """The Trace of a kernel file (.cu, .cubin, .sass), not stored. Raises GpusimError."""
+    """The Trace of a kernel file, not stored. Raises GpusimError."""
     return run_in_memory(source, launch, architecture)[0]
 
 
 def trace_kernel(
     source: Path | str,
     launch: Path | str | None,
-    output: Path | str,
+    output: Path | str | None,
     architecture: int = 86,
     *,
     overwrite: bool = False,
@@ -274,15 +299,27 @@ def trace_kernel(
     """Execute a kernel file and write its trace to the folder `output`, chunk by chunk.
 
     Args:
-        source: .cu (compiled for `architecture`), .cubin or .sass.
+        source: what `open_source` reads; a .cu file is compiled for `architecture`.
         launch: launch file; may be None for .sass, which then runs as its directives say.
+        output: folder to make; None keeps no trace.
     Raises:
         GpusimError: anything wrong with the input; then no folder is left behind.
     """
+    return trace_opened(*open_files(source, launch, architecture), output, overwrite=overwrite, progress=progress)
+
+
+def trace_opened(
+    source: OpenedSource,
+    launch_file: LaunchFile | None,
+    output: Path | str | None,
+    *,
+    overwrite: bool = False,
+    progress: Progress | None = None,
+) -> TraceSummary:
+    """`trace_kernel` for opened files."""
+    if output is None:
+        return execute(source, launch_file, _drop, progress)
     from gpusim.trace.store import TraceWriter
 
-    opened = open_source(source, architecture)
-    path = Path(launch) if launch else None
-    launch_file = load_launch(path) if path else None
-    with TraceWriter(output, _provenance(opened, path), overwrite=overwrite) as writer:
-        return execute(opened, launch_file, writer.launch, progress)
+    with TraceWriter(output, _provenance(source, launch_file), overwrite=overwrite) as writer:
+        return execute(source, launch_file, writer.launch, progress)

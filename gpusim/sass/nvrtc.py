@@ -19,12 +19,16 @@ DEFAULT_OPTIONS = ("-default-device",)
 
 @dataclass(frozen=True)
 class CompiledCubin:
-    """A cubin image with the compiler that made it (`NVRTC 13.5`) and its log (warnings)."""
+    """A cubin image with the compiler that made it (`NVRTC 13.5`) and its log (warnings).
+
+    `instances` gives the mangled name of each template instance that was asked for.
+    """
 
     data: bytes
     compiler: str
     log: str
     provenance: Mapping[str, str]
+    instances: Mapping[str, str]
 
 
 @lru_cache(maxsize=4)
@@ -61,12 +65,25 @@ def _read_back(library: ctypes.CDLL, program: ctypes.c_void_p, what: str) -> byt
     return buffer.raw
 
 
-def compile_cuda(path: Path, architecture: int, options: Sequence[str] = ()) -> CompiledCubin:
+def _instances(library: ctypes.CDLL, program: ctypes.c_void_p, names: Sequence[str]) -> dict[str, str]:
+    """Mangled names of the template instances of a compiled program."""
+    lowered = {}
+    for name in names:
+        text = ctypes.c_char_p()
+        status = library.nvrtcGetLoweredName(program, name.encode(), ctypes.byref(text))
+        _check(library, status, f"asking for the instance '{name}'")
+        lowered[name] = text.value.decode()
+    return lowered
+
+
+def compile_cuda(
+    path: Path, architecture: int, options: Sequence[str] = (), instances: Sequence[str] = ()
+) -> CompiledCubin:
     """Compile one CUDA source file for `architecture` (e.g. 86).
 
     Headers are looked up beside the file and in the installed CUDA headers. Kernels may be `extern "C"`
-    or mangled. Raises GpusimError with the compiler's log (file and line) if the source is wrong, and
-    naming the remedy if NVRTC is not installed.
+    or mangled; `instances` are template kernels to instantiate, as `gemm<128, float>`. Raises GpusimError
+    with the compiler's log (file and line) if the source is wrong, and naming the remedy if NVRTC is not installed.
     """
     path = Path(path)
     if architecture not in SUPPORTED_ARCHITECTURES:
@@ -84,12 +101,16 @@ def compile_cuda(path: Path, architecture: int, options: Sequence[str] = ()) -> 
     status = library.nvrtcCreateProgram(ctypes.byref(program), source, str(path).encode(), 0, None, None)
     _check(library, status, f"{path}: creating an NVRTC program")
     try:
+        for name in instances:
+            status = library.nvrtcAddNameExpression(program, name.encode())
+            _check(library, status, f"{path}: asking for the instance '{name}'")
         status = library.nvrtcCompileProgram(program, len(encoded), (ctypes.c_char_p * len(encoded))(*encoded))
         log = _read_back(library, program, "ProgramLog").rstrip(b"\0").decode(errors="replace").strip()
         if status != 0:
             reason = library.nvrtcGetErrorString(status).decode()
             raise GpusimError(f"{path}: compilation for sm_{architecture} failed ({reason})\n{log}")
         data = _read_back(library, program, "CUBIN")
+        lowered = _instances(library, program, instances)
     finally:
         library.nvrtcDestroyProgram(ctypes.byref(program))
     compiler = f"NVRTC {nvrtc_version()}"
@@ -99,4 +120,4 @@ def compile_cuda(path: Path, architecture: int, options: Sequence[str] = ()) -> 
         "compiler": compiler,
         "compiler_options": " ".join((f"-arch=sm_{architecture}", *DEFAULT_OPTIONS, *options)),
     }
-    return CompiledCubin(data, compiler, log, provenance)
+    return CompiledCubin(data, compiler, log, provenance, lowered)

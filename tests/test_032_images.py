@@ -1,0 +1,119 @@
+"""CUDA images inside other files: where they begin and end, compression, architectures, and kernels chosen of them."""
+
+from __future__ import annotations
+
+import struct
+from pathlib import Path
+
+import pytest
+import zstandard
+from sass_cases import compiled, needs_tools
+
+from gpusim.emulator.sources import open_source
+from gpusim.errors import GpusimError
+from gpusim.sass.cubin import image_architecture, load_programs
+from gpusim.sass.images import FATBIN_MAGIC, find_images, is_kernel_file
+
+pytestmark = needs_tools
+ZSTD, LZ4 = 0x8000, 0x2000
+SOURCE = """
+extern "C" __global__ void doubled(float *x) { x[threadIdx.x] *= 2.0f; }
+extern "C" __global__ void halved(float *x) { x[threadIdx.x] *= 0.5f; }
+"""
+CALLS = """
+extern "C" __global__ void plain(int *x) { x[threadIdx.x] = 3; }
+extern "C" __global__ void talks(int *x) { if (x[0] > 5) printf("%d", x[0]); x[1] = 7; }
+"""
+TEMPLATE = """
+template <int N, typename T> __global__ void fill(T *x) { x[threadIdx.x] = N; }
+"""
+
+
+def container(entries: list[tuple[bytes, int]]) -> bytes:
+    """A fat binary of ELF entries with these payloads and compression flags (0: stored as it is)."""
+    body = b""
+    for payload, flags in entries:
+        padded = payload + bytes(-len(payload) % 8)
+        header = struct.pack("<HHIQ", 2, 0x101, 64, len(padded)) + struct.pack("<I", len(payload) if flags else 0)
+        header += bytes(20) + struct.pack("<Q", 0x11 | flags) + bytes(16)
+        body += header + padded
+    return FATBIN_MAGIC + struct.pack("<HHQ", 1, 16, len(body)) + body
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Path:
+    path = tmp_path / "two.cu"
+    path.write_text(SOURCE)
+    return path
+
+
+def test_images_are_found_whole_between_other_bytes(source: Path) -> None:
+    first, second = compiled(source, 75).data, compiled(source, 86).data
+    data = b"\x7fELF host code" + bytes(60) + first + b"\x7fELF" + second + b"tail"
+    images = find_images(data, "blob").found
+    assert [image_architecture(image) for image in images] == [75, 86]
+    for image, cubin in zip(images, (first, second), strict=True):
+        assert cubin.startswith(image)
+        assert [p.name for p in load_programs(image)] == [p.name for p in load_programs(cubin)]
+
+
+def test_compressed_entries_are_unpacked_in_place_of_order(source: Path) -> None:
+    first, second = compiled(source, 75).data, compiled(source, 86).data
+    packed = zstandard.ZstdCompressor().compress(second)
+    data = b"host" + container([(first, 0), (packed, ZSTD), (b"lz4 stream", LZ4)]) + b"tail"
+    images = find_images(data, "program")
+    assert images.unreadable == 1
+    assert images.found[1] == second
+    assert first.startswith(images.found[0])
+    with pytest.raises(GpusimError, match="damaged or cut off"):
+        find_images(container([(packed[:-40], ZSTD)]), "program")
+
+
+def test_an_executable_is_known_by_its_first_bytes_and_gives_the_kernels_asked_for(
+    source: Path, tmp_path: Path
+) -> None:
+    program = tmp_path / "program"
+    program.write_bytes(b"\x7fELF" + bytes(80) + container([(compiled(source, a).data, 0) for a in (75, 86)]))
+    assert is_kernel_file(program)
+    assert not is_kernel_file(tmp_path / "absent")
+    opened = open_source(program, 86, ["halved"])
+    assert [(p.name, p.architecture) for p in opened.programs] == [("halved", 86)]
+    assert {p.name for p in open_source(program, 75).programs} == {"doubled", "halved"}
+    with pytest.raises(GpusimError, match="holds machine code for sm_75, sm_86; choose one with --arch"):
+        open_source(program, 80)
+    with pytest.raises(GpusimError, match=r"no kernel 'halfed' \(did you mean 'halved'\?\)"):
+        open_source(program, 86, ["halfed"])
+
+
+def test_files_without_usable_images_say_what_they_hold(source: Path, tmp_path: Path) -> None:
+    path = tmp_path / "program.fatbin"
+    path.write_bytes(container([(b"lz4 stream", LZ4)]))
+    with pytest.raises(GpusimError, match=r"no CUDA machine code .*LZ4-compressed: build with"):
+        open_source(path)
+    path.write_bytes(container([(compiled(source, 86).data, 0)])[:-200])
+    with pytest.raises(GpusimError, match="truncated: a CUDA image ends at byte"):
+        open_source(path)
+    (tmp_path / "text.txt").write_text("hello")
+    with pytest.raises(GpusimError, match="not a kernel file"):
+        open_source(tmp_path / "text.txt")
+
+
+def test_what_one_kernel_cannot_have_does_not_hinder_the_others(tmp_path: Path) -> None:
+    path = tmp_path / "calls.cu"
+    path.write_text(CALLS)
+    data = compiled(path, 86).data
+    plain = load_programs(data, only=["plain"])
+    assert [p.name for p in plain] == ["plain"]
+    talks = load_programs(data, only=["talks"])[0]
+    assert talks.provenance["external_functions"] == "vprintf"
+
+
+def test_template_instances_are_named_as_in_the_source(tmp_path: Path) -> None:
+    path = tmp_path / "fill.cu"
+    path.write_text(TEMPLATE)
+    opened = open_source(path, 86, ["fill<3, float>", "fill<4, short>"])
+    names = [opened.choose(name, "launch").name for name in ("fill<3, float>", "fill<4, short>")]
+    assert len(opened.programs) == 2
+    assert ["ILi3Ef" in names[0], "ILi4Es" in names[1]] == [True, True]
+    with pytest.raises(GpusimError, match="compilation for sm_86 failed"):
+        open_source(path, 86, ["fill<oops>"])
