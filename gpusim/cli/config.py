@@ -1,4 +1,4 @@
-"""`gpusim config`: show a card's full parameters, list the cards, check a file."""
+"""`gpusim config`: show a card's full parameters, list the cards, check a file, derive a card from a profile."""
 
 from __future__ import annotations
 
@@ -20,6 +20,17 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
     check = actions.add_parser("check", help="check a file and report all problems at once")
     check.add_argument("file", metavar="FILE", help="YAML file or card")
     check.set_defaults(command=run_check)
+
+    derive = actions.add_parser(
+        "from-report",
+        help="the card that an Nsight Compute report describes, as YAML",
+        description="Print a card file for the device in an Nsight Compute report at the clocks the kernel ran at: a "
+        "packaged card that is near as its base, and what differs, each value with its source.",
+    )
+    derive.add_argument("report", metavar="REPORT", help=".ncu-rep file")
+    derive.add_argument("--index", type=int, default=0, metavar="N", help="launch whose clocks count (default: 0)")
+    derive.add_argument("--base", metavar="NAME", help="packaged card to start from (default: the nearest)")
+    derive.set_defaults(command=run_from_report)
 
 
 def run_show(args: argparse.Namespace) -> int:
@@ -47,4 +58,15 @@ def run_check(args: argparse.Namespace) -> int:
 
     config = load_config(args.file)
     print(f"{args.file}: valid: {config.name}, sm_{config.architecture}, {config.sms} SMs")
+    return 0
+
+
+def run_from_report(args: argparse.Namespace) -> int:
+    """Print the derived card; returns the exit code."""
+    from gpusim.hardware.card import derive_card
+    from gpusim.hardware.reports import Report
+
+    card = derive_card(Report(args.report).launch(args.index), args.base)
+    card.load()
+    print(card.yaml(), end="")
     return 0

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 
 import gpusim
-from gpusim.cli import bench, config, doctor, run, sweep, trace, validate
+from gpusim.cli import bench, compare, config, doctor, run, sweep, trace, validate
 from gpusim.errors import GpusimError
 
 EXIT_BAD_INPUT = 2
@@ -22,7 +22,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"gpusim {gpusim.__version__}")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
-    for module in (run, sweep, trace, validate, config, doctor, bench):
+    for module in (run, sweep, trace, compare, validate, config, doctor, bench):
         module.add_parser(commands)
     return parser
 

@@ -1,0 +1,203 @@
+"""Kernels measured on cards beside the model's: cycles, cache hits and stall ratios of the same machine code.
+
+Hardware figures come from an Nsight Compute report, or from a CSV of measured cycles whose rows name a trace or a
+kernel file. Definitions are Nsight Compute's: active cycles are the mean over all SMs, hit rates those of sectors that
+global loads look up in L1 and SMs read from L2, stall ratios warp-cycles per issued instruction.
+"""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from gpusim.errors import GpusimError
+from gpusim.hardware.reports import ReportedLaunch
+from gpusim.results.stalls import STALL_REASONS
+
+if TYPE_CHECKING:
+    from gpusim.config.models import GpuConfig
+    from gpusim.model.simulate import RunOptions
+    from gpusim.results.result import KernelResult
+    from gpusim.trace.trace import Trace
+
+CYCLES = "gpc__cycles_elapsed.max"
+ACTIVE = "sm__cycles_active.avg"
+L1_LOADS = "l1tex__t_sectors_pipe_lsu_mem_global_op_ld"
+L2_READS = "lts__t_sectors_srcunit_tex_op_read"
+STALL_RATIO = "smsp__average_warps_issue_stalled_{}_per_issue_active.ratio"
+
+
+@dataclass(frozen=True)
+class Figures:
+    """One kernel on a card or in the model; None where it is not known.
+
+    Attributes:
+        cycles: from launch to end. active_cycles: mean over the SMs of cycles with a resident warp.
+        warp_instructions: executed. l1_hits, l2_hits: percent of the sectors loaded or read.
+        stalls: warp-cycles per issued instruction by reason; empty where not known.
+    """
+
+    cycles: float
+    active_cycles: float | None = None
+    warp_instructions: int | None = None
+    l1_hits: float | None = None
+    l2_hits: float | None = None
+    stalls: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """One kernel measured and simulated. `source` names the report and launch or the row of the CSV."""
+
+    source: str
+    kernel: str
+    card: str
+    hardware: Figures
+    simulated: Figures
+    counts_differ: bool
+    cpu_seconds: float
+
+    @property
+    def error(self) -> float:
+        """(simulated - hardware) / hardware of the cycles, percent."""
+        return 100 * (self.simulated.cycles - self.hardware.cycles) / self.hardware.cycles
+
+
+def mean_absolute_error(rows: Sequence[Comparison]) -> float:
+    """Mean of the absolute percentage errors of the cycles (MAPE)."""
+    return sum(abs(row.error) for row in rows) / len(rows)
+
+
+# ---- figures
+
+
+def reported_figures(launch: ReportedLaunch) -> Figures:
+    """What a report says. Raises GpusimError where it carries no cycles."""
+    cycles = launch.number(CYCLES, "gpc__cycles_elapsed.avg", "sm__cycles_elapsed.max")
+    if cycles is None:
+        raise GpusimError(f"{launch.label}: the report carries no {CYCLES}; profile with `--set full`")
+    ratios = {reason: launch.number(STALL_RATIO.format(reason)) for reason in STALL_REASONS}
+    return Figures(
+        cycles=cycles,
+        active_cycles=launch.number(ACTIVE),
+        warp_instructions=launch.executed_total,
+        l1_hits=_percent(launch.number(f"{L1_LOADS}_lookup_hit.sum"), launch.number(f"{L1_LOADS}.sum")),
+        l2_hits=_percent(launch.number(f"{L2_READS}_lookup_hit.sum"), launch.number(f"{L2_READS}.sum")),
+        stalls={reason: ratio for reason, ratio in ratios.items() if ratio is not None},
+    )
+
+
+def simulated_figures(result: KernelResult, config: GpuConfig) -> Figures:
+    """What the model says, in the same definitions."""
+    counters, issued = result.counters, max(result.warp_instructions, 1)
+    return Figures(
+        cycles=result.cycles,
+        active_cycles=counters["sm_active_cycles"] / config.sms,
+        warp_instructions=result.warp_instructions,
+        l1_hits=_percent(counters["l1_load_hits"], counters["l1_load_sectors"]),
+        l2_hits=_percent(counters["l2_read_hits"], counters["l2_read_sectors"]),
+        stalls={reason: count / issued for reason, count in result.stalls.items()},
+    )
+
+
+def _percent(part: float | None, whole: float | None) -> float | None:
+    return 100 * part / whole if part is not None and whole else None
+
+
+# ---- reports
+
+
+def compare_report(
+    report: Path | str, launch: Path | str, config: str | None, overrides: Sequence[str], options: RunOptions
+) -> Iterator[Comparison]:
+    """Trace and simulate every launch of a launch file for a report, each on its own.
+
+    `config` names the card, None derives it from the report. The traces are streamed through a temporary folder.
+    Raises GpusimError for whatever is wrong with the input.
+    """
+    from gpusim.config import load_config
+    from gpusim.emulator.tracing import open_files, trace_opened
+    from gpusim.hardware.card import derive_card
+    from gpusim.hardware.counts import check_report
+    from gpusim.trace.store import open_trace
+
+    source, launch_file = open_files(report, launch)
+    if launch_file is None or source.report is None:
+        raise GpusimError(f"{report}: a report (.ncu-rep) and its launch file are needed")
+    named = launch_file.report
+    if named is not None and Path(named.path).name != Path(report).name:
+        raise GpusimError(f"{launch_file.path} belongs to {named.path}, not to {report}; give the files in one order")
+    profiled = [source.report.find(one.kernel, one.launch, str(launch_file.path)) for one in launch_file.launches]
+    hardware = [reported_figures(each) for each in profiled]
+    cards = [load_config(config, overrides) if config else derive_card(each).load(overrides) for each in profiled]
+    with tempfile.TemporaryDirectory(prefix="gpusim-compare-") as folder:
+        summary = trace_opened(source, launch_file, Path(folder) / "trace")
+        checks = check_report(source.report, launch_file, summary.executed)
+        trace = open_trace(Path(folder) / "trace")
+        for k, (each, card) in enumerate(zip(profiled, cards)):
+            begin = time.process_time()
+            simulated = simulated_figures(_simulate_one(trace, k, card, options), card)
+            seconds = time.process_time() - begin
+            yield Comparison(each.label, each.kernel, card.name, hardware[k], simulated, not checks[k].ok, seconds)
+
+
+def _simulate_one(trace: Trace, index: int, config: GpuConfig, options: RunOptions) -> KernelResult:
+    from gpusim.model.simulate import simulate
+    from gpusim.trace.trace import Trace as TraceOf
+
+    return simulate(TraceOf((trace.launches[index],), trace.provenance), config, options).kernels[0]
+
+
+# ---- measured cycles in a CSV
+
+COLUMNS = ("kernel", "cycles", "card", "trace", "launch")
+REQUIRED = ("cycles", "card", "trace")
+"""Columns of a CSV: `kernel` chooses by name among the launches of `trace`, which is a trace folder, a bundled trace
+or a kernel file with its `launch` file, relative to the CSV; `card` is a configuration."""
+
+
+def read_measurements(path: Path | str) -> list[dict[str, str]]:
+    """Rows of a CSV of measured cycles. Raises GpusimError naming file, line and column of what is missing or wrong."""
+    import csv
+
+    from gpusim.errors import nearest
+
+    path = Path(path)
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            reader = csv.DictReader(file)
+            unknown = [name for name in reader.fieldnames or () if name not in COLUMNS]
+            missing = [name for name in REQUIRED if name not in (reader.fieldnames or ())]
+            rows = [{**row, "line": str(reader.line_num)} for row in reader]
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise GpusimError(f"{path}: cannot be read as CSV: {error}") from error
+    if missing or unknown:
+        parts = [f"lacks the column '{name}'" for name in missing]
+        parts += [f"has an unknown column '{name}'{nearest(name, COLUMNS)}" for name in unknown]
+        raise GpusimError(f"{path}:1: {'; '.join(parts)}; columns are {', '.join(COLUMNS)}")
+    for row in rows:
+        if not str(row["cycles"]).replace(".", "", 1).isdigit() or float(row["cycles"]) <= 0:
+            raise GpusimError(f"{path}:{row['line']}: cycles is '{row['cycles']}', not a number above 0")
+    if not rows:
+        raise GpusimError(f"{path}: holds no row")
+    return rows
+
+
+def compare_measurement(
+    path: Path, row: Mapping[str, Any], trace: Trace, overrides: Sequence[str], options: RunOptions
+) -> Comparison:
+    """Simulate the kernel of one row of a CSV. Raises GpusimError where the trace has no such kernel, or several."""
+    from gpusim.config import load_config
+    from gpusim.emulator.sources import choose_name
+
+    names = [launch.program.name for launch in trace.launches]
+    name = choose_name(names, row.get("kernel") or None, f"{path}:{row['line']}")
+    config = load_config(row["card"], overrides)
+    begin = time.process_time()
+    simulated = simulated_figures(_simulate_one(trace, names.index(name), config, options), config)
+    source, seconds = f"{path.name}:{row['line']}", time.process_time() - begin
+    return Comparison(source, name, config.name, Figures(float(row["cycles"])), simulated, False, seconds)

@@ -1,0 +1,148 @@
+"""Measured and simulated kernels side by side: for the terminal, as Markdown, CSV and JSON."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from gpusim.hardware.compare import Comparison, Figures, mean_absolute_error
+from gpusim.results.files import replacing
+from gpusim.results.stalls import STALL_REASONS
+
+STALLS_SHOWN = 8
+"""Reasons per kernel, those that are largest on either side."""
+FEW = 0.005
+"""Warp-cycles per instruction below which a reason is left out."""
+
+_FIGURES: tuple[tuple[str, str, Callable[[Figures], float | None], str], ...] = (
+    ("cycles", "cycles", lambda f: f.cycles, "{:,.0f}"),
+    ("active_cycles", "active cycles", lambda f: f.active_cycles, "{:,.0f}"),
+    ("warp_instructions", "warp instr.", lambda f: f.warp_instructions, "{:,.0f}"),
+    ("l1_hits", "L1 hits %", lambda f: f.l1_hits, "{:.1f}"),
+    ("l2_hits", "L2 hits %", lambda f: f.l2_hits, "{:.1f}"),
+)
+"""Name in files, heading, value and format of each figure."""
+
+
+def headings() -> list[str]:
+    """Of the table with a row per kernel; each figure has a column measured and one simulated."""
+    pairs = [f"{heading}, {side}" for _, heading, _, _ in _FIGURES for side in ("card", "model")]
+    return ["kernel", "card", *pairs[:2], "error %", *pairs[2:]]
+
+
+def cells(row: Comparison) -> list[str]:
+    """Text of one row, under `headings`."""
+    pairs = [
+        shape.format(value) if (value := get(side)) is not None else "-"
+        for _, _, get, shape in _FIGURES
+        for side in (row.hardware, row.simulated)
+    ]
+    note = " (counts differ)" if row.counts_differ else ""
+    return [short_name(row) + note, row.card, *pairs[:2], f"{row.error:+.1f}", *pairs[2:]]
+
+
+def short_name(row: Comparison) -> str:
+    """Kernel and where it was measured."""
+    return f"{row.kernel}, {row.source}"
+
+
+def print_comparison(console: Console, rows: Sequence[Comparison]) -> None:
+    """The table of kernels, the mean error, and the stall reasons of each."""
+    table = Table(title="measured on the card and simulated", title_justify="left", title_style="bold")
+    for k, heading in enumerate(headings()):
+        table.add_column(heading, justify="left" if k < 2 else "right", overflow="fold")
+    for row in rows:
+        table.add_row(*(Text(cell) for cell in cells(row)))
+    console.print(table)
+    for row in rows:
+        if row.hardware.stalls:
+            console.print(Text(f"\n{short_name(row)}: warp-cycles per issued instruction", style="bold"))
+            console.print(_stall_table(row))
+    console.print(f"\nmean absolute error of the cycles of {len(rows)} kernels: {mean_absolute_error(rows):.2f} %")
+
+
+def main_reasons(row: Comparison) -> list[str]:
+    """The largest reasons of either side, those that are largest on the card first."""
+    measured, model = row.hardware.stalls, row.simulated.stalls
+    largest = sorted(STALL_REASONS, key=lambda r: -max(measured.get(r, 0.0), model.get(r, 0.0)))[:STALLS_SHOWN]
+    shown = [r for r in largest if max(measured.get(r, 0.0), model.get(r, 0.0)) >= FEW]
+    return sorted(shown, key=lambda r: -measured.get(r, 0.0))
+
+
+def _stall_table(row: Comparison) -> Table:
+    table = Table(box=None, padding=(0, 1), header_style="dim")
+    table.add_column("reason", no_wrap=True)
+    for heading in ("card", "model", "difference"):
+        table.add_column(heading, justify="right")
+    for reason in main_reasons(row):
+        measured, model = row.hardware.stalls.get(reason), row.simulated.stalls.get(reason, 0.0)
+        known = "-" if measured is None else f"{measured:.3f}"
+        table.add_row(reason, known, f"{model:.3f}", "" if measured is None else f"{model - measured:+.3f}")
+    return table
+
+
+def markdown(rows: Sequence[Comparison]) -> str:
+    """The same as two Markdown tables: the kernels, and their main stall reasons as `card / model`."""
+    lines = _markdown_table(headings(), [cells(row) for row in rows], left=2)
+    error = mean_absolute_error(rows)
+    lines += ["", f"Mean absolute error of the cycles of {len(rows)} kernels: {error:.2f} %.", ""]
+    reasons = [reason for reason in STALL_REASONS if any(reason in main_reasons(r) for r in rows if r.hardware.stalls)]
+    stalls = [
+        [short_name(row), *(_ratio_pair(row, reason) for reason in reasons)] for row in rows if row.hardware.stalls
+    ]
+    if stalls:
+        lines += ["Warp-cycles per issued instruction by stall reason, card / model:", ""]
+        lines += _markdown_table(["kernel", *reasons], stalls, left=1)
+    return "\n".join(lines) + "\n"
+
+
+def _ratio_pair(row: Comparison, reason: str) -> str:
+    measured = row.hardware.stalls.get(reason)
+    known = "-" if measured is None else f"{measured:.2f}"
+    return f"{known} / {row.simulated.stalls.get(reason, 0.0):.2f}"
+
+
+def _markdown_table(heads: Sequence[str], rows: Sequence[Sequence[str]], left: int) -> list[str]:
+    rule = ["---" if k < left else "--:" for k in range(len(heads))]
+    return [f"| {' | '.join(cells_)} |" for cells_ in (heads, rule, *rows)]
+
+
+def record(row: Comparison) -> dict[str, Any]:
+    """A row for files: plain numbers, None where a figure is not known."""
+    out: dict[str, Any] = {"kernel": row.kernel, "source": row.source, "card": row.card}
+    for name, _, get, _ in _FIGURES:
+        out |= {f"{name}_card": get(row.hardware), f"{name}_model": get(row.simulated)}
+    out |= {"error_percent": row.error, "counts_differ": row.counts_differ, "cpu_seconds": row.cpu_seconds}
+    for reason in STALL_REASONS:
+        out |= {f"{reason}_card": row.hardware.stalls.get(reason), f"{reason}_model": row.simulated.stalls.get(reason)}
+    return out
+
+
+def write_files(rows: Sequence[Comparison], csv_file: str | None, json_file: str | None, text_file: str | None) -> None:
+    """Write the formats that are asked for. Raises GpusimError where a file cannot be written."""
+    records = [record(row) for row in rows]
+    if csv_file:
+        with replacing(Path(csv_file)) as file:
+            writer = csv.DictWriter(file, list(records[0]), lineterminator="\n")
+            writer.writeheader()
+            writer.writerows([{key: _cell(value) for key, value in each.items()} for each in records])
+    if json_file:
+        with replacing(Path(json_file)) as file:
+            json.dump({"kernels": records, "mean_absolute_error_percent": mean_absolute_error(rows)}, file, indent=1)
+            file.write("\n")
+    if text_file:
+        with replacing(Path(text_file)) as file:
+            file.write(markdown(rows))
+
+
+def _cell(value: Any) -> Any:
+    if value is None:
+        return ""
+    return f"{value:.6g}" if isinstance(value, float) and not value.is_integer() else value
