@@ -12,7 +12,9 @@ from typing import Any
 
 import numpy as np
 
+from gpusim.config.models import GpuConfig
 from gpusim.errors import GpusimError
+from gpusim.trace.trace import Launch
 from gpusim.validation.experiments import Experiment
 
 INSTRUCTION_BYTES = 16
@@ -20,25 +22,30 @@ INSTRUCTION_BYTES = 16
 
 @dataclass(frozen=True)
 class Measured:
-    """A simulated experiment; `others` finds those of the same run by name."""
+    """A simulated experiment: its launch on its card. `others` finds those of the same run by name."""
 
     experiment: Experiment
+    launch: Launch
+    config: GpuConfig
     timeline: np.ndarray
     counters: Mapping[str, int]
     others: Mapping[str, Measured]
 
     def rows(self, mark: str, sub_core: int = 0, warp: int | None = 0) -> np.ndarray:
         """Timeline rows of the marked instructions by issue: the last pass of one warp, or of each (warp=None)."""
-        places = self.experiment.marks.get(mark)
-        if places is None:
-            raise GpusimError(f"{self.experiment.name}: nothing is marked @{mark}")
         table = self.timeline
-        marked = np.isin(table["pc"], [INSTRUCTION_BYTES * place for place in places])
+        marked = np.isin(table["pc"], [INSTRUCTION_BYTES * place for place in self.places(mark)])
         table = table[marked & (table["sub_core"] == sub_core)]
         warps = np.unique(table["warp"]) if warp is None else [warp]
         parts = [self._last_pass(table[table["warp"] == w]) for w in warps]
         whole = np.concatenate(parts)
         return whole[np.argsort(whole["issue"], kind="stable")]
+
+    def places(self, mark: str) -> tuple[int, ...]:
+        """Static indices of the marked instructions."""
+        if mark not in self.experiment.marks:
+            raise GpusimError(f"{self.experiment.name}: nothing is marked @{mark}")
+        return self.experiment.marks[mark]
 
     def _last_pass(self, rows: np.ndarray) -> np.ndarray:
         return rows[len(rows) - len(rows) // self.experiment.passes :]
@@ -132,6 +139,30 @@ def peak_in_flight(m: Measured, mark: str) -> int:
     return int(np.cumsum([change for _, change in events]).max())
 
 
+def least_stall(m: Measured, first: str, last: str) -> int | None:
+    """Stall count that `first` needs if `last` follows it: the least at which the hazard checker finds no fault.
+
+    Faults of other pairs do not count. Instructions between the two take one cycle each of what is found. None if no
+    stall count is enough.
+    """
+    from gpusim.model.code import CodeBuilder
+    from gpusim.model.dependence import DependenceBuilder
+    from gpusim.model.hazard_report import LARGEST_STALL, find_hazards
+    from gpusim.sass.isa import load_isa
+
+    producer, consumer = m.places(first)[0], m.places(last)[-1]
+    reader = CodeBuilder(m.launch.program, load_isa(m.config.architecture), m.config)
+    table = DependenceBuilder(reader, reader.build()).build()
+    table.operands.stall[producer:consumer] = 1
+    pair = (INSTRUCTION_BYTES * producer, INSTRUCTION_BYTES * consumer)
+    for stall in range(1, LARGEST_STALL + 1):
+        table.operands.stall[producer] = stall
+        found = find_hazards(m.launch, table, m.config.sm.sub_core.issue)
+        if pair not in {(hazard.producer_pc, hazard.consumer_pc) for hazard in found}:
+            return stall + consumer - producer - 1
+    return None
+
+
 MEASURES: dict[str, Callable[..., Any]] = {
     f.__name__: f
     for f in (
@@ -145,5 +176,6 @@ MEASURES: dict[str, Callable[..., Any]] = {
         counter,
         dependence_counter,
         peak_in_flight,
+        least_stall,
     )
 }

@@ -25,7 +25,7 @@ REDUCTIONS = {
     "differences": lambda values: [later - earlier for earlier, later in pairwise(values)],
 }
 """What a row over several programs compares; `differences` are those between consecutive ones."""
-PARTS = frozenset()
+PARTS = frozenset({"hazards"})
 """Parts of gpusim that rows may wait for (`needs`) and that are there."""
 BUFFER_WORDS = 1 << 16
 _LAUNCH = "  - {{kernel: {kernel}, grid: [1], block: [{block}], arguments: [{{buffer: data}}]}}\n"
@@ -89,9 +89,10 @@ def run_experiments(experiments: list[Experiment], card: str, overrides: Sequenc
 def _run_group(group: list[Experiment], config: GpuConfig, measured: dict[str, Measured]) -> None:
     from gpusim.model.simulate import RunOptions, simulate
 
-    result = simulate(_trace(group, config.architecture), config, RunOptions(timeline=True, strict=True))
-    for experiment, kernel in zip(group, result.kernels):
-        measured[experiment.name] = Measured(experiment, kernel.timeline, kernel.counters, measured)
+    trace = _trace(group, config.architecture)
+    result = simulate(trace, config, RunOptions(timeline=True, strict=True))
+    for experiment, launch, kernel in zip(group, trace.launches, result.kernels):
+        measured[experiment.name] = Measured(experiment, launch, config, kernel.timeline, kernel.counters, measured)
 
 
 def _trace(group: list[Experiment], architecture: int) -> Trace:
