@@ -193,6 +193,43 @@ def test_kernel_filter_errors(capsys, stored):
     assert "toy" in err
 
 
+LAUNCHES = "launches:\n" + "".join(f"  - {{grid: [{ctas}], block: [32]}}\n" for ctas in (1, 2, 3, 4))
+
+
+def test_launches_are_chosen_by_number(capsys, tmp_path, sass):
+    launch = tmp_path / "launch.yaml"
+    launch.write_text(LAUNCHES)
+
+    def ctas(*options):
+        command = ("run", "--config", "a6000", "--set", "sms=1", sass, "--launch", launch, "--json")
+        code, out, _ = call(capsys, *command, *options)
+        assert code == 0
+        return [row["warp_instructions"] // 5 for row in json.loads(out)["kernels"]]
+
+    assert ctas() == [1, 2, 3, 4]
+    assert ctas("--launches", "3") == [3]
+    assert ctas("--launches", "4,1-2") == [1, 2, 4]
+    assert ctas("--launches", "2-4", "--kernel", "three") == [2, 3, 4]
+
+
+@pytest.mark.parametrize(
+    ("numbers", "message"),
+    [
+        ("3", "no launch 3; the trace has launches 1 to 2"),
+        ("1-9", "no launch 9; the trace has launches 1 to 2"),
+        ("0", "no launch 0"),
+        ("2-1", "the range 2-1 is empty"),
+        ("1,", "'' is neither a number nor a range"),
+        ("first", "'first' is neither a number nor a range"),
+    ],
+)
+def test_wrong_launch_numbers_are_named(capsys, tmp_path, sass, numbers, message):
+    launch = tmp_path / "launch.yaml"
+    launch.write_text("launches: [{grid: [1], block: [32]}, {grid: [2], block: [32]}]\n")
+    command = ("run", "--config", "a6000", sass, "--launch", launch, "--launches", numbers)
+    assert message in refused(capsys, *command)
+
+
 def test_misplaced_files(capsys, tmp_path, stored):
     text = tmp_path / "notes.txt"
     text.write_text("x")

@@ -31,6 +31,7 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
     parser.add_argument("--config", required=True, metavar="NAME", help="card (a6000) or YAML file")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="override one parameter")
     parser.add_argument("--kernel", metavar="REGEX", help="only kernels whose name matches")
+    parser.add_argument("--launches", metavar="N,M-K", help="only launches of these numbers, from 1 in trace order")
     parser.add_argument("--launch", metavar="FILE", help="launch description of a kernel file")
     parser.add_argument(
         "--arch", choices=ARCHITECTURES, default="sm_86", help="architecture a .cu file is compiled for"
@@ -58,7 +59,7 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
 def run(args: argparse.Namespace) -> int:
     """The command; returns the exit code."""
     from gpusim.config import load_config
-    from gpusim.trace.select import select_kernels
+    from gpusim.trace.select import select_launches
 
     if args.resume and (args.timeline or not args.output):
         reason = "a saved result holds no timeline" if args.timeline else "name the file of the run with --output"
@@ -66,7 +67,8 @@ def run(args: argparse.Namespace) -> int:
     config = load_config(args.config, args.set)
     if config.experimental:
         print(f"gpusim: note: {config.name} is experimental: its latencies were not measured", file=sys.stderr)
-    trace = select_kernels(load_source(args.trace, args.launch, ARCHITECTURES[args.arch]), args.kernel)
+    trace = load_source(args.trace, args.launch, ARCHITECTURES[args.arch])
+    trace = select_launches(trace, args.kernel, args.launches)
     checkpoint = _checkpoint(trace, config, args) if args.output else None
     from gpusim.model.simulate import Interrupted, SimulationError
 

@@ -13,11 +13,12 @@ from gpusim.trace.info import LaunchInfo, TraceInfo
 def print_trace_info(console: Console, title: str, info: TraceInfo, opcodes: int) -> None:
     """Print launches, sizes, provenance and the `opcodes` most frequent opcodes of all launches together."""
     table = Table(title=title, title_justify="left", title_style="bold")
+    table.add_column("#", justify="right", no_wrap=True)
     table.add_column("kernel", overflow="fold")
     for heading in ("arch", "grid", "block", "regs", "shared B", "static", "warps", "warp instr.", "thread instr."):
         table.add_column(heading, justify="right", no_wrap=True)
-    for launch in info.launches:
-        table.add_row(*_cells(launch))
+    for number, launch in enumerate(info.launches, 1):
+        table.add_row(str(number), *_cells(launch))
     console.print(table)
     console.print(f"{info.bytes:,} bytes, {info.bytes_per_instruction:.3f} per warp instruction")
     for key, value in info.provenance.items():

@@ -1,4 +1,4 @@
-"""Parts of a trace: the launches whose kernel name matches."""
+"""Parts of a trace: the launches whose kernel name matches, or those of given numbers."""
 
 from __future__ import annotations
 
@@ -6,23 +6,47 @@ import re
 from dataclasses import replace
 
 from gpusim.errors import GpusimError, nearest
-from gpusim.trace.trace import Trace
+from gpusim.trace.trace import Launch, Trace
 
 
-def select_kernels(trace: Trace, pattern: str | None) -> Trace:
-    """The launches whose kernel name has a match of the regular expression; all where it is None.
+def select_launches(trace: Trace, pattern: str | None = None, numbers: str | None = None) -> Trace:
+    """The launches whose kernel name has a match of the regular expression and whose number is listed.
 
-    Raises GpusimError where the expression is malformed or nothing matches.
+    numbers: as `3` or `1,4-6`, counted from 1 in the order of the whole trace. None, of either: all.
+    Raises GpusimError where the expression or list is malformed, a number is beyond the trace, or nothing is left.
     """
-    if pattern is None:
-        return trace
+    launches = list(trace.launches)
+    if numbers is not None:
+        launches = [launches[number - 1] for number in sorted(_numbers(numbers, len(launches)))]
+    if pattern is not None:
+        launches = _named(launches, pattern)
+    return replace(trace, launches=tuple(launches))
+
+
+def _numbers(text: str, count: int) -> set[int]:
+    chosen: set[int] = set()
+    for part in text.split(","):
+        bounds = re.fullmatch(r"\s*(\d+)\s*(?:-\s*(\d+)\s*)?", part)
+        if not bounds:
+            raise GpusimError(f"--launches {text!r}: '{part}' is neither a number nor a range; write as 3 or 1,4-6")
+        first, last = int(bounds[1]), int(bounds[2] or bounds[1])
+        if first > last:
+            raise GpusimError(f"--launches {text!r}: the range {part.strip()} is empty; write the smaller number first")
+        if first < 1 or last > count:
+            held = f"launches 1 to {count}" if count > 1 else "one launch, number 1"
+            raise GpusimError(f"--launches {text!r}: no launch {first if first < 1 else last}; the trace has {held}")
+        chosen.update(range(first, last + 1))
+    return chosen
+
+
+def _named(launches: list[Launch], pattern: str) -> list[Launch]:
     try:
         expression = re.compile(pattern)
     except re.error as error:
         raise GpusimError(f"--kernel {pattern!r}: not a regular expression ({error})") from error
-    launches = tuple(launch for launch in trace.launches if expression.search(launch.program.name))
-    if not launches:
-        names = sorted({launch.program.name for launch in trace.launches})
+    named = [launch for launch in launches if expression.search(launch.program.name)]
+    if not named:
+        names = sorted({launch.program.name for launch in launches})
         listed = ", ".join(names[:8]) + (", ..." if len(names) > 8 else "")
-        raise GpusimError(f"--kernel {pattern!r}: no kernel matches{nearest(pattern, names)}; the trace has {listed}")
-    return replace(trace, launches=launches)
+        raise GpusimError(f"--kernel {pattern!r}: no kernel matches{nearest(pattern, names)}; to choose from: {listed}")
+    return named
