@@ -203,6 +203,19 @@ def test_waiting_for_a_load_protects_its_address() -> None:
     assert hazards(lines) == ()
 
 
+def test_waiting_for_a_group_of_copies_protects_their_addresses() -> None:
+    def program(groups: int, limit: int) -> list[str]:
+        copies = [op("LDGSTS.E [R9], [R6.64]", 2), *[op("LDGDEPBAR", 2, write=0)] * groups]
+        wait = [op(f"DEPBAR.LE SB0, {limit:#x}", 4, yields=True), op("IADD3 R6, R6, 0x4, RZ", 2), DONE]
+        return [*ADDRESS, *copies, *wait]
+
+    assert hazards(program(1, 0), directives=SHARED) == ()
+    assert hazards(program(2, 1), directives=SHARED) == ()
+    for groups, limit in ((0, 0), (1, 1), (2, 2)):
+        hazard = only(hazards(program(groups, limit), directives=SHARED))
+        assert (hazard.kind, hazard.register) == ("WAR", "R6")
+
+
 def test_a_writer_of_the_same_queue_reads_and_writes_later() -> None:
     lines = [*ADDRESS, op("STG.E [R6.64], R8", 1), op("LDS R8, [RZ]", 2, write=0), op("FADD R9, R8, 1", wait="0"), DONE]
     assert hazards(lines, directives=SHARED) == ()

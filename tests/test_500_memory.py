@@ -318,3 +318,54 @@ def test_atomics_are_done_at_l2() -> None:
     counters = run(lines).counters
     assert counters["l1_load_sectors"] == 0
     assert counters["l2_read_sectors"] + counters["l2_write_sectors"] > 0
+
+
+# ---- generic addresses: timed by the space that they lie in
+
+WINDOWS = {"shared": "0x7e00", "local": "0x7e80"}
+
+
+def generic(text: str, window: str, stride: int = 4) -> Run:
+    """An access twice at [R10.64], whose lanes are `stride` bytes apart in a window, each time with a dependent FADD."""
+    head = [POINTER, *WORD_OF_LANE, op(f"IMAD R10, R0, {stride:#x}, RZ", 6), op(f"MOV R11, {WINDOWS[window]}", 6)]
+    access = [op(text, 2, write=0), op("FADD R30, RZ, 1", 1, wait="0"), *[PAUSE] * 30]
+    return run([*head, *access, *access], directives=SHARED + "\n.local 64")
+
+
+@pytest.mark.parametrize("suffix", ["", ".64", ".128"])
+@pytest.mark.parametrize("stride", [16, 32, 128])
+def test_a_generic_load_from_shared_memory_is_an_lds(suffix: str, stride: int) -> None:
+    found, expected = (generic(f"{load}{suffix} R12, {address}", "shared", stride)
+                       for load, address in (("LD.E", "[R10.64]"), ("LDS", "[R10]")))  # fmt: skip
+    assert found.distance("LD", "FADD") == expected.distance("LDS", "FADD")
+    for name in ("shared_wavefronts", "shared_bank_conflicts"):
+        assert found.counters[name] == expected.counters[name]
+    assert found.counters["l1_load_sectors"] == 0
+
+
+def test_a_generic_store_to_shared_memory_is_an_sts() -> None:
+    found, expected = generic("ST.E [R10.64], R0", "shared", 8), generic("STS [R10], R0", "shared", 8)
+    assert found.counters["shared_wavefronts"] == expected.counters["shared_wavefronts"] == 2 * 2
+    assert found.counters["l1_store_sectors"] == 0
+    assert found.distance("ST", "FADD") <= expected.distance("STS", "FADD") + 2
+
+
+def test_a_generic_atomic_in_shared_memory_takes_a_pass_per_lane() -> None:
+    found = generic("ATOM.E.ADD.STRONG.GPU PT, R12, [R10.64], R0", "shared", 0)
+    assert found.counters["shared_wavefronts"] == 2 * 32
+    assert found.distance("ATOM", "FADD") == generic("ATOMS.ADD R12, [R10], R0", "shared", 0).distance("ATOMS", "FADD")
+    assert found.counters["l2_read_sectors"] == generic("NOP", "shared").counters["l2_read_sectors"]
+
+
+@pytest.mark.parametrize("offset", [0, 16])
+def test_a_generic_access_to_local_memory_is_an_ldl(offset: int) -> None:
+    found, expected = (generic(text, "local", 0)
+                       for text in (f"LD.E R12, [R10.64+{offset:#x}]", f"LDL R12, [R10+{offset:#x}]"))  # fmt: skip
+    assert found.distance("LD", "FADD") == expected.distance("LDL", "FADD")
+    assert found.counters["l1_load_sectors"] == expected.counters["l1_load_sectors"] == 2 * 4
+
+
+def test_a_generic_access_to_global_memory_is_an_ldg() -> None:
+    found, expected = (generic(f"{load} R12, [R4.64]", "shared") for load in ("LD.E", "LDG.E"))
+    assert found.distance("LD", "FADD") == expected.distance("LDG", "FADD") == 32
+    assert found.counters["l1_load_sectors"] == expected.counters["l1_load_sectors"]

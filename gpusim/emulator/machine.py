@@ -13,6 +13,7 @@ from gpusim.emulator.decode import decode
 from gpusim.emulator.state import Machine
 from gpusim.errors import GpusimError
 from gpusim.sass.program import Program
+from gpusim.trace.trace import LOCAL_WINDOW, SHARED_WINDOW
 
 BLOCK_OFFSET, GRID_OFFSET, SHARED_WINDOW_OFFSET, LOCAL_WINDOW_OFFSET, STACK_OFFSET = 0x0, 0xC, 0x18, 0x20, 0x28
 """Places of launch facts in constant bank 0, as compiled code for sm_75 to sm_90 reads them."""
@@ -51,8 +52,8 @@ def constant_banks(
     for offset, sizes in ((BLOCK_OFFSET, block), (GRID_OFFSET, grid)):
         for k, size in enumerate(sizes):
             bank[offset + 4 * k : offset + 4 * k + 4] = int(size).to_bytes(4, "little")
-    bank[SHARED_WINDOW_OFFSET : SHARED_WINDOW_OFFSET + 8] = state.SHARED_WINDOW.to_bytes(8, "little")
-    bank[LOCAL_WINDOW_OFFSET : LOCAL_WINDOW_OFFSET + 8] = state.LOCAL_WINDOW.to_bytes(8, "little")
+    bank[SHARED_WINDOW_OFFSET : SHARED_WINDOW_OFFSET + 8] = SHARED_WINDOW.to_bytes(8, "little")
+    bank[LOCAL_WINDOW_OFFSET : LOCAL_WINDOW_OFFSET + 8] = LOCAL_WINDOW.to_bytes(8, "little")
     bank[STACK_OFFSET : STACK_OFFSET + 4] = local_bytes(program).to_bytes(4, "little")
     bank[program.parameter_base : program.parameter_base + len(arguments)] = arguments
     banks = {0: bytes(bank)}

@@ -20,17 +20,15 @@ from gpusim.emulator.state import (
     GLOBAL_BASE,
     GRANULE,
     LOCAL_BYTES,
-    LOCAL_WINDOW,
     LOCAL_WORD,
     MISALIGNED,
     OUT_OF_BOUNDS,
     SHARED_BYTES,
-    SHARED_WINDOW,
     SHARED_WORD,
-    WINDOW_BYTES,
 )
 from gpusim.emulator.trace_log import record
 from gpusim.jit import njit
+from gpusim.trace.trace import LOCAL_WINDOW, SHARED_WINDOW, WINDOW_BYTES
 
 LOAD, STORE, ATOMIC, LDGSTS, LDSM, TOUCH = range(50, 56)
 

@@ -17,11 +17,11 @@ from gpusim.emulator.state import (
     GRID_Y,
     GRID_Z,
     SHARED_BYTES,
-    SHARED_WINDOW,
     SM_COUNT,
     WARPS,
 )
 from gpusim.jit import njit
+from gpusim.trace.trace import SHARED_WINDOW
 
 NAMES = {
     "SRZ": 0,

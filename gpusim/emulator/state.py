@@ -143,11 +143,6 @@ GLOBAL_BASE = 0x7F0000000000
 """First address of global memory; a page-aligned, user-space-like 47-bit address as real allocations have."""
 GRANULE = 512
 """Allocation granularity in bytes; every 512-byte granule belongs to one allocation or to none."""
-SHARED_WINDOW = 0x7E0000000000
-"""Generic address of shared memory; kernels read it from c[0][0x18]."""
-LOCAL_WINDOW = 0x7E8000000000
-"""Generic address of local memory; kernels read it from c[0][0x20]."""
-WINDOW_BYTES = 1 << 24
 
 SEGMENT_COLUMNS = 7
 """Of `segments`: warp in chunk, then start and end in index, records and addresses."""

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 from gpusim.jit import inlined, popcount64, trailing_zeros64
 from gpusim.sass.program import MemorySpace
-from gpusim.trace.trace import EXPLICIT
+from gpusim.trace.trace import EXPLICIT, LOCAL_WINDOW, SHARED_WINDOW, WINDOW_BYTES
 
 EXPLICIT_STRIDE = int(EXPLICIT)
 LINE_SHIFT = 7
 ALL_LANES = 0xFFFFFFFF
-LOCAL = int(MemorySpace.LOCAL)
-LOCAL_WINDOW = 1 << 56  # local memory lies far from global memory in the line number space
+SHARED, LOCAL, GENERIC = int(MemorySpace.SHARED), int(MemorySpace.LOCAL), int(MemorySpace.GENERIC)
+GLOBAL = int(MemorySpace.GLOBAL)
+LOCAL_LINES = 1 << 56  # local memory lies far from global memory in the line number space
 LOCAL_WARP_BYTES = 1 << 24  # room of one warp's local memory
 
 
@@ -42,6 +43,17 @@ def lane_address(S, record, order, lane):
 
 
 @inlined
+def space_of(S, code, record, mask):
+    """Memory space of an access; of a generic one that of its first active lane's address, which stands for all."""
+    if code.space != GENERIC or mask == 0:
+        return code.space
+    address = lane_address(S, record, 0, trailing_zeros64(mask))
+    if address >= SHARED_WINDOW and address < SHARED_WINDOW + WINDOW_BYTES:
+        return SHARED
+    return LOCAL if address >= LOCAL_WINDOW and address < LOCAL_WINDOW + WINDOW_BYTES else GLOBAL
+
+
+@inlined
 def coalesce(S, sm, w, record, mask, width, space):
     """Fill the access list for one global or local access of `width` bytes per lane."""
     unit = S.sms[sm]
@@ -64,13 +76,13 @@ def coalesce(S, sm, w, record, mask, width, space):
 @inlined
 def coalesce_local(S, unit, w, record, mask, width):
     """Local memory interleaves lanes word by word: equal offsets of all lanes make whole lines."""
-    base = LOCAL_WINDOW + w * LOCAL_WARP_BYTES
+    base = LOCAL_LINES + w * LOCAL_WARP_BYTES
     order = 0
     lanes = mask
     while lanes:
         lane = trailing_zeros64(lanes)
         lanes &= lanes - 1
-        offset = lane_address(S, record, order, lane)
+        offset = lane_address(S, record, order, lane) & (WINDOW_BYTES - 1)
         order += 1
         for word in range(offset >> 2, (offset + width + 3) >> 2):
             address = base + word * 128 + lane * 4

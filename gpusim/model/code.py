@@ -40,6 +40,13 @@ RULES = {
     "branch": Kind.BRANCH, "exit": Kind.EXIT, "barrier": Kind.BARRIER, "depbar": Kind.DEPBAR,
     "ldgdepbar": Kind.ASYNC_BARRIER, "membar": Kind.MEMBAR,
 }  # fmt: skip
+IN_SHARED = {
+    Kind.GLOBAL_LOAD: (Kind.SHARED_LOAD, "shared_load"),
+    Kind.GLOBAL_STORE: (Kind.SHARED_STORE, "shared_store"),
+    Kind.GLOBAL_ATOMIC: (Kind.SHARED_ATOMIC, "shared_atomic"),
+    Kind.GLOBAL_REDUCTION: (Kind.SHARED_ATOMIC, "shared_atomic"),
+}
+"""What a generic access is where its address is shared memory, and its row of the memory latencies."""
 COUNTER_LIST = 255
 """Register of a DEPENDENCE_COUNTER operand that is a list, `{3,4}`: its immediate is the set's bit mask."""
 CACHED_UNITS = frozenset({"int", "fp32", "half", "fp64", "tensor"})
@@ -59,10 +66,16 @@ def cycles_to_next_issue(stall: int, yields: bool, issue: Issue) -> int:
 
 
 def clear_control_bits(code: np.recarray) -> None:
-    """Make CODE records issue as if no instruction had control bits: scoreboards alone hold them back."""
-    code.stall = 1
-    code.write_counter, code.read_counter, code.raised = NO_COUNTER, NO_COUNTER, 0
-    code.waits, code.depbar_counter = 0, -1
+    """Make CODE records issue as if no instruction had control bits: scoreboards alone hold them back.
+
+    Groups of asynchronous copies have no register: LDGDEPBAR keeps its counter, and DEPBAR its stall count and its wait
+    where it is for such a counter.
+    """
+    code.write_counter = np.where(code.kind == Kind.ASYNC_BARRIER, code.write_counter, NO_COUNTER)
+    code.raised = np.where(code.write_counter == NO_COUNTER, 0, 1 << 8 * np.minimum(code.write_counter, 5))
+    groups = np.isin(code.depbar_counter, code.write_counter[code.write_counter != NO_COUNTER])
+    code.stall, code.depbar_counter = np.where(groups, code.stall, 1), np.where(groups, code.depbar_counter, -1)
+    code.read_counter, code.waits = NO_COUNTER, np.where(groups, code.waits, 0)
 
 
 Instruction = namedtuple("Instruction", INSTRUCTION_DTYPE.names)
@@ -211,15 +224,11 @@ class CodeBuilder:
         row.space, row.access_bytes = instruction.space, instruction.access_bytes
         row.uniform_address = all(o.register == RZ for o in self._operands(index, OperandKind.MEMORY))
         row.kind, table = self._memory_kind(base, info, latency)
-        if isinstance(table, FlatTiming):
-            row.raw, row.war = table.raw, table.war
-        else:
-            if isinstance(table, AddressTiming):
-                indexed = [o for o in self._operands(index, OperandKind.CONSTANT) if o.register != RZ]
-                uniform = not indexed if row.kind == Kind.CONSTANT_LOAD else bool(row.uniform_address)
-                table = table.uniform if uniform else table.regular
-            width = {8: 1, 16: 2}.get(int(row.access_bytes), 0)
-            row.raw, row.war = table.raw[width], table.war[width]
+        row.raw, row.war = self._latencies(row, index, table)
+        row.shared_kind, row.shared_raw = row.kind, row.raw
+        if row.space == MemorySpace.GENERIC and row.kind in IN_SHARED:
+            row.shared_kind, name = IN_SHARED[row.kind]
+            row.shared_raw, _ = self._latencies(row, index, getattr(latency, name))
         long = row.kind in (
             Kind.GLOBAL_LOAD,
             Kind.GLOBAL_STORE,
@@ -231,6 +240,17 @@ class CodeBuilder:
         row.throttle = Stall.LG_THROTTLE if long else Stall.MIO_THROTTLE
         modifiers = info.opcode.split(".")
         row.bypass_l1 = "BYPASS" in modifiers or ("STRONG" in modifiers and ("GPU" in modifiers or "SYS" in modifiers))
+
+    def _latencies(self, row: SimpleNamespace, index: int, table: object) -> tuple[int, int]:
+        """(raw, war) of a memory instruction in its row of Table 2."""
+        if isinstance(table, FlatTiming):
+            return table.raw, table.war
+        if isinstance(table, AddressTiming):
+            indexed = [o for o in self._operands(index, OperandKind.CONSTANT) if o.register != RZ]
+            uniform = not indexed if row.kind == Kind.CONSTANT_LOAD else bool(row.uniform_address)
+            table = table.uniform if uniform else table.regular
+        width = {8: 1, 16: 2}.get(int(row.access_bytes), 0)
+        return table.raw[width], table.war[width]
 
     def _memory_kind(self, base: str, info: OpcodeInfo, latency) -> tuple[Kind, object]:
         name = info.latency_class

@@ -41,6 +41,7 @@ OPERANDS = np.dtype(
         ("variable", "i8"),  # 1: a completion event ends it
         ("queue", "i8"),  # units whose instructions read their registers in order share a number; 0: none
         ("order", "i8"),  # those that also write in order
+        ("copy", "i8"),  # COPY for LDGSTS, CLOSES for LDGDEPBAR, which ends a group of them
         ("barrier", "i8"),  # 1: BAR, behind which the memory queue has read its registers
         ("stall", "i8"),  # the control bits: cycles to the next issue
         ("waits", "i8"),  # bit per counter
@@ -66,6 +67,8 @@ PREDICATE_OPERANDS = frozenset({"int", "fp32", "imad", "imad_wide", "half", "pre
 """Latency classes that take a predicate operand as data. Branches, votes and barriers take it as late as a guard."""
 VARIABLE = {Kind.SFU: 1, Kind.FP64: 2, Kind.MISC_QUEUE: 3}
 """Units of variable latency outside the memory pipeline, and their numbers as in-order units."""
+COPY, CLOSES = 1, 2
+"""Values of OPERANDS.copy."""
 MEMORY_QUEUE, TENSOR_UNIT = 4, 5
 """Numbers of the other in-order units."""
 IN_ORDER = frozenset({Kind.SHARED_LOAD, Kind.SHARED_ATOMIC, Kind.SHUFFLE, Kind.SPECIAL})
@@ -129,6 +132,8 @@ class DependenceBuilder:
             operands.waits |= (self.code.waits >> 8 * counter & 1) << counter
         operands.depbar_effect = self.depbar_effect
         operands.barrier = self.code.kind == Kind.BARRIER
+        copies, closes = self.code.kind == Kind.GLOBAL_TO_SHARED, self.code.kind == Kind.ASYNC_BARRIER
+        operands.copy = COPY * copies + CLOSES * closes
         distances = np.array([[self._distance(row, column) for column in self.columns] for row in self.rows] or [[0]])
         return DependenceTable(operands, distances.astype(np.int64), tuple(f"{a}{n}" for a, n in self.registers))
 

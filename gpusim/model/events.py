@@ -8,14 +8,16 @@ later: compilers rely on units that complete in order.
 from __future__ import annotations
 
 from gpusim.jit import inlined
+from gpusim.model.copies import complete_copy, group_due
 from gpusim.model.scoreboard import result_written, sources_read
 from gpusim.model.state import EVENTS, FAULT_EVENTS, SUB_CORES, WRITE_HORIZON
 
 LOWER = 0  # a dependence counter falls (sources read, or a result without a register)
 LOAD = 1  # a load writes registers; its counter falls; the instruction is complete
 COMPLETE = 2  # a memory instruction without a result is complete
-COPY = 3  # an asynchronous copy is complete; its counter falls
+COPY = 3  # an asynchronous copy is complete; its counter falls. In place of banks the event has the copy's group
 RESULT = 4  # the result of another variable-latency unit is written; its counter falls
+GROUP = 5  # LDGDEPBAR is through: its group ends when the copies are complete
 
 NO_COUNTER = 7
 TIME_SHIFT, KIND_SHIFT, LATE_SHIFT = 24, 20, 12
@@ -131,7 +133,7 @@ def run_events(S, P, sm, k, now):
         local = key >> 8 & 15
         counter = key >> 4 & 15
         banks = key & 15
-        if held >> kind & 1 or (banks and load_port_taken(S, P, c, banks, now - 1)):
+        if held >> kind & 1 or (banks and kind != COPY and load_port_taken(S, P, c, banks, now - 1)):
             S.counters[sm].write_port_conflicts += 1
             held |= 1 << kind
             delay_event(S, c, key, instruction, now)
@@ -143,7 +145,9 @@ def run_events(S, P, sm, k, now):
         if kind == LOAD or kind == COMPLETE or kind == COPY:
             warp.outstanding -= 1
         if kind == COPY:
-            warp.async_copies -= 1
+            complete_copy(warp, banks)
+        elif kind == GROUP:
+            group_due(warp)
         if P.machine[0].scoreboard and index != NO_INDEX:
             if kind == LOWER:
                 sources_read(S, P, w, index)

@@ -7,13 +7,13 @@ follow from it, so nothing is stepped. Results leave the queue one per cycle (ar
 from __future__ import annotations
 
 from gpusim.jit import inlined, popcount64
-from gpusim.model.events import LOWER, NO_COUNTER, NO_INDEX, RESULT, book_write, push_event
+from gpusim.model.events import GROUP, LOWER, NO_COUNTER, NO_INDEX, RESULT, book_write, push_event
 from gpusim.model.kinds import VARIABLE_FP64, VARIABLE_MISC, VARIABLE_SFU, Kind
 from gpusim.model.operands import read_variable
 from gpusim.model.scoreboard import result_known
 from gpusim.model.state import FOREVER, FP64_QUEUE, SUB_CORES
 
-SFU, FP64 = int(Kind.SFU), int(Kind.FP64)
+SFU, FP64, ASYNC_BARRIER = int(Kind.SFU), int(Kind.FP64), int(Kind.ASYNC_BARRIER)
 LAST_BIT = 62  # a result further away than the mask reaches keeps its queue entry until then
 
 
@@ -56,7 +56,11 @@ def execute_fixed(S, P, sm, k, local, index, row, now):
         push_event(S, c, execute, LOWER, local, code.read_counter, 0, index, -1)
     if code.write_counter != NO_COUNTER:
         # matrix instructions of Turing: a dependent may issue after the latency, counted from an unheld issue
-        push_event(S, c, max(now - 2 + code.latency, now + 1), LOWER, local, code.write_counter, 0, NO_INDEX, -1)
+        due = max(now - 2 + code.latency, now + 1)
+        if code.kind == ASYNC_BARRIER:
+            push_event(S, c, due, GROUP, local, NO_COUNTER, 0, NO_INDEX, -1)
+        else:
+            push_event(S, c, due, LOWER, local, code.write_counter, 0, NO_INDEX, -1)
     if row >= 0:
         entry = S.timeline[row]
         entry.allocate = now

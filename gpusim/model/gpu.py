@@ -7,6 +7,7 @@ others wait stops its SM; places are refilled in (cycle, SM) order, so the resul
 from __future__ import annotations
 
 from gpusim.jit import inlined, kernel, njit
+from gpusim.model.copies import start_groups
 from gpusim.model.interconnect import next_departure, next_reply
 from gpusim.model.l2 import l2_window
 from gpusim.model.scoreboard import free_registers
@@ -42,7 +43,6 @@ def launch_warp(S, P, sm, slot, place, number, table, now):
     warp.reason_since = now
     warp.resident_since = now
     warp.outstanding = 0
-    warp.async_copies = 0
     warp.registers_due = 0
     warp.at_barrier = 0
     warp.barrier_until = now
@@ -55,6 +55,7 @@ def launch_warp(S, P, sm, slot, place, number, table, now):
     warp.refill = 0
     warp.buffer_head = 0
     warp.buffer_count = 0
+    start_groups(warp)
     if machine.scoreboard:
         free_registers(S, P, sm * machine.warps + place)
     core = S.sub_cores[sm * SUB_CORES + place % SUB_CORES]

@@ -9,7 +9,8 @@ this run, and what is found depends on no timing but the latencies.
 - One of variable latency needs a wait for its dependence counter, or for that of a later instruction of a unit that
   completes in order. A counter is seen VISIBLE cycles after the instruction that raises it.
 - A register that such an instruction reads is free once its read or write counter has been waited for, or a later
-  instruction of the same queue has read. Behind BAR all memory instructions have: compilers rely on that.
+  instruction of the same queue has read. Behind BAR all memory instructions have: compilers rely on that. An LDGSTS
+  has too once the counter of a later LDGDEPBAR has been waited for.
 - Lanes that do not both execute do not meet.
 """
 
@@ -18,7 +19,16 @@ from __future__ import annotations
 import numpy as np
 
 from gpusim.jit import inlined, kernel
-from gpusim.model.dependence import COLUMN_MASK, GUARD, MEMORY_QUEUE, READ_LATE, REGISTER_BITS, REGISTER_MASK, UNIFORM
+from gpusim.model.dependence import (
+    CLOSES,
+    COLUMN_MASK,
+    GUARD,
+    MEMORY_QUEUE,
+    READ_LATE,
+    REGISTER_BITS,
+    REGISTER_MASK,
+    UNIFORM,
+)
 
 RAW, WAW, WAR = 0, 1, 2
 ALL_LANES = 0xFFFFFFFF
@@ -54,6 +64,7 @@ PROGRESS = np.dtype(
         ("waited", "i8", (COUNTERS,)),  # instructions of a counter issued by this clock are complete
         ("done", "i8", (UNITS,)),  # results of an in-order unit issued by this clock are there
         ("read", "i8", (UNITS,)),  # and registers of its queue are read
+        ("copied", "i8"),  # asynchronous copies issued by this clock are complete
         ("raises", "i8", (COUNTERS,)),  # outstanding instructions per counter, and each one's clock and index
         ("raise_clock", "i8", (COUNTERS * RAISES,)),
         ("raise_index", "i8", (COUNTERS * RAISES,)),
@@ -101,6 +112,8 @@ def cover(progress, operands, counter, limit, clock):
         progress.read[own.queue] = max(progress.read[own.queue], since)
         if own.write_counter == counter:
             progress.done[own.order] = max(progress.done[own.order], since)
+            if own.copy == CLOSES:
+                progress.copied = max(progress.copied, since)
     for place in range(complete, progress.raises[counter]):
         progress.raise_clock[base + place - complete] = progress.raise_clock[base + place]
         progress.raise_index[base + place - complete] = progress.raise_index[base + place]
@@ -132,6 +145,8 @@ def result_complete(progress, earlier, since):
 def registers_read(progress, earlier, since):
     """Whether waits guarantee that an instruction issued at `since` has read its registers."""
     if earlier.read_counter < COUNTERS and progress.waited[earlier.read_counter] >= since:
+        return True
+    if earlier.copy and progress.copied >= since:
         return True
     return progress.read[earlier.queue] >= since or result_complete(progress, earlier, since)
 
@@ -273,6 +288,7 @@ def start(work):
     for unit in range(UNITS):
         own.done[unit] = NEVER
         own.read[unit] = NEVER
+    own.copied = NEVER
     own.hold_counter = -1
 
 

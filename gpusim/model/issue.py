@@ -10,6 +10,7 @@ from __future__ import annotations
 from gpusim.jit import inlined, popcount64, trailing_zeros64
 from gpusim.model.barriers import arrive, retire_warp
 from gpusim.model.cache import fill_tag, find_tag
+from gpusim.model.copies import all_groups_taken, close_group, issue_copy
 from gpusim.model.execute import results_waiting
 from gpusim.model.fetch import flush
 from gpusim.model.first_level import OPERAND, first_level_full, request_first_level
@@ -179,7 +180,7 @@ def waits_for_counters(S, P, core, w, local, code, now):
 def waits_for_memory(S, w, code):
     """Reason that LDGDEPBAR or a memory barrier waits for earlier accesses, READY otherwise."""
     warp = S.warps[w]
-    if code.kind == ASYNC_BARRIER and warp.async_copies > 0:
+    if code.kind == ASYNC_BARRIER and all_groups_taken(warp):
         warp.next_check = FOREVER
         return LONG
     if code.kind == MEMBAR_KIND and warp.outstanding > 0:
@@ -383,7 +384,9 @@ def advance(S, P, sm, w, index, mask, now):
     if code.kind >= MEMORY:
         warp.outstanding += 1
         if code.kind == GLOBAL_TO_SHARED:
-            warp.async_copies += 1
+            issue_copy(warp)
+    elif code.kind == ASYNC_BARRIER:
+        close_group(warp, code.write_counter)
     if warp.position == warp.end:
         warp.reason = DRAIN
         warp.next_check = now + 1

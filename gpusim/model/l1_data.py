@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from gpusim.jit import inlined, njit, popcount64
 from gpusim.model.cache import NONE, allocate_line, find_line, touch
+from gpusim.model.copies import accept_copy
 from gpusim.model.events import COMPLETE, COPY, LOAD, push_event
 from gpusim.model.interconnect import ATOMIC, READ_ENTRY, READ_LINE, WRITE, send
 from gpusim.model.kinds import Kind
@@ -69,13 +70,24 @@ def wait_for_line(S, sm, place, entry):
 @inlined
 def complete_load(S, P, sm, w, index, row, visible):
     """The result of a memory instruction is visible to dependents from cycle `visible` on."""
+    finish(S, P, sm, w, index, row, visible, LOAD, P.code[index].banks_written)
+
+
+@inlined
+def finish(S, P, sm, w, index, row, time, kind, banks):
+    """A memory instruction of warp w ends with an event of this kind; `banks`: that it writes, of a copy its group."""
     slot = w - sm * P.machine[0].warps
-    code = P.code[index]
-    kind = COPY if code.kind == GLOBAL_TO_SHARED else LOAD
-    banks = 0 if code.kind == GLOBAL_TO_SHARED else code.banks_written
-    push_event(
-        S, sm * SUB_CORES + slot % SUB_CORES, visible, kind, slot // SUB_CORES, code.write_counter, banks, index, row
-    )
+    counter = P.code[index].write_counter
+    push_event(S, sm * SUB_CORES + slot % SUB_CORES, time, kind, slot // SUB_CORES, counter, banks, index, row)
+
+
+@inlined
+def complete_access(S, P, sm, w, index, row, visible, group):
+    """As complete_load, for what may be a copy too."""
+    if P.code[index].kind == GLOBAL_TO_SHARED:
+        finish(S, P, sm, w, index, row, visible, COPY, group)
+    else:
+        complete_load(S, P, sm, w, index, row, visible)
 
 
 @inlined
@@ -114,6 +126,8 @@ def load(S, P, sm, w, index, row, start, extra):
     code = P.code[index]
     machine = P.machine[0]
     entry = take_entry(S, sm, w, index, row)
+    group = accept_copy(S.warps[w]) if code.kind == GLOBAL_TO_SHARED else 0
+    unit.table_group[entry] = group
     counters = S.counters[sm]
     for access in range(unit.access_count):
         line = unit.access_line[access]
@@ -127,7 +141,7 @@ def load(S, P, sm, w, index, row, start, extra):
             counters.l1_load_hits += popcount64(look_up_line(S, P, sm, line, sectors, entry, time))
     if unit.table_left[entry] == 0:
         free_entry(S, sm, entry)
-        complete_load(S, P, sm, w, index, row, start + extra + code.raw - granted_after(P, index))
+        complete_access(S, P, sm, w, index, row, start + extra + code.raw - granted_after(P, index), group)
 
 
 @inlined
@@ -147,7 +161,7 @@ def finish_entry(S, P, sm, entry, now):
     start = max(now, unit.return_free)
     unit.return_free = start + max(1, 32 * code.access_bytes // machine.return_bytes)
     wider = max(code.raw - machine.plain_load_raw, 0)  # return cycles beyond those of a 32-bit load
-    complete_load(S, P, sm, w, index, row, start + machine.fill_latency + wider)
+    complete_access(S, P, sm, w, index, row, start + machine.fill_latency + wider, unit.table_group[entry])
     free_entry(S, sm, entry)
 
 
@@ -191,9 +205,7 @@ def store(S, P, sm, w, index, row, start):
         time = start + machine.miss_latency + access // machine.tag_lookups
         left = send(S, P, sm, time, WRITE, unit.access_line[access], unit.access_sectors[access], NONE)
         S.counters[sm].l1_store_sectors += popcount64(unit.access_sectors[access])
-    slot = w - sm * machine.warps
-    core = sm * SUB_CORES + slot % SUB_CORES
-    push_event(S, core, left + 1, COMPLETE, slot // SUB_CORES, P.code[index].write_counter, 0, index, row)
+    finish(S, P, sm, w, index, row, left + 1, COMPLETE, 0)
 
 
 @inlined
@@ -209,6 +221,4 @@ def atomic(S, P, sm, w, index, row, start, lanes, returns):
         if entry != NONE:
             unit.table_left[entry] += 1
     if entry == NONE:
-        slot = w - sm * machine.warps
-        core = sm * SUB_CORES + slot % SUB_CORES
-        push_event(S, core, left + 1, COMPLETE, slot // SUB_CORES, P.code[index].write_counter, 0, index, row)
+        finish(S, P, sm, w, index, row, left + 1, COMPLETE, 0)

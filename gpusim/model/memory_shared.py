@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from gpusim.jit import inlined, njit, trailing_zeros64
 from gpusim.model.cache import fill_tag, find_tag
-from gpusim.model.coalesce import coalesce, lane_address, shared_passes
-from gpusim.model.events import COMPLETE, COPY, push_event
+from gpusim.model.coalesce import SHARED, coalesce, lane_address, shared_passes, space_of
+from gpusim.model.copies import accept_copy
+from gpusim.model.events import COMPLETE, COPY
 from gpusim.model.first_level import LDC, request_first_level
 from gpusim.model.interconnect import DEPARTURE_BACKLOG, REPLY_LIMIT
 from gpusim.model.kinds import Kind
-from gpusim.model.l1_data import atomic, complete_load, granted_after, load, room_for_lines, store
+from gpusim.model.l1_data import atomic, complete_load, finish, granted_after, load, room_for_lines, store
 from gpusim.model.memory_local import next_request
 from gpusim.model.state import FOREVER, LDC_WAITING, QUEUE, STARTS, SUB_CORES
 
@@ -63,12 +64,16 @@ def memory_unit(S, P, sm, now):
             continue
         head = core.queue_head
         index = core.queue_index[head]
-        refused = refused_until(S, P, sm, P.code[index].kind, now)
+        code = P.code[index]
+        mask, record = core.queue_mask[head], core.queue_record[head]
+        space = space_of(S, code, record, mask)
+        kind = code.shared_kind if space == SHARED else code.kind
+        refused = refused_until(S, P, sm, kind, now)
         if refused > now:
             unit.retry_at = min(unit.retry_at, refused)
             continue
         w = sm * machine.warps + core.queue_warp[head] * SUB_CORES + k
-        serve(S, P, sm, w, index, core.queue_mask[head], core.queue_record[head], core.queue_row[head], now)
+        serve(S, P, sm, w, index, kind, space, mask, record, core.queue_row[head], now)
         core.queue_head = (head + 1) % QUEUE
         core.queue_count -= 1
         core.queue_addressed -= 1
@@ -80,20 +85,18 @@ def memory_unit(S, P, sm, now):
 
 
 @njit
-def serve(S, P, sm, w, index, mask, record, row, now):
-    """An instruction is accepted in cycle `now`."""
+def serve(S, P, sm, w, index, kind, space, mask, record, row, now):
+    """An instruction is accepted in cycle `now`. kind, space: those of its address, if it is generic."""
     unit = S.sms[sm]
-    code = P.code[index]
-    kind = code.kind
     start = now
     if mask == 0:  # predicated off: it passes the queue and does nothing
         finish_empty(S, P, sm, w, index, row, now)
     elif uses_l1(kind):
-        start = global_access(S, P, sm, w, index, mask, record, row, now)
+        start = global_access(S, P, sm, w, index, space, mask, record, row, now)
     elif kind == CONSTANT_LOAD:
         constant_load(S, P, sm, w, index, mask, record, row, now)
     else:
-        start = shared_access(S, P, sm, w, index, mask, record, row, now)
+        start = shared_access(S, P, sm, w, index, kind, mask, record, row, now)
     if row >= 0:
         S.timeline[row].execute = start
     unit.starts[unit.start_turn] = start
@@ -102,21 +105,21 @@ def serve(S, P, sm, w, index, mask, record, row, now):
 
 @inlined
 def finish_empty(S, P, sm, w, index, row, now):
-    slot = w - sm * P.machine[0].warps
-    core = sm * SUB_CORES + slot % SUB_CORES
     code = P.code[index]
-    kind = COPY if code.kind == GLOBAL_TO_SHARED else COMPLETE
     done = now + code.raw - granted_after(P, index)
-    push_event(S, core, done, kind, slot // SUB_CORES, code.write_counter, 0, index, row)
+    if code.kind == GLOBAL_TO_SHARED:
+        finish(S, P, sm, w, index, row, done, COPY, accept_copy(S.warps[w]))
+    else:
+        finish(S, P, sm, w, index, row, done, COMPLETE, 0)
 
 
 @inlined
-def global_access(S, P, sm, w, index, mask, record, row, now):
+def global_access(S, P, sm, w, index, space, mask, record, row, now):
     """Global and local accesses: coalesce, occupy the L1 pipe, look up or send. Returns the start in the pipe."""
     unit = S.sms[sm]
     machine = P.machine[0]
     code = P.code[index]
-    coalesce(S, sm, w, record, mask, code.access_bytes, code.space)
+    coalesce(S, sm, w, record, mask, code.access_bytes, space)
     start = max(now, unit.l1_free)
     # the data path moves 64 bytes a cycle and one line at a time
     plain = max(1, 32 * code.access_bytes // machine.return_bytes)
@@ -132,25 +135,24 @@ def global_access(S, P, sm, w, index, mask, record, row, now):
 
 
 @inlined
-def shared_access(S, P, sm, w, index, mask, record, row, now):
+def shared_access(S, P, sm, w, index, kind, mask, record, row, now):
     """Shared memory, shuffles and other instructions of the same pipe; they complete in order. Returns the start."""
     unit = S.sms[sm]
     machine = P.machine[0]
     code = P.code[index]
     start = max(now, unit.shared_free)
-    cycles, conflicts = machine.shared_minimum, 0
-    if code.kind <= SHARED_ATOMIC:
-        passes = shared_passes(S, sm, record, mask, code.access_bytes, code.kind == SHARED_ATOMIC)
+    cycles, conflicts, raw = machine.shared_minimum, 0, code.raw
+    if kind <= SHARED_ATOMIC:
+        raw = code.shared_raw
+        passes = shared_passes(S, sm, record, mask, code.access_bytes, kind == SHARED_ATOMIC)
         conflicts = passes >> 16
         cycles = max(cycles, passes & 65535, 32 * code.access_bytes // machine.shared_bytes)
         S.counters[sm].shared_wavefronts += passes & 65535
         S.counters[sm].shared_bank_conflicts += conflicts
     unit.shared_free = start + cycles
-    visible = max(start + conflicts + code.raw - granted_after(P, index), unit.shared_visible)
-    if code.kind == SHARED_STORE:
-        slot = w - sm * machine.warps
-        core = sm * SUB_CORES + slot % SUB_CORES
-        push_event(S, core, start + cycles, COMPLETE, slot // SUB_CORES, code.write_counter, 0, index, row)
+    visible = max(start + conflicts + raw - granted_after(P, index), unit.shared_visible)
+    if kind == SHARED_STORE or code.kind == GLOBAL_REDUCTION:
+        finish(S, P, sm, w, index, row, start + cycles, COMPLETE, 0)
     else:
         unit.shared_visible = visible
         complete_load(S, P, sm, w, index, row, visible)

@@ -76,7 +76,9 @@ CODE = np.dtype(
         ("access_bytes", "i8"),
         ("war", "i8"),
         ("raw", "i8"),
-        ("space", "i8"),
+        ("space", "i8"),  # MemorySpace
+        ("shared_kind", "i8"),  # kind and raw where the address is shared memory, of an LDS or LD
+        ("shared_raw", "i8"),
         ("throttle", "i8"),  # Stall that others report while this instruction blocks the memory queue
         ("is_imad", "i8"),
         ("bypass_l1", "i8"),

@@ -30,6 +30,7 @@ STARTS = 16  # remembered start cycles of accepted memory instructions
 FIRST_LEVEL_REQUESTS = 512  # L0 to L1 instruction and constant requests of one SM
 PENDING_TABLE = 192  # pending request table of the SM-shared unit
 WAITERS = 8192  # instructions waiting for lines of one SM
+COPY_GROUPS = 16  # groups of asynchronous copies of one warp: those that are not complete, and the open one
 ACCESSES = 128  # lines of one access: 32 lanes, four words each in local memory
 LINE_BUCKETS = 2048  # hash table of L1D's lines
 MESSAGES = 4096  # requests or replies of one SM between two windows
@@ -60,7 +61,6 @@ WARP = np.dtype(
         ("reason_since", "i8"),
         ("resident_since", "i8"),
         ("outstanding", "i8"),  # memory instructions not completed
-        ("async_copies", "i8"),  # LDGSTS not completed
         ("registers_due", "i8"),  # scoreboards: register reads and variable-latency results not completed
         ("at_barrier", "i8"),  # 1: waits
         ("barrier", "i8"),  # its barrier number
@@ -77,6 +77,13 @@ WARP = np.dtype(
         ("buffer_head", "i8"),
         ("buffer_count", "i8"),  # entries in the buffer or in flight
         ("buffer_ready", "i8", (MAX_BUFFER,)),  # first cycle each may issue
+        # asynchronous copies: a ring of groups, closed by LDGDEPBAR; the one behind the last closed one is open
+        ("group_head", "i8"),
+        ("groups_closed", "i8"),
+        ("groups_due", "i8"),  # closed groups whose counter may fall as soon as their copies are complete
+        ("group_copies", "i2", (COPY_GROUPS,)),  # LDGSTS not completed
+        ("group_queued", "i2", (COPY_GROUPS,)),  # and of them those that the memory unit has not accepted
+        ("group_counter", "i2", (COPY_GROUPS,)),  # dependence counter that falls when the group is complete
     ]
 )
 
@@ -187,6 +194,7 @@ SM = np.dtype(
         ("table_index", "i8", (PENDING_TABLE,)),
         ("table_row", "i8", (PENDING_TABLE,)),
         ("table_left", "i8", (PENDING_TABLE,)),  # lines awaited
+        ("table_group", "i8", (PENDING_TABLE,)),  # LDGSTS: its group
         ("table_next", "i8", (PENDING_TABLE,)),
         ("waiter_free", "i8"),
         ("waiter_entry", "i8", (WAITERS,)),

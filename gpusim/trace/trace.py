@@ -27,7 +27,14 @@ MEMORY_RECORD_DTYPE = np.dtype(
         ("stride", "i8"),  # bytes between lanes, or EXPLICIT
     ]
 )
-"""Addresses of one executed memory instruction. Shared and local addresses are offsets in their window."""
+"""Addresses of one executed memory instruction. Shared and local addresses are offsets in their window, but generic
+instructions (LD, ST, ATOM) have the addresses of the windows below."""
+
+SHARED_WINDOW = 0x7E0000000000
+"""Generic address of shared memory; kernels read it from c[0][0x18]."""
+LOCAL_WINDOW = 0x7E8000000000
+"""Generic address of local memory; kernels read it from c[0][0x20]."""
+WINDOW_BYTES = 1 << 24
 
 
 @dataclass(frozen=True)

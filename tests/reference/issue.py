@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 CYCLIC = 16
 MAX_COUNTER = 63
+CLOSED_GROUPS = 15
 
 
 class Issue:
@@ -75,7 +76,7 @@ class Issue:
             return False
         if max(self._counted(warp, static.write_counter), self._counted(warp, static.read_counter)) >= MAX_COUNTER:
             return False
-        if static.kind == Kind.ASYNC_BARRIER and warp.copies:
+        if static.kind == Kind.ASYNC_BARRIER and len(warp.closed_groups) >= CLOSED_GROUPS:
             return False
         return not (static.kind == Kind.MEMBAR and warp.outstanding)
 
@@ -129,7 +130,8 @@ class Issue:
             self.port_open = t + 1 + self.config.imad_port_block
         warp.stall_until = t + self._stall(static)
         warp.outstanding += static.is_memory
-        warp.copies += static.kind == Kind.GLOBAL_TO_SHARED
+        if static.kind in (Kind.GLOBAL_TO_SHARED, Kind.ASYNC_BARRIER):
+            self._copy(dynamic)
         warp.issued += 1
         warp.buffer.pop(0)
         self._follow(warp, static, t)
@@ -143,6 +145,13 @@ class Issue:
             warp.membar_end = t + static.membar
         if static.kind == Kind.BARRIER:
             self._arrive(warp, static, t)
+
+    def _copy(self, dynamic: Dynamic) -> None:
+        dynamic.group = dynamic.warp.open_group
+        if dynamic.static.kind == Kind.ASYNC_BARRIER:
+            dynamic.warp.close_group(dynamic.static.write_counter)
+        else:
+            dynamic.group.copies += 1
 
     def _stall(self, static: Static) -> int:
         if static.yields:

@@ -58,6 +58,8 @@ class Static:
     access_bytes: int
     war: int
     raw: int
+    shared_kind: Kind
+    shared_raw: int
     is_imad: bool
     bypass: bool
     barrier: int
@@ -115,6 +117,8 @@ def _static(index: int, row: np.record, instruction: np.record) -> Static:
         access_bytes=int(row.access_bytes),
         war=int(row.war),
         raw=int(row.raw),
+        shared_kind=Kind(int(row.shared_kind)),
+        shared_raw=int(row.shared_raw),
         is_imad=bool(row.is_imad),
         bypass=bool(row.bypass_l1),
         barrier=int(row.barrier),

@@ -19,10 +19,12 @@ ADDRESS_PAIRS = {40: 4, 42: 8, 44: 16, 46: 4, 48: 16}
 """First register of each global address pair -> its alignment."""
 SHARED = {50: 4, 51: 8, 52: 16}
 """Register with a shared-memory address -> its alignment."""
+GENERIC = {54: ("0x7e00", 1024), 56: ("0x7e80", 48)}
+"""First register of each generic address pair of a window -> upper half of the window's address, bytes to use."""
 SHARED_BYTES = 8192
 ALL = (
     "int", "fp32", "imad", "half", "sfu", "fp64", "predicate", "uniform", "misc", "constant", "global", "shared", "special",
-    "ldc", "copy", "atomic", "tensor", "local", "branch", "loop", "barrier", "depbar", "membar", "exit",
+    "ldc", "copy", "atomic", "tensor", "local", "generic", "branch", "loop", "barrier", "depbar", "membar", "exit",
 )  # fmt: skip
 """Classes of instructions and of control flow that a kernel can be made of."""
 AMPERE = ("copy", "tensor")
@@ -154,6 +156,11 @@ class _Body:
             stride = random.choice([alignment, alignment, 0, 16, 32, 128])
             index = random.choice([LANE, LANE, SHUFFLED]) if stride < 32 else LANE
             self.plain(f"IMAD R{register}, R{index}, {stride:#x}, RZ")
+        for pair, (window, _) in GENERIC.items():
+            self.plain(
+                f"IMAD R{pair}, R{random.choice([LANE, SHUFFLED])}, {random.choice([0, 4, 16]) if pair == 54 else 0:#x}, RZ"
+            )
+            self.plain(f"MOV R{pair + 1}, {window}")
         for p in range(1, 4):
             self.plain(f"ISETP.LT.U32.AND P{p}, PT, R{LANE}, {random.choice([0, 1, 7, 16, 31, 32]):#x}, PT")
 
@@ -312,6 +319,19 @@ class _Body:
         suffix, _, words = self.width()
         self.fill(f"LDL{suffix} D{words}, [{offset:#x}]", f"STL{suffix} [{offset:#x}], S{words}")
 
+    def _generic(self) -> None:
+        """Half of them in a window, the others in global memory."""
+        pair, (_, size) = self.random.choice(list(GENERIC.items()))
+        suffix, width, words = self.width()
+        offset = self.random.randrange(0, size, 16)
+        address = f"[R{pair}.64+{offset:#x}]" if self.random.random() < 0.5 else self.global_address(width)
+        if pair == 54 and width > 4:  # its lanes are only words apart
+            address = self.global_address(width)
+        forms = [f"LD.E{suffix} D{words}, {address}", f"ST.E{suffix} {address}, S{words}"]
+        if width == 4:
+            forms.append(f"ATOM.E.ADD.STRONG.GPU PT, D, {address}, S")
+        self.fill(*forms)
+
     def _shared(self) -> None:
         suffix, width, words = self.width()
         address = self.shared_address(width)
@@ -332,8 +352,10 @@ class _Body:
         register = next(r for r, a in SHARED.items() if a == width)
         if self.random.random() < 0.7:
             self.emit(f"LDGSTS.E{suffix} [R{register}], {self.global_address(width)}")
-        else:
+        elif self.random.random() < 0.3:
             self.plain("LDGDEPBAR")
+        else:
+            self.lines.append(op("LDGDEPBAR", self.random.choice([1, 2, 4]), write=self.random.randrange(6)))
 
     def _atomic(self) -> None:
         self.fill(

@@ -7,9 +7,10 @@ from dataclasses import dataclass, field
 
 from gpusim.config.models import GpuConfig
 from gpusim.model.kinds import Kind
+from gpusim.sass.program import MemorySpace
 from reference.beyond import Beyond
 from reference.caches import FirstLevel, SmallCache
-from reference.coalescing import global_accesses, shared_passes
+from reference.coalescing import global_accesses, shared_passes, space_of
 from reference.l1_data import L1Data
 from reference.warp import Dynamic
 
@@ -100,7 +101,12 @@ class SharedUnit:
             return True
         if dynamic.static.kind == Kind.CONSTANT_LOAD:
             return len(self.ldc.waiting) >= WAITING_LDCS
-        return dynamic.static.kind not in SHARED_KINDS and self.l1.refuses(t)
+        return self._kind(dynamic) not in SHARED_KINDS and self.l1.refuses(t)
+
+    def _kind(self, dynamic: Dynamic) -> Kind:
+        """Kind of an instruction; of a generic one by its address."""
+        in_shared = space_of(dynamic) == MemorySpace.SHARED
+        return dynamic.static.shared_kind if in_shared else dynamic.static.kind
 
     def after_grant(self, dynamic: Dynamic) -> int:
         """raw less what it contains before the grant."""
@@ -109,10 +115,12 @@ class SharedUnit:
             if dynamic.static.uniform_address
             else self.queue_config.address_to_grant_regular
         )
-        return dynamic.static.raw - self.queue_config.register_read - to_grant
+        in_shared = space_of(dynamic) == MemorySpace.SHARED
+        raw = dynamic.static.shared_raw if in_shared else dynamic.static.raw
+        return raw - self.queue_config.register_read - to_grant
 
     def _start(self, dynamic: Dynamic, t: int) -> int:
-        kind = dynamic.static.kind
+        kind = self._kind(dynamic)
         if dynamic.step.mask == 0:
             self.finish(dynamic, t + self.after_grant(dynamic))
             return t
@@ -125,13 +133,14 @@ class SharedUnit:
 
     def _shared(self, dynamic: Dynamic, t: int) -> int:
         passes = conflicts = transfer = 0
-        if dynamic.static.kind not in (Kind.SHUFFLE, Kind.SPECIAL):
+        kind = self._kind(dynamic)
+        if kind not in (Kind.SHUFFLE, Kind.SPECIAL):
             passes, conflicts = shared_passes(dynamic)
             transfer = 32 * dynamic.static.access_bytes // self.unit.shared_memory.data_bytes_per_cycle
         start = max(t, self.pipe_free)
         busy = max(passes, transfer, self.unit.shared_memory.minimum_cycles)
         self.pipe_free = start + busy
-        if dynamic.static.kind == Kind.SHARED_STORE:
+        if kind == Kind.SHARED_STORE or dynamic.static.kind == Kind.GLOBAL_REDUCTION:
             self.finish(dynamic, start + busy)
         else:
             self.last_result = max(start + conflicts + self.after_grant(dynamic), self.last_result)

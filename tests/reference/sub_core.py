@@ -14,7 +14,7 @@ from reference.shared_unit import QueueEntry
 from reference.variable import SharedFp64, VariableUnit
 from reference.warp import Dynamic, Warp
 
-COUNTER_ONLY, LOAD, NO_RESULT, COPY, OTHER_RESULT = range(5)
+COUNTER_ONLY, LOAD, NO_RESULT, COPY, OTHER_RESULT, GROUP = range(6)
 """Kinds of completions, in the order in which they are taken."""
 NO_COUNTER = 7
 STORES = (Kind.GLOBAL_STORE, Kind.SHARED_STORE, Kind.GLOBAL_REDUCTION)
@@ -96,7 +96,10 @@ class SubCore:
             if completion.kind in (LOAD, NO_RESULT, COPY):
                 warp.outstanding -= 1
             if completion.kind == COPY:
-                warp.copies -= 1
+                dynamic.group.copies -= 1
+            elif completion.kind == GROUP:
+                dynamic.group.may_end = True
+            warp.end_groups()
 
     # ---- one cycle
 
@@ -128,7 +131,11 @@ class SubCore:
         if static.read_counter is not None:
             self.complete(execute, COUNTER_ONLY, dynamic, static.read_counter)
         if static.write_counter is not None:
-            self.complete(max(t - 2 + static.latency, t + 1), COUNTER_ONLY, dynamic, static.write_counter)
+            falls = max(t - 2 + static.latency, t + 1)
+            if static.kind == Kind.ASYNC_BARRIER:
+                self.complete(falls, GROUP, dynamic, None)
+            else:
+                self.complete(falls, COUNTER_ONLY, dynamic, static.write_counter)
 
     def _write_back(self, dynamic: Dynamic, earliest: int, t: int) -> None:
         cycle = earliest

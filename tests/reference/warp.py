@@ -23,6 +23,18 @@ class DepbarHold:
 
 
 @dataclass
+class CopyGroup:
+    """Asynchronous copies that one LDGDEPBAR stands for: `copies` are incomplete, `counter` is its dependence counter.
+
+    may_end: LDGDEPBAR is through the pipeline, or has no counter that could fall.
+    """
+
+    copies: int = 0
+    counter: int | None = None
+    may_end: bool = False
+
+
+@dataclass
 class Cta:
     number: int
     slot: int
@@ -68,12 +80,27 @@ class Warp:
     membar_end: int = 0
     hold: DepbarHold | None = None
     outstanding: int = 0
-    copies: int = 0
+    open_group: CopyGroup = field(default_factory=CopyGroup)
+    closed_groups: list[CopyGroup] = field(default_factory=list)
     retired: bool = False
 
     @property
     def local(self) -> int:
         return self.slot // 4
+
+    def close_group(self, counter: int | None) -> None:
+        """LDGDEPBAR issues."""
+        self.open_group.counter, self.open_group.may_end = counter, counter is None
+        self.closed_groups.append(self.open_group)
+        self.open_group = CopyGroup()
+        self.end_groups()
+
+    def end_groups(self) -> None:
+        """Groups end in order, each when all its copies are complete."""
+        while self.closed_groups and self.closed_groups[0].may_end and not self.closed_groups[0].copies:
+            counter = self.closed_groups.pop(0).counter
+            if counter is not None:
+                self.counters[counter] -= 1
 
     @property
     def used_up(self) -> bool:
@@ -99,6 +126,7 @@ class Dynamic:
     write_back: int = -1
     counted: bool = False  # its dependence counters have risen
     latch: object = None  # the unit whose latch it took
+    group: CopyGroup | None = None  # of an LDGSTS its group, of an LDGDEPBAR the one that it closes
 
     @property
     def static(self) -> Static:
