@@ -48,7 +48,7 @@ format: $(VENV)/.dev ## let ruff rewrite what it can
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-traces: $(VENV)/.dev ## rebuild the bundled traces from their sources
+traces: $(VENV)/.dev ## trace every kernel of traces/kernels, check its results, list them in traces/README.md
 	$(BIN)/python traces/build.py
 
 wheel: $(VENV)/.dev ## build a wheel into $(DIST)

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 from kernel_suite import KERNELS, SOURCES, check_of, opened, small_launch
 
+from gpusim.config.loading import load_config
 from gpusim.emulator.check import run_check
 from gpusim.emulator.launch import load_launch
 from gpusim.emulator.tracing import run_opened
+from gpusim.model.simulate import RunOptions, simulate
 from gpusim.sass.program import Program
+from gpusim.trace.store import open_trace
 
 ARCHITECTURES = [86, 75]
 
@@ -77,3 +81,29 @@ def test_results_match_numpy(name: str, architecture: int) -> None:
     trace, summary = run_opened(opened(name, architecture), launch)
     assert len(trace.launches) == len(load_launch(launch).launches)
     run_check(check_of(name), launch, summary.buffers)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("architecture", "card"), [(86, "a6000"), (75, "rtx2080ti")])
+@pytest.mark.parametrize("name", SOURCES)
+def test_runs_in_the_model_without_hazards(name: str, architecture: int, card: str) -> None:
+    trace, summary = run_opened(opened(name, architecture), small_launch(name))
+    warnings: list[str] = []
+    result = simulate(trace, load_config(card), RunOptions(check_hazards=True, warn=warnings.append))
+    assert not warnings
+    assert sum(kernel.warp_instructions for kernel in result.kernels) == summary.warp_instructions
+    assert [kernel.name for kernel in result.kernels if kernel.hazards] == []
+
+
+@pytest.mark.parametrize("kernel", ["collatz", "histogram"])
+@pytest.mark.parametrize(("folder", "architecture"), [("ampere", 86), ("turing", 75)])
+def test_bundled_trace_is_what_the_emulator_records(folder: str, architecture: int, kernel: str) -> None:
+    stored = open_trace(KERNELS.parent / folder / kernel)
+    source = opened(kernel, architecture)
+    (old,) = stored.launches
+    if source.programs[0].provenance["compiler"] != old.program.provenance["compiler"]:
+        pytest.skip("another compiler than the bundled traces'")
+    (new,) = run_opened(source, SOURCES[kernel].with_suffix(".yaml"))[0].launches
+    for recorded, expected in zip(old.chunks(), new.chunks(), strict=True):
+        assert np.array_equal(recorded.index, expected.index), "run `make traces`"
+        assert np.array_equal(recorded.mask, expected.mask), "run `make traces`"

@@ -14,7 +14,7 @@ from gpusim.trace.store import open_trace
 TRACES = Path(__file__).resolve().parent.parent / "traces"
 MANIFEST = yaml.safe_load((TRACES / "bundled.yaml").read_text())
 BUNDLED = [(folder, kernel) for folder in MANIFEST["architectures"] for kernel in MANIFEST["kernels"]]
-SIZE_LIMIT = 12_000_000
+SIZE_LIMIT = 6_000_000
 """Bytes that all prebuilt traces together may take in the repository."""
 
 
