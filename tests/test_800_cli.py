@@ -341,6 +341,7 @@ def test_bench_compares_threads_and_the_peer(capsys):
     code, out, _ = call(capsys, "bench", "strided", "--repeat", 1)
     assert code == 0
     assert "320" in out
+    assert "cold start" in out
     assert "32 sectors per load" in out
 
 

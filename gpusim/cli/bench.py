@@ -15,8 +15,9 @@ if TYPE_CHECKING:
 CONFIG_OF_FAMILY = {"ampere": "a6000", "turing": "rtx2080ti"}
 """Card that the bundled traces of a family run on."""
 NOTE = """\
-CPU s: median (least..most). Accel-Sim: warp instructions per CPU second of that simulator on such a kernel, measured on
-a like machine. 2 threads: wall time of one thread over that of two, run in turn: median (least..most)."""
+CPU s: median (least..most). rate: warp instructions per CPU second. Accel-Sim: its rate on such a kernel, measured on a
+like machine. cycles/s: of the whole card, per CPU second. MB: peak memory of the process. 2 threads: wall time of one
+thread over that of two, run in turn."""
 
 
 def add_parser(commands: argparse._SubParsersAction) -> None:
@@ -68,34 +69,46 @@ def _rows(names: list[str], config: str | None) -> list[Benchmark]:
 
 
 def _print(rows: list[dict]) -> None:
+    from rich.box import SIMPLE_HEAD
     from rich.table import Table
 
     from gpusim.report.text import console_for
 
-    table = Table()
+    table = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False, collapse_padding=True)
     table.add_column("kernel", no_wrap=True)
-    headings = "warp instr.", "cycles", "CPU s", "warp instr. /CPU s", "Accel-Sim", "ratio", "cycles /CPU s", "MB"
+    headings = "warp instr.", "cycles", "CPU s", "rate", "Accel-Sim", "ratio", "cycles/s", "MB"
     for heading in (*headings, "2 threads"):
         table.add_column(heading, justify="right")
     for row in rows:
         rate, peer = row["warp_instructions_per_cpu_second"], row["accel_sim"]
         table.add_row(
-            f"{row['name']}\n{row['what']}",
+            row["name"],
             f"{row['warp_instructions']:,}",
             f"{row['cycles']:,}",
-            _spread(row["cpu_seconds"], row["cpu_seconds_spread"], "\n"),
-            f"{rate:,.0f}",
-            f"{peer:,.0f}" if peer else "",
+            _spread(row["cpu_seconds"], row["cpu_seconds_spread"]),
+            _short(rate),
+            _short(peer) if peer else "",
             f"{rate / peer:,.0f}" if peer else "",
-            f"{row['cycles_per_cpu_second']:,.0f}",
+            _short(row["cycles_per_cpu_second"]),
             f"{row['peak_memory_mb']:,.0f}",
-            _spread(row["two_thread_speed_up"], row["two_thread_speed_up_spread"], "\n") if row["threads"] else "",
+            _spread(row["two_thread_speed_up"], row["two_thread_speed_up_spread"]) if row["threads"] else "",
         )
     console_for(sys.stdout).print(table)
+    for row in rows:
+        if row["what"]:
+            print(f"  {row['name']}: {row['what']}, {row['config']}")
 
 
-def _spread(median: float, ends: list[float], gap: str) -> str:
-    return f"{median:.3g}{gap}({ends[0]:.3g}..{ends[-1]:.3g})"
+def _short(number: float) -> str:
+    """Three digits and a factor: `9.03 M`."""
+    for factor, suffix in ((1e6, " M"), (1e3, " k")):
+        if number >= factor:
+            return f"{number / factor:.3g}{suffix}"
+    return f"{number:.3g}"
+
+
+def _spread(median: float, ends: list[float]) -> str:
+    return f"{median:.3g} ({ends[0]:.2g}..{ends[-1]:.2g})"
 
 
 def _config(name: str, chosen: str | None) -> str:
