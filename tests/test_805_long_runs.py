@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import pickle
 import signal
 from dataclasses import replace
 
@@ -248,6 +249,13 @@ def test_without_skipping_the_watchdog_ends_it(card, monkeypatch):
     assert "no warp has issued since about cycle" in report
     report = deadlocked(program, 32, stuck_counter, card, skip=False, threads=2)
     assert "waits for SB2" in report
+
+
+def test_errors_of_a_worker_process_arrive():
+    partial = Result("a6000", (), 0.0)
+    error = pickle.loads(pickle.dumps(SimulationError("it deadlocks", partial)))
+    assert (type(error), str(error)) == (GpusimError, "it deadlocks")
+    assert type(pickle.loads(pickle.dumps(Interrupted(partial)))) is KeyboardInterrupt
 
 
 def test_finished_kernels_outlive_a_deadlock(stored, tmp_path, capsys, monkeypatch):

@@ -85,6 +85,9 @@ class Interrupted(KeyboardInterrupt):
         super().__init__("interrupted")
         self.partial = partial
 
+    def __reduce__(self) -> tuple:  # out of a worker process goes the fact alone
+        return KeyboardInterrupt, self.args
+
 
 class SimulationError(GpusimError):
     """A launch that could not be simulated to its end. `partial` holds the launches before it."""
@@ -92,6 +95,9 @@ class SimulationError(GpusimError):
     def __init__(self, message: str, partial: Result) -> None:
         super().__init__(message)
         self.partial = partial
+
+    def __reduce__(self) -> tuple:  # out of a worker process goes the message alone
+        return GpusimError, self.args
 
 
 def simulate(
