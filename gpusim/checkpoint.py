@@ -10,13 +10,26 @@ import time
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from gpusim.errors import GpusimError
 from gpusim.results.result import Result
 
+if TYPE_CHECKING:
+    from gpusim.config.models import GpuConfig
+
 SAVE_SECONDS = 30.0
 """Between two saves while kernels go on."""
 PREFIX = "fingerprint_"
+
+
+def check_resumable(config: GpuConfig) -> None:
+    """Raises GpusimError for a card whose kernels find the data of those before, which a saved result does not hold."""
+    if getattr(config.l2, "kept_between_kernels", False):
+        raise GpusimError(
+            "--resume: with l2.kept_between_kernels a kernel depends on the L2 that those before it leave, which no "
+            "result holds; run without --resume, or with --set l2.kept_between_kernels=false"
+        )
 
 
 class Checkpoint:

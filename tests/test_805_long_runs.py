@@ -7,11 +7,12 @@ import os
 import pickle
 import signal
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 from microbench import PERFECT, kernel, op, trace
 
-from gpusim.checkpoint import Checkpoint
+from gpusim.checkpoint import Checkpoint, check_resumable
 from gpusim.cli import main as cli
 from gpusim.cli.progress import ProgressView
 from gpusim.config import load_config
@@ -145,6 +146,12 @@ def test_resume_needs_a_file_that_can_hold_everything(stored, tmp_path, capsys):
     code, _, err = call(capsys, *run_command(stored, *arguments))
     assert code == 2
     assert "timeline" in err
+
+
+def test_resume_refuses_an_l2_that_is_kept_between_kernels(card):
+    check_resumable(card)
+    with pytest.raises(GpusimError, match="kept_between_kernels"):
+        check_resumable(SimpleNamespace(l2=SimpleNamespace(kept_between_kernels=True)))
 
 
 def test_resume_without_a_file_starts_from_the_beginning(stored, tmp_path, capsys):

@@ -86,9 +86,11 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _checkpoint(trace: Trace, config: GpuConfig, args: argparse.Namespace) -> Checkpoint:
-    from gpusim.checkpoint import Checkpoint
+    from gpusim.checkpoint import Checkpoint, check_resumable
     from gpusim.fingerprint import fingerprint
 
+    if args.resume:
+        check_resumable(config)
     options = ["check-hazards"] if args.check_hazards else []
     return Checkpoint(args.output, fingerprint(trace, config, *options))
 
