@@ -83,8 +83,8 @@ class _Report:
         yield from self._counters(warp, code)
         if warp.outstanding:
             yield f"{warp.outstanding} memory accesses not complete"
-        if warp.async_copies:
-            yield f"{warp.async_copies} of them asynchronous copies"
+        if warp.group_copies.any():
+            yield f"{warp.group_copies.sum()} of them asynchronous copies, in {warp.groups_closed} closed groups or the open one"
         if warp.registers_due:
             yield f"{warp.registers_due} register reads or results due"
         if warp.position < warp.end:
