@@ -77,9 +77,9 @@ def test_both_sizes_launch_the_same_kernels(name: str) -> None:
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
 @pytest.mark.parametrize("name", SOURCES)
 def test_results_match_numpy(name: str, architecture: int) -> None:
-    launch = small_launch(name)
+    launch = load_launch(small_launch(name))
     trace, summary = run_opened(opened(name, architecture), launch)
-    assert len(trace.launches) == len(load_launch(launch).launches)
+    assert len(trace.launches) == len(launch.launches)
     run_check(check_of(name), launch, summary.buffers)
 
 
@@ -87,7 +87,7 @@ def test_results_match_numpy(name: str, architecture: int) -> None:
 @pytest.mark.parametrize(("architecture", "card"), [(86, "a6000"), (75, "rtx2080ti")])
 @pytest.mark.parametrize("name", SOURCES)
 def test_runs_in_the_model_without_hazards(name: str, architecture: int, card: str) -> None:
-    trace, summary = run_opened(opened(name, architecture), small_launch(name))
+    trace, summary = run_opened(opened(name, architecture), load_launch(small_launch(name)))
     warnings: list[str] = []
     result = simulate(trace, load_config(card), RunOptions(check_hazards=True, warn=warnings.append))
     assert not warnings
@@ -103,7 +103,7 @@ def test_bundled_trace_is_what_the_emulator_records(folder: str, architecture: i
     (old,) = stored.launches
     if source.programs[0].provenance["compiler"] != old.program.provenance["compiler"]:
         pytest.skip("another compiler than the bundled traces'")
-    (new,) = run_opened(source, SOURCES[kernel].with_suffix(".yaml"))[0].launches
+    (new,) = run_opened(source, load_launch(SOURCES[kernel].with_suffix(".yaml")))[0].launches
     for recorded, expected in zip(old.chunks(), new.chunks(), strict=True):
         assert np.array_equal(recorded.index, expected.index), "run `make traces`"
         assert np.array_equal(recorded.mask, expected.mask), "run `make traces`"

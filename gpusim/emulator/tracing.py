@@ -276,10 +276,16 @@ def run_in_memory(
     source: Path | str, launch: Path | str | None, architecture: int = 86, progress: Progress | None = None
 ) -> tuple[Trace, TraceSummary]:
     """Execute a kernel file; returns its Trace and the summary with the final buffers. Raises GpusimError."""
-    opened, launch_file = open_files(source, launch, architecture)
+    return run_opened(*open_files(source, launch, architecture), progress)
+
+
+def run_opened(
+    source: OpenedSource, launch_file: LaunchFile | None, progress: Progress | None = None
+) -> tuple[Trace, TraceSummary]:
+    """`run_in_memory` for opened files, so that several launch files share one compilation."""
     collector = _Collector()
-    summary = execute(opened, launch_file, collector.launch, progress)
-    return Trace(tuple(collector.launches), _provenance(opened, launch_file)), summary
+    summary = execute(source, launch_file, collector.launch, progress)
+    return Trace(tuple(collector.launches), _provenance(source, launch_file)), summary
 
 
 def trace_in_memory(source: Path | str, launch: Path | str | None = None, architecture: int = 86) -> Trace:
