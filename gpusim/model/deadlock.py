@@ -84,7 +84,7 @@ class _Report:
         if warp.outstanding:
             yield f"{warp.outstanding} memory accesses not complete"
         if warp.group_copies.any():
-            yield f"{warp.group_copies.sum()} of them asynchronous copies, in {warp.groups_closed} closed groups or the open one"
+            yield f"{warp.group_copies.sum()} of them asynchronous copies, {warp.groups_closed} groups closed"
         if warp.registers_due:
             yield f"{warp.registers_due} register reads or results due"
         if warp.position < warp.end:
