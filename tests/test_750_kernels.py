@@ -74,13 +74,25 @@ def test_both_sizes_launch_the_same_kernels(name: str) -> None:
     assert set(small.buffers) <= set(full.buffers)
 
 
+def with_one_wrong(buffer: np.ndarray) -> np.ndarray:
+    """A copy whose middle element is another number: the lowest bit flipped, or 8 added to a floating-point one."""
+    wrong = buffer.copy()
+    middle = wrong.reshape(-1)[len(wrong.reshape(-1)) // 2 :][:1]
+    middle[:] = middle + 8 if buffer.dtype.kind == "f" else middle ^ 1
+    return wrong
+
+
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
 @pytest.mark.parametrize("name", SOURCES)
 def test_results_match_numpy(name: str, architecture: int) -> None:
     launch = load_launch(small_launch(name))
     trace, summary = run_opened(opened(name, architecture), launch)
     assert len(trace.launches) == len(launch.launches)
-    run_check(check_of(name), launch, summary.buffers)
+    check = check_of(name)
+    run_check(check, launch, summary.buffers)
+    for buffer in set(check.writes) & set(launch.buffers):
+        with pytest.raises(AssertionError, match=buffer):
+            run_check(check, launch, {**summary.buffers, buffer: with_one_wrong(summary.buffers[buffer])})
 
 
 @pytest.mark.slow
