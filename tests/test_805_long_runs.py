@@ -19,6 +19,7 @@ from gpusim.config import load_config
 from gpusim.errors import GpusimError
 from gpusim.fingerprint import fingerprint
 from gpusim.model import simulate as simulation
+from gpusim.model.deadlock import deadlock_report
 from gpusim.model.simulate import Interrupted, KernelRun, Progress, RunOptions, SimulationError, simulate
 from gpusim.results.result import Result, Stop
 from gpusim.trace.store import open_trace, write_trace
@@ -236,6 +237,30 @@ def test_a_counter_that_nobody_lowers_is_told_with_who_raised_it(card):
     report = deadlocked([op("FADD R4, R4, R4", 2), op("FADD R5, R4, R4", wait="2")], 32, stuck_counter, card)
     assert "pc 0x0010 FADD R5, R4, R4 | short_scoreboard" in report
     assert "waits for SB2 = 1, last raised by pc 0x0000 FADD R4, R4, R4" in report
+
+
+def test_everything_that_a_warp_waits_for_is_told():
+    """Each fact of the state that the report reads, on a state made by hand."""
+    (launch,) = trace(kernel(LOADS)).launches
+    run = KernelRun(launch, load_config("a6000", SMALL), RunOptions(), set())
+    run.state = run.pools.load_next(run.state)
+    warp, core = run.state.warps[0], run.state.sub_cores[0]
+    warp.active, warp.position, warp.end, warp.index, warp.fetch_line = 1, 2, 4, 2, 7
+    warp.outstanding, warp.group_copies[3], warp.groups_closed, warp.registers_due = 5, 2, 1, 4
+    warp.counters, warp.hold_counter, warp.hold_limit = (2 << 0) + (63 << 8), 0, 1
+    core.control_valid, core.control_index = 1, 2
+    run.state.sms[0].replies_due = 9
+    report = deadlock_report(run.state, run.params, launch, "nothing moves")
+    for part in (
+        "cannot raise SB1 = 63",
+        "DEPBAR waits until SB0 = 2, last raised by an instruction long past is at most 1",
+        "5 memory accesses not complete; 2 of them asynchronous copies, 1 groups closed",
+        "4 register reads or results due",
+        "its instruction buffer is empty and waits for instruction line 7",
+        "waits in Control for room in its queue with pc 0x0020 LDG.E R4, [R2]",
+        "SM 0: 9 replies due from L2",
+    ):
+        assert part in report
 
 
 def test_a_warp_held_up_by_another_names_it(card):
