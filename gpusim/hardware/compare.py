@@ -142,7 +142,7 @@ def compare_report(
             begin = time.process_time()
             simulated = simulated_figures(_simulate_one(trace, k, card, options), card)
             seconds = time.process_time() - begin
-            yield Comparison(each.label, each.kernel, card.name, hardware[k], simulated, not checks[k].ok, seconds)
+            yield Comparison(each.label, each.function, card.name, hardware[k], simulated, not checks[k].ok, seconds)
 
 
 def _simulate_one(trace: Trace, index: int, config: GpuConfig, options: RunOptions) -> KernelResult:

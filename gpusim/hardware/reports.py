@@ -34,7 +34,7 @@ class ReportedLaunch:
     """One profiled kernel launch.
 
     Attributes:
-        kernel: mangled name. grid, block: (x, y, z). dynamic_shared: bytes per CTA.
+        kernel: mangled name. function: the name in the source. grid, block: (x, y, z). dynamic_shared: bytes per CTA.
         metrics: every metric's value by name, as the report gives it (cycles, percent, bytes, text).
         executed: warp-level executions by byte offset in the kernel, of the instructions that were executed; None
             where the report carries no such counts.
@@ -43,6 +43,7 @@ class ReportedLaunch:
     report: Path
     index: int
     kernel: str
+    function: str
     grid: Sizes
     block: Sizes
     dynamic_shared: int
@@ -192,9 +193,17 @@ def _read_launch(path: Path, index: int, action: Any) -> ReportedLaunch:
             f"{path}: launch {index} lacks {error}: truncated, or profiled without the LaunchStats section; "
             "profile with `--set full`"
         ) from None
-    kernel = action.name(action.NameBase_MANGLED)
-    executed = _executed(action)
-    return ReportedLaunch(path, index, kernel, sizes["grid"], sizes["block"], shared, metrics, executed)
+    return ReportedLaunch(
+        report=path,
+        index=index,
+        kernel=action.name(action.NameBase_MANGLED),
+        function=action.name(action.NameBase_FUNCTION),
+        grid=sizes["grid"],
+        block=sizes["block"],
+        dynamic_shared=shared,
+        metrics=metrics,
+        executed=_executed(action),
+    )
 
 
 def _executed(action: Any) -> dict[int, int] | None:

@@ -32,30 +32,37 @@ _FIGURES: tuple[tuple[str, str, Callable[[Figures], float | None], str], ...] = 
 
 
 def headings() -> list[str]:
-    """Of the table with a row per kernel; each figure has a column measured and one simulated."""
-    pairs = [f"{heading}, {side}" for _, heading, _, _ in _FIGURES for side in ("card", "model")]
-    return ["kernel", "card", *pairs[:2], "error %", *pairs[2:]]
+    """Of the table with a row per kernel; figures stand as `card / model`."""
+    names = [heading for _, heading, _, _ in _FIGURES]
+    return ["kernel", "card", names[0], "error %", *names[1:]]
 
 
 def cells(row: Comparison) -> list[str]:
     """Text of one row, under `headings`."""
     pairs = [
-        shape.format(value) if (value := get(side)) is not None else "-"
-        for _, _, get, shape in _FIGURES
-        for side in (row.hardware, row.simulated)
+        f"{_shown(get(row.hardware), shape)} / {_shown(get(row.simulated), shape)}" for _, _, get, shape in _FIGURES
     ]
-    note = " (counts differ)" if row.counts_differ else ""
-    return [short_name(row) + note, row.card, *pairs[:2], f"{row.error:+.1f}", *pairs[2:]]
+    note = " (executed counts differ)" if row.counts_differ else ""
+    card = row.card.removeprefix("NVIDIA ").removeprefix("GeForce ")
+    return [short_name(row) + note, card, pairs[0], f"{row.error:+.1f}", *pairs[1:]]
+
+
+def _sides(row: Comparison) -> tuple[Figures, Figures]:
+    return row.hardware, row.simulated
+
+
+def _shown(value: float | None, shape: str) -> str:
+    return "-" if value is None else shape.format(value)
 
 
 def short_name(row: Comparison) -> str:
     """Kernel and where it was measured."""
-    return f"{row.kernel}, {row.source}"
+    return f"{row.kernel}, {row.source.replace('.ncu-rep launch ', ':')}"
 
 
 def print_comparison(console: Console, rows: Sequence[Comparison]) -> None:
     """The table of kernels, the mean error, and the stall reasons of each."""
-    table = Table(title="measured on the card and simulated", title_justify="left", title_style="bold")
+    table = Table(title="card / model", title_justify="left", title_style="bold", box=None, padding=(0, 1))
     for k, heading in enumerate(headings()):
         table.add_column(heading, justify="left" if k < 2 else "right", overflow="fold")
     for row in rows:

@@ -1,0 +1,164 @@
+"""Profiles beside the model: the derived card, the figures in Nsight Compute's definitions, and the files written."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+
+import pytest
+from profile_cases import CARD, FakeLaunch, blob, install
+from sass_cases import needs_tools
+from test_800_cli import call, refused
+
+from gpusim.config import load_config
+from gpusim.emulator.tracing import run_in_memory
+from gpusim.hardware.card import derive_card
+from gpusim.hardware.compare import Comparison, Figures, mean_absolute_error, reported_figures
+from gpusim.hardware.reports import Report
+from gpusim.report.compare import markdown
+
+SOURCE = """
+extern "C" __global__ void add(const float *a, const float *b, float *c, int n) {
+    int i = blockIdx.x * blockDim.x + threadIdx.x;
+    if (i < n) c[i] = a[i] + b[i];
+}
+"""
+LAUNCH = """
+buffers:
+  a: {dtype: float32, shape: [1000], fill: random, seed: 1}
+  b: {dtype: float32, shape: [1000], fill: random, seed: 2}
+  c: {dtype: float32, shape: [1000]}
+launches:
+  - arguments: [{buffer: a}, {buffer: b}, {buffer: c}, {int32: 1000}]
+"""
+OWN_LAUNCH = LAUNCH.replace("- arguments", "- grid: [4]\n    block: [256]\n    arguments")
+METRICS = {
+    "gpc__cycles_elapsed.max": 3000.0,
+    "sm__cycles_active.avg": 400.0,
+    "smsp__inst_executed.sum": 512.0,
+    "l1tex__t_sectors_pipe_lsu_mem_global_op_ld.sum": 250.0,
+    "l1tex__t_sectors_pipe_lsu_mem_global_op_ld_lookup_hit.sum": 50.0,
+    "lts__t_sectors_srcunit_tex_op_read.sum": 0.0,
+    "lts__t_sectors_srcunit_tex_op_read_lookup_hit.sum": 0.0,
+    "gpc__cycles_elapsed.avg.per_second": 1.2e9,
+    "dram__cycles_elapsed.avg.per_second": 6.5e9,
+    "smsp__average_warps_issue_stalled_wait_per_issue_active.ratio": 2.5,
+    "smsp__average_warps_issue_stalled_selected_per_issue_active.ratio": 1.0,
+}
+
+
+@pytest.fixture
+def profile(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Path, Path]:
+    source, launch = tmp_path / "add.cu", tmp_path / "add.yaml"
+    source.write_text(SOURCE)
+    launch.write_text(LAUNCH)
+    path = tmp_path / "add.ncu-rep"
+    path.write_bytes(b"")
+    install(monkeypatch, {path: [FakeLaunch("add", "add", (4, 1, 1), (256, 1, 1), metrics=dict(METRICS))]})
+    return path, launch
+
+
+def test_a_card_is_derived_from_what_the_profile_says(profile, tmp_path: Path, capsys) -> None:
+    launch = Report(profile[0]).launch(0)
+    card = derive_card(launch)
+    config, base = card.load(), load_config(card.base)
+    assert base.architecture == config.architecture == 86
+    assert (config.name, config.sms) == (CARD["display_name"], CARD["multiprocessor_count"])
+    assert (config.clocks.core_mhz, config.clocks.memory_mhz) == (1200, 6500)
+    assert config.l2.slices * config.l2.sets * config.l2.ways * config.l2.line_bytes == CARD["l2_cache_size"]
+    peak = config.dram.channels * config.dram.bytes_per_transfer * config.clocks.memory_mhz
+    assert peak == CARD["global_memory_bus_width"] / 8 * 2 * 6500
+    assert config.dram.latency / 1200 == pytest.approx(base.dram.latency / base.clocks.core_mhz, rel=0.01)
+    assert config.sm == base.sm
+    code, text, _ = call(capsys, "config", "from-report", profile[0])
+    assert code == 0
+    file = tmp_path / "mine.yaml"
+    file.write_text(text)
+    assert load_config(file) == config
+    assert "sms: 20  # device: multiprocessor_count" in text
+
+
+def test_clocks_that_were_not_measured_are_those_of_the_device(profile) -> None:
+    launch = Report(profile[0]).launch(0)
+    bare = {k: v for k, v in launch.metrics.items() if "per_second" not in k}
+    card = derive_card(type(launch)(**{**vars(launch), "metrics": bare})).load()
+    assert (card.clocks.core_mhz, card.clocks.memory_mhz) == (1500, 7000)
+
+
+@pytest.mark.parametrize(
+    ("attribute", "value", "complaint"),
+    [
+        ("compute_capability_major", 5, "no packaged card of sm_56 to start from; known: "),
+        ("multiprocessor_count", None, "lacks device__attribute_multiprocessor_count"),
+        ("max_shared_memory_per_multiprocessor", 65536, "64 KB of shared memory per SM"),
+    ],
+)
+def test_cards_that_cannot_be_derived(profile, monkeypatch, capsys, attribute, value, complaint) -> None:
+    metrics = {f"device__attribute_{attribute}": value}
+    install(monkeypatch, {profile[0]: [FakeLaunch("add", "add", metrics=metrics)]})
+    assert complaint in refused(capsys, "config", "from-report", profile[0])
+
+
+def test_reported_figures_are_those_of_nsight_compute(profile) -> None:
+    figures = reported_figures(Report(profile[0]).launch(0))
+    assert figures == Figures(3000, 400, 512, 20.0, None, {"selected": 1.0, "wait": 2.5})
+
+
+@needs_tools
+def test_compare_runs_the_profiled_machine_code_on_the_derived_card(profile, tmp_path: Path, capsys) -> None:
+    path, launch = profile
+    blob(path, tmp_path / "add.cu")
+    files = {kind: tmp_path / f"out.{kind}" for kind in ("csv", "json", "md")}
+    options = ("--csv", files["csv"], "--json", files["json"], "--markdown", files["md"])
+    code, out, _ = call(capsys, "compare", path, "--launch", launch, *options)
+    assert code == 0
+    assert "mean absolute error of the cycles of 1 kernels" in out
+    (row,) = csv.DictReader(files["csv"].open())
+    data = json.loads(files["json"].read_text())
+    (kernel,) = data["kernels"]
+    assert row["kernel"] == kernel["kernel"] == "add"
+    assert float(row["cycles_card"]) == 3000
+    (tmp_path / "own.yaml").write_text(OWN_LAUNCH)
+    executed = run_in_memory(tmp_path / "add.cu", tmp_path / "own.yaml")[1].warp_instructions
+    assert kernel["warp_instructions_model"] == executed
+    assert kernel["selected_model"] == 1.0
+    assert kernel["active_cycles_model"] > 0
+    assert data["mean_absolute_error_percent"] == pytest.approx(abs(kernel["error_percent"]))
+    assert kernel["error_percent"] == pytest.approx(100 * (kernel["cycles_model"] - 3000) / 3000)
+    assert "| add, add:0 | Test Card | 3,000 /" in files["md"].read_text()
+
+
+@needs_tools
+def test_measured_cycles_may_come_from_a_csv(profile, tmp_path: Path, capsys) -> None:
+    (tmp_path / "own.yaml").write_text(OWN_LAUNCH)
+    table = tmp_path / "cycles.csv"
+    table.write_text("kernel,cycles,card,trace,launch\nadd,2500,a6000,add.cu,own.yaml\n")
+    code, out, _ = call(capsys, "compare", table)
+    assert code == 0
+    assert "add, cycles.csv:2" in out
+    for change, complaint in (
+        (("2500", "many"), "cycles.csv:2: cycles is 'many'"),
+        (("kernel,cycles", "kernel,cycle"), "lacks the column 'cycles'; has an unknown column 'cycle' (did you mean"),
+        (("add,2500", "sub,2500"), "cycles.csv:2: there is no kernel 'sub'"),
+        (("add,2500,a6000,add.cu,own.yaml\n", ""), "holds no row"),
+    ):
+        table.write_text("kernel,cycles,card,trace,launch\nadd,2500,a6000,add.cu,own.yaml\n".replace(*change))
+        assert complaint in refused(capsys, "compare", table)
+
+
+def test_reports_and_launch_files_must_pair(profile, tmp_path: Path, capsys) -> None:
+    path, launch = profile
+    assert "1 reports and 0 launch files" in refused(capsys, "compare", path)
+    launch.write_text(LAUNCH + "report: {repository: a/b, commit: c, path: x/other.ncu-rep}\n")
+    assert "belongs to x/other.ncu-rep, not to" in refused(capsys, "compare", path, "--launch", launch)
+
+
+def test_the_mean_error_counts_each_kernel_once_and_by_size() -> None:
+    rows = [
+        Comparison(f"r:{k}", "k", "card", Figures(1000.0), Figures(cycles), False, 0.0)
+        for k, cycles in enumerate((900.0, 1300.0))
+    ]
+    assert mean_absolute_error(rows) == pytest.approx(20.0)
+    assert [row.error for row in rows] == pytest.approx([-10.0, 30.0])
+    assert "Mean absolute error of the cycles of 2 kernels: 20.00 %." in markdown(rows)
