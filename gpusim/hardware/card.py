@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from difflib import SequenceMatcher
 from typing import Any
 
 from gpusim.config import list_configs, load_config
@@ -77,13 +78,18 @@ def derive_card(launch: ReportedLaunch, base: str | None = None) -> DerivedCard:
 
 
 def _nearest_card(name: str, architecture: int, sms: int) -> str:
-    """The packaged card of that name, else the one of that architecture with the most similar number of SMs."""
+    """The packaged card of that name, else the one of that architecture with the nearest number of SMs and name."""
     cards = {each: load_config(each) for each in list_configs()}
     same = [each for each, card in cards.items() if card.architecture == architecture]
     if not same:
         known = ", ".join(sorted({f"sm_{card.architecture}" for card in cards.values()}))
         raise GpusimError(f"{name}: there is no packaged card of sm_{architecture} to start from; known: {known}")
-    return min(same, key=lambda each: (cards[each].name != name, abs(cards[each].sms - sms), each))
+
+    def distance(each: str) -> tuple[bool, int, float]:
+        card = cards[each]
+        return card.name != name, abs(card.sms - sms), -SequenceMatcher(None, name, card.name).ratio()
+
+    return min(same, key=distance)
 
 
 def _sizes(launch: ReportedLaunch, card: GpuConfig) -> Iterator[Setting]:
