@@ -12,7 +12,7 @@ from microbench import PAUSE, PERFECT, Run, kernel, op, run, simulate_small, tra
 from gpusim.config.loading import load_config
 from gpusim.errors import GpusimError
 from gpusim.model.params import occupancy
-from gpusim.model.simulate import RunOptions
+from gpusim.model.simulate import MOST_WINDOWS, RunOptions, next_windows
 from gpusim.results.stalls import STALL_REASONS
 from gpusim.trace.store import open_trace
 from gpusim.trace.trace import Trace
@@ -264,3 +264,13 @@ def test_a_warp_that_waits_for_its_stores_drains() -> None:
     lines = [*LDG[:2], op("STG.E [R2.64], R4"), op("STG.E [R2.64], R5")]
     assert run(lines).stalls["drain"] > 1
     assert run([NOP]).stalls["drain"] == 1
+
+
+def test_calls_of_compiled_code_grow_and_shrink_within_bounds() -> None:
+    windows = 1
+    for _ in range(100):  # a long trace interrupts calls for its next CTAs again and again
+        windows = next_windows(windows, quick=True)
+    assert windows == MOST_WINDOWS < 1 << 31
+    for _ in range(100):
+        windows = next_windows(windows, quick=False)
+    assert windows == 1

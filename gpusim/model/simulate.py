@@ -37,6 +37,8 @@ FAULTS = {
 }
 SECONDS_PER_CALL = 0.2
 """Wall seconds of compiled code between two looks at the progress, and so the longest that Ctrl-C waits."""
+MOST_WINDOWS = 1 << 20
+"""Windows per call at most: a long trace interrupts calls for its next CTAs, however many windows they are given."""
 IDLE_CYCLES = 10_000_000
 """Cycles without an issue anywhere that the watchdog takes for a deadlock. The longest wait that one instruction can
 ask for is that of NANOSLEEP, at most 1 ms (PTX ISA 8.5), two million cycles of a fast card."""
@@ -136,6 +138,11 @@ def simulate(
             partial = result(replace(stop, reason="error", cycle=run.cycle if run else 0))
             raise SimulationError(str(error), partial) from error
     return result(None)
+
+
+def next_windows(windows: int, quick: bool) -> int:
+    """Windows of the next call of compiled code, after one of `windows` that was quick or took its time."""
+    return min(2 * windows, MOST_WINDOWS) if quick else max(windows // 2, 1)
 
 
 def teller(trace: Trace, number: int, options: RunOptions) -> Callable[[int, int], None] | None:
@@ -263,7 +270,7 @@ class KernelRun:
             began = time.perf_counter()
             status = compiled.run_windows(self.state, self.params, self.windows)
             quick = time.perf_counter() - began < SECONDS_PER_CALL / 2
-            self.windows = self.windows * 2 if quick else max(self.windows // 2, 1)
+            self.windows = next_windows(self.windows, quick)
             return status
         # every sub-core may issue once a cycle
         rows = int(self.state.gpu[0].timeline_rows) + 4 * self.config.sms * self.window
