@@ -43,8 +43,8 @@ sm:
         ("sms: true", "mine.yaml:2: sms: True is not allowed (allowed: integer, 1 to 256)"),
         ("sms: [84]", "mine.yaml:2: sms: [84] is not allowed (allowed: integer, 1 to 256)"),
         (
-            "dram: {efficiency: 1.5}",
-            "mine.yaml:2: dram.efficiency: 1.5 is not allowed (allowed: number, above 0, at most 1)",
+            "dram: {banks: 64}",
+            "mine.yaml:2: dram.banks: 64 is not allowed (allowed: integer, 1 to 32)",
         ),
         ("sm: 7", "mine.yaml:2: sm: 7 stands where a section should (allowed: a section with warps, ctas,"),
         ("sm:", "mine.yaml:2: sm: None stands where a section should (allowed: a section with warps, ctas,"),
@@ -93,11 +93,11 @@ def test_ambiguous_ending_lists_the_candidates():
 
 def test_a_misspelt_key_is_one_mistake_not_two(tmp_path):
     path = tmp_path / "whole.yaml"
-    path.write_text(expand("a6000").replace("efficiency:", "eficiency:"))
+    path.write_text(expand("a6000").replace("row_bytes:", "row_byte:"))
     with pytest.raises(GpusimError) as error:
         load_config(path)
     assert "1 problem\n" in str(error.value)
-    assert "dram.eficiency: unknown key (did you mean 'efficiency'?)" in str(error.value)
+    assert "dram.row_byte: unknown key (did you mean 'row_bytes'?)" in str(error.value)
 
 
 @pytest.mark.parametrize(

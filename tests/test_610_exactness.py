@@ -166,7 +166,7 @@ SENSITIVE = {
     "interconnect.request_latency=55": waits("LDG.E R4, [R2.64]"),
     "interconnect.reply_latency=55": waits("LDG.E R4, [R2.64]"),
     "l2.latency=111": waits("LDG.E R4, [R2.64]"),
-    "dram.latency=307": waits("LDG.E R4, [R2.64]"),
+    "dram.latency=270": waits("LDG.E R4, [R2.64]"),
     "kernel_launch_latency=1841": MIXED,
 }
 

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from microbench import SMALL, trace
 from reference.random_kernels import random_program
-from reference.sm import Outcome, ReferenceSm
+from reference.sm import Outcome, ReferenceGpu
 
 from gpusim.config.loading import load_config
 from gpusim.model.kinds import Kind
@@ -26,21 +26,24 @@ STAGES = ("issue", "control", "allocate", "read", "execute", "write_back")
 Row = tuple[int, ...]  # static index, sequence, cycles of STAGES
 
 
-def model_rows(result: KernelResult) -> dict[tuple[int, int], list[Row]]:
-    """Per (sub-core, local warp) the instructions in the order of issue."""
+def model_rows(result: KernelResult) -> dict[tuple[int, int, int], list[Row]]:
+    """Per (SM, sub-core, local warp) the instructions in the order of issue."""
     rows = defaultdict(list)
     table = result.timeline
     for row in table[np.argsort(table["issue"], kind="stable")]:
         cycles = (max(int(row[stage]), -1) for stage in STAGES)
-        rows[int(row["sub_core"]), int(row["warp"])].append((int(row["pc"]) // 16, int(row["sequence"]), *cycles))
+        rows[int(row["sm"]), int(row["sub_core"]), int(row["warp"])].append(
+            (int(row["pc"]) // 16, int(row["sequence"]), *cycles)
+        )
     return rows
 
 
-def reference_rows(outcome: Outcome) -> dict[tuple[int, int], list[Row]]:
+def reference_rows(outcome: Outcome) -> dict[tuple[int, int, int], list[Row]]:
     rows = defaultdict(list)
-    for dynamic in sorted(outcome.issued, key=lambda d: d.issue):
-        key = dynamic.warp.slot % 4, dynamic.warp.local
-        rows[key].append((dynamic.static.index, dynamic.sequence, *(getattr(dynamic, s) for s in STAGES)))
+    for (sm, sub_core), log in outcome.issued.items():
+        for dynamic in sorted(log, key=lambda d: d.issue):
+            row = dynamic.static.index, dynamic.sequence, *(getattr(dynamic, s) for s in STAGES)
+            rows[sm, sub_core, dynamic.warp.local].append(row)
     return rows
 
 
@@ -55,14 +58,14 @@ def difference(seed: int) -> str:
     traced = trace.__wrapped__(program.text)
     config = load_config(program.card, [*SMALL, *program.overrides])
     result = simulate(traced, config, RunOptions(timeline=True)).kernels[0]
-    sm = ReferenceSm(traced.launches[0], config)
-    outcome = sm.run()
+    gpu = ReferenceGpu(traced.launches[0], config)
+    outcome = gpu.run()
     model, reference = model_rows(result), reference_rows(outcome)
     found = []
     for warp in sorted(model.keys() | reference.keys()):
         pairs = zip_longest(model[warp], reference[warp])
         for ours, theirs in pairs:
-            kind = sm.streams.program[(ours or theirs)[0]].kind
+            kind = gpu.streams.program[(ours or theirs)[0]].kind
             if not ours or not theirs or without_ties(ours, kind) != without_ties(theirs, kind):
                 found.append((min(row[2] for row in (ours, theirs) if row), warp, ours, theirs))
                 break
@@ -73,7 +76,7 @@ def difference(seed: int) -> str:
         _, warp, ours, theirs = min(found, key=lambda f: f[0])
         text = traced.launches[0].program.text[(ours or theirs)[0]]
         lines += [
-            f"first difference: sub-core {warp[0]}, warp {warp[1]}: {text}",
+            f"first difference: SM {warp[0]}, sub-core {warp[1]}, warp {warp[2]}: {text}",
             f"index, sequence, {', '.join(STAGES)}",
         ]
         lines += [f"model     {ours}", f"reference {theirs}"]

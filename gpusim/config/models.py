@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field
 Cycles = Annotated[int, Field(ge=0, le=100_000)]
 Count = Annotated[int, Field(ge=1, le=1 << 20)]
 Size = Annotated[int, Field(ge=1, le=1 << 30)]
+CommandClocks = Annotated[int, Field(ge=1, le=255)]
 ByWidth = tuple[Cycles, Cycles, Cycles]
 """A latency for accesses of 32, 64 and 128 bits per lane."""
 
@@ -26,7 +27,8 @@ class Section(BaseModel):
 
 
 class Clocks(Section):
-    core_mhz: Annotated[float, Field(gt=0)] = Field(description="SM, interconnect and L2 clock")
+    core_mhz: Annotated[float, Field(gt=0)] = Field(description="SM and interconnect clock")
+    l2_mhz: Annotated[float, Field(gt=0)] | None = Field(description="L2 clock, null: that of the cores")
     memory_mhz: Annotated[float, Field(gt=0)] = Field(description="DRAM data clock")
 
 
@@ -262,25 +264,70 @@ class Sm(Section):
 
 
 class Interconnect(Section):
-    request_latency: Cycles = Field(description="SM to L2 slice")
+    """Crossbar between SMs and L2 slices. SM n belongs to GPC n mod gpcs."""
+
+    request_latency: Annotated[int, Field(ge=1, le=100_000)] = Field(description="SM to L2 slice")
     reply_latency: Cycles = Field(description="L2 slice to SM")
+    far_latency: Cycles = Field(description="both ways together, more to the slices of the other L2 partitions")
     bytes_per_cycle: Count = Field(description="per SM and direction")
+    gpcs: Annotated[int, Field(ge=1, le=64)] = Field(description="groups of SMs that share a reply port")
+    gpc_bytes_per_cycle: Count = Field(description="replies to the SMs of a GPC")
+    writes_in_flight: Annotated[int, Field(ge=1, le=512)] = Field(
+        description="writes and reductions of an SM that L2 has not acknowledged before it accepts no more"
+    )
 
 
 class L2(Section):
-    slices: Count
-    sets: Count
+    slices: Annotated[int, Field(ge=1, le=1024)]
+    partitions: Annotated[int, Field(ge=1, le=8)] = Field(description="GPC and slice n belong to n mod partitions")
+    sets: Annotated[int, Field(ge=1, le=65536)] = Field(description="per slice")
     ways: Count
     line_bytes: Literal[128]
-    latency: Cycles = Field(description="lookup to data")
-    bytes_per_cycle: Count = Field(description="per slice")
+    latency: Annotated[int, Field(ge=1, le=100_000)] = Field(description="lookup to data, L2 clocks")
+    bytes_per_cycle: Count = Field(description="per slice and direction, L2 clocks")
+    mshr_entries: Count = Field(description="lines of a slice that await data")
+    mshr_merges: Count = Field(description="requests that wait for one of them")
+    atomic_interval: Cycles = Field(description="between atomic operations of an access on one address")
+    kept_between_kernels: bool = Field(description="a kernel finds the data of the one before")
+
+
+class WriteQueue(Section):
+    """Writes of a DRAM channel wait and are done in bursts; 32-byte sectors."""
+
+    entries: Annotated[int, Field(ge=4, le=1024)]
+    high: Annotated[int, Field(ge=1, le=1024)] = Field(description="writes go first from this many on")
+    low: Annotated[int, Field(ge=0, le=1024)] = Field(description="until as few are left, if reads wait")
+
+
+class DramTiming(Section):
+    """Least distances between commands of a channel, command clocks, under their customary names (tRCD, ...)."""
+
+    rcd: CommandClocks = Field(description="activation to column command")
+    ras: CommandClocks = Field(description="activation to precharge")
+    rp: CommandClocks = Field(description="precharge to activation")
+    rc: CommandClocks = Field(description="activation to activation of the same bank")
+    rrd: CommandClocks = Field(description="activation to activation of another bank")
+    cl: CommandClocks = Field(description="read command to data")
+    wl: CommandClocks = Field(description="write command to data")
+    ccd: CommandClocks = Field(description="column command to the next")
+    ccdl: CommandClocks = Field(description="column command to the next of the same bank group")
+    rtp: CommandClocks = Field(description="read to precharge of its bank")
+    wr: CommandClocks = Field(description="end of written data to precharge")
+    wtr: CommandClocks = Field(description="end of written data to read command")
+    turnaround: Annotated[int, Field(ge=0, le=255)] = Field(description="end of read data to written data")
 
 
 class Dram(Section):
-    channels: Count
-    latency: Cycles = Field(description="L2 miss to data, unloaded")
-    bytes_per_transfer: Count = Field(description="bus width of a channel")
-    efficiency: Annotated[float, Field(gt=0, le=1)] = Field(description="share of the peak bandwidth that is reached")
+    channels: Annotated[int, Field(ge=1, le=512)]
+    latency: Cycles = Field(description="L2 miss to the channel's queue and back, without the DRAM's own timing")
+    bytes_per_transfer: Count = Field(description="of a channel per data clock; a sector of 32 bytes is one burst")
+    data_clocks_per_command_clock: Count
+    queue_entries: Annotated[int, Field(ge=4, le=1024)] = Field(description="sectors to read per channel")
+    write_queue: WriteQueue
+    row_bytes: Annotated[int, Field(ge=128, le=65536, multiple_of=128)] = Field(description="row buffer of a bank")
+    banks: Annotated[int, Field(ge=1, le=32)] = Field(description="per channel")
+    bank_groups: Annotated[int, Field(ge=1, le=8)]
+    timing: DramTiming
 
 
 class GpuConfig(Section):

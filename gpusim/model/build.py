@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from gpusim.model import state as st
+from gpusim.model.first_level import CONSTANT_SPACE
 from gpusim.model.params import Params
 from gpusim.results.stalls import STALL_REASONS
 from gpusim.trace.trace import MEMORY_RECORD_DTYPE
@@ -27,13 +28,29 @@ def sectored(caches: int, sets: int, ways: int) -> tuple[np.recarray, np.recarra
     total = caches * sets * ways
     lines = records(total, st.LINE)
     place = np.arange(total)
-    lines.line, lines.hash_next, lines.waiters = -1, -1, -1
+    lines.line, lines.hash_next, lines.waiters, lines.last_waiter = -1, -1, -1, -1
     lines.older = np.where(place % ways == 0, -1, place - 1)
     lines.newer = np.where(place % ways == ways - 1, -1, place + 1)
     ends = records(caches * sets, st.CACHE_SET)
     ends.oldest = np.arange(caches * sets) * ways
     ends.newest = ends.oldest + ways - 1
     return lines, ends
+
+
+def dram(params: Params) -> tuple[np.recarray, np.recarray, np.recarray]:
+    """Idle channels, their banks with all rows closed, and their free transfers."""
+    m = params.machine[0]
+    channels = records(int(m.dram_channels), st.CHANNEL)
+    channels.clock = st.FOREVER
+    channels.arriving, channels.arriving_tail, channels.filling, channels.filling_tail = -1, -1, -1, -1
+    banks = records(len(channels) * int(m.banks), st.BANK)
+    banks.row, banks.hit, banks.head, banks.tail = -1, -1, -1, -1
+    each = int(m.transfers)
+    transfers = records(len(channels) * each, st.TRANSFER)
+    place = np.arange(len(transfers))
+    transfers.next = np.where(place % each == each - 1, -1, place + 1)
+    channels.free = np.arange(len(channels)) * each
+    return channels, banks, transfers
 
 
 def power_of_two(at_least: int) -> int:
@@ -56,9 +73,16 @@ def build_state(params: Params, threads: int, window: int) -> st.State:
     warps.fetch_line = -1
     lines, line_sets = sectored(sms, int(m.l1_sets), int(m.l1_ways))
     l2_lines, l2_sets = sectored(int(m.l2_slices), int(m.l2_sets), int(m.l2_ways))
+    slices = records(int(m.l2_slices), st.SLICE)
+    slices.head, slices.tail = -1, -1
+    channels, banks, transfers = dram(params)
+    gpcs = records(int(m.gpcs), st.GPC)
+    gpcs.head, gpcs.tail = -1, -1
+    gpu = records(1, st.GPU)
+    gpu.node_free = -1
     tracked = sms * int(m.warps) * int(m.registers)
     return st.State(
-        gpu=records(1, st.GPU),
+        gpu=gpu,
         sms=units,
         sub_cores=core,
         warps=warps,
@@ -75,8 +99,14 @@ def build_state(params: Params, threads: int, window: int) -> st.State:
         l2_lines=l2_lines,
         l2_sets=l2_sets,
         l2_hash=np.full(power_of_two(2 * len(l2_lines)), -1, np.int64),
-        slices=records(int(m.l2_slices), st.SERVER),
-        channels=records(int(m.dram_channels), st.SERVER),
+        slices=slices,
+        slice_next=np.full(len(slices), st.FOREVER, np.int64),
+        nodes=records(sms * st.MESSAGES, st.NODE),
+        gpcs=gpcs,
+        channels=channels,
+        channel_next=np.full(len(channels), st.FOREVER, np.int64),
+        banks=banks,
+        transfers=transfers,
         merge=np.zeros(window + 1, np.int64),
         merged=np.zeros(sms * st.MESSAGES, np.int64),
         registers=records(tracked if m.scoreboard else 1, st.REGISTER),
@@ -88,3 +118,12 @@ def build_state(params: Params, threads: int, window: int) -> st.State:
         warp_starts=np.zeros((0, 3), np.int64),
         timeline=records(0, st.TIMELINE),
     )
+
+
+def keep_l2(before: st.State, fresh: st.State) -> st.State:
+    """A fresh State with the data lines that the kernel before left in L2, without code, constants, local memory."""
+    lines = before.l2_lines
+    private = lines.line >= CONSTANT_SPACE
+    for name in ("valid", "dirty", "low", "high"):
+        lines[name][private] = 0
+    return fresh._replace(l2_lines=lines, l2_sets=before.l2_sets, l2_hash=before.l2_hash)

@@ -97,13 +97,17 @@ def forget(lines, heads, hash_base, mask, place):
 
 
 @inlined
-def allocate_line(lines, sets, s, heads, hash_base, mask, line):
-    """Replace the set's least recently used entry that awaits nothing; return its place, or -1 if all await data."""
+def oldest_idle(lines, sets, s):
+    """The set's least recently used entry that awaits nothing, or -1."""
     place = sets[s].oldest
     while place != NONE and lines[place].pending:
         place = lines[place].newer
-    if place == NONE:
-        return NONE
+    return place
+
+
+@inlined
+def replace_line(lines, sets, s, heads, hash_base, mask, place, line):
+    """Give an entry to another line, of which nothing is valid; it becomes its set's most recently used."""
     if lines[place].line >= 0:
         forget(lines, heads, hash_base, mask, place)
     entry = lines[place]
@@ -113,4 +117,3 @@ def allocate_line(lines, sets, s, heads, hash_base, mask, line):
     entry.hash_next = heads[bucket]
     heads[bucket] = place
     touch(lines, sets, s, place)
-    return place

@@ -1,6 +1,6 @@
 """Addresses of a warp's access -> 128-byte lines with their sectors, and shared-memory passes.
 
-Results go to SM.access_line / access_sectors / access_count. Rules: spec of the paper's section 5.4 and its artifact:
+Results go to SM.access_*. Rules: spec of the paper's section 5.4 and its artifact:
 one access per distinct 128-byte line, 32-byte sectors; shared memory has 32 banks of 4 bytes, one pass per distinct
 word of a bank, wide accesses by half and quarter warps.
 """
@@ -21,16 +21,27 @@ LOCAL_WARP_BYTES = 1 << 24  # room of one warp's local memory
 
 
 @inlined
-def add_access(unit, line, sectors):
-    """Merge sectors of a line into the access list. Neighbouring lanes usually share the last line."""
-    count = unit.access_count
-    for back in range(count - 1, -1, -1):
-        if unit.access_line[back] == line:
-            unit.access_sectors[back] |= sectors
-            return
-    unit.access_line[count] = line
-    unit.access_sectors[count] = sectors
-    unit.access_count = count + 1
+def add_access(unit, address, width):
+    """Merge `width` bytes into the access list. Neighbouring lanes usually share the last line."""
+    line = address >> LINE_SHIFT
+    place = unit.access_count - 1
+    while place >= 0 and unit.access_line[place] != line:
+        place -= 1
+    if place < 0:
+        place = unit.access_count
+        unit.access_count = place + 1
+        unit.access_line[place] = line
+        unit.access_sectors[place] = 0
+        unit.access_low[place] = 0
+        unit.access_high[place] = 0
+    first = (address & 127) >> 5
+    last = ((address + width - 1) & 127) >> 5
+    unit.access_sectors[place] |= (2 << last) - (1 << first)
+    written = ((1 << width) - 1) << (address & 63)
+    if address & 64:
+        unit.access_high[place] |= written
+    else:
+        unit.access_low[place] |= written
 
 
 @inlined
@@ -66,11 +77,8 @@ def coalesce(S, sm, w, record, mask, width, space):
     while lanes:
         lane = trailing_zeros64(lanes)
         lanes &= lanes - 1
-        address = lane_address(S, record, order, lane)
+        add_access(unit, lane_address(S, record, order, lane), width)
         order += 1
-        first = (address & 127) >> 5
-        last = ((address + width - 1) & 127) >> 5
-        add_access(unit, address >> LINE_SHIFT, (2 << last) - (1 << first))
 
 
 @inlined
@@ -85,8 +93,29 @@ def coalesce_local(S, unit, w, record, mask, width):
         offset = lane_address(S, record, order, lane) & (WINDOW_BYTES - 1)
         order += 1
         for word in range(offset >> 2, (offset + width + 3) >> 2):
-            address = base + word * 128 + lane * 4
-            add_access(unit, address >> LINE_SHIFT, 1 << ((address & 127) >> 5))
+            add_access(unit, base + word * 128 + lane * 4, min(width, 4))
+
+
+@inlined
+def count_passes(S, sm, record, mask):
+    """Set access_passes: for each line of an atomic the lanes on that word which most of them name."""
+    unit = S.sms[sm]
+    for access in range(unit.access_count):
+        unit.access_passes[access] = 1
+    order = 0
+    lanes = mask
+    while lanes:
+        lane = trailing_zeros64(lanes)
+        lanes &= lanes - 1
+        word = lane_address(S, record, order, lane) >> 2
+        unit.scratch_word[order] = word
+        order += 1
+        same = 0
+        for earlier in range(order):
+            same += unit.scratch_word[earlier] == word
+        for access in range(unit.access_count):
+            if unit.access_line[access] == word >> LINE_SHIFT - 2:
+                unit.access_passes[access] = max(unit.access_passes[access], same)
 
 
 @inlined

@@ -7,9 +7,9 @@ others wait stops its SM; places are refilled in (cycle, SM) order, so the resul
 from __future__ import annotations
 
 from gpusim.jit import inlined, kernel, njit
+from gpusim.model.beyond import beyond_is_idle, run_beyond
 from gpusim.model.copies import start_groups
-from gpusim.model.interconnect import next_departure, next_reply
-from gpusim.model.l2 import l2_window
+from gpusim.model.interconnect import collect_requests, next_departure, next_reply
 from gpusim.model.scoreboard import free_registers
 from gpusim.model.sm import run_sm
 from gpusim.model.state import BARRIERS, FOREVER, INDEX_MASK, SUB_CORES
@@ -144,17 +144,17 @@ def dispatch(S, P, end):
 
 @njit
 def window_end(S, P):
-    """End of the next window, and FOREVER if nothing can ever happen again."""
+    """Serve the last window's requests; return the end of the next, FOREVER if no SM can ever do anything again."""
     gpu = S.gpu[0]
     machine = P.machine[0]
-    if not machine.skip:
-        return gpu.now + machine.window
-    first = FOREVER
-    for sm in range(machine.sms):
-        if S.sms[sm].live_ctas > 0:
-            first = min(first, S.sms[sm].wake, next_reply(S, sm))
-        first = min(first, next_departure(S, sm))
-    return FOREVER if first >= FOREVER else max(gpu.now, first) + machine.window
+    gpu.first = FOREVER if machine.skip else gpu.now
+    if machine.skip:
+        for sm in range(machine.sms):
+            if S.sms[sm].live_ctas > 0:
+                gpu.first = min(gpu.first, S.sms[sm].wake, next_reply(S, sm))
+            gpu.first = min(gpu.first, next_departure(S, sm))
+    run_beyond(S, P)
+    return FOREVER if gpu.first >= FOREVER else max(gpu.now, gpu.first) + machine.window
 
 
 @njit
@@ -165,7 +165,7 @@ def all_done(S, P):
     for sm in range(P.machine[0].sms):
         if S.sms[sm].live_ctas > 0:
             return False
-    return True
+    return beyond_is_idle(S, P)
 
 
 @kernel
@@ -176,9 +176,9 @@ def begin_window(S, P):
         return FAULT
     if not gpu.filled and fill_gpu(S, P) == NEEDS_CTAS:
         return NEEDS_CTAS
+    end = window_end(S, P)
     if all_done(S, P):
         return FINISHED
-    end = window_end(S, P)
     if end >= FOREVER:
         return DEADLOCK
     gpu.window_end = end
@@ -194,11 +194,11 @@ def run_share(S, P, thread, first, step):
 
 @kernel
 def end_window(S, P):
-    """Refill CTAs, then let L2 serve the window's requests. Returns RUNNING or NEEDS_CTAS (call again)."""
+    """Refill CTAs, then take the window's requests. Returns RUNNING or NEEDS_CTAS (call again)."""
     gpu = S.gpu[0]
     if dispatch(S, P, gpu.window_end) == NEEDS_CTAS:
         return NEEDS_CTAS
-    l2_window(S, P, gpu.window_end - P.machine[0].window, gpu.window_end)
+    collect_requests(S, P, gpu.window_end - P.machine[0].window, gpu.window_end)
     gpu.now = gpu.window_end
     return RUNNING
 

@@ -6,10 +6,10 @@ A load holds one table entry until its last line has arrived; each missing line 
 from __future__ import annotations
 
 from gpusim.jit import inlined, njit, popcount64
-from gpusim.model.cache import NONE, allocate_line, find_line, touch
+from gpusim.model.cache import NONE, find_line, oldest_idle, replace_line, touch
 from gpusim.model.copies import accept_copy
 from gpusim.model.events import COMPLETE, COPY, LOAD, push_event
-from gpusim.model.interconnect import ATOMIC, READ_ENTRY, READ_LINE, WRITE, send
+from gpusim.model.interconnect import ATOMIC, READ_ENTRY, READ_LINE, WRITE, send, send_data
 from gpusim.model.kinds import Kind
 from gpusim.model.state import FAULT_WAITERS, LINE_BUCKETS, SUB_CORES
 
@@ -98,11 +98,12 @@ def look_up_line(S, P, sm, line, sectors, entry, time):
     place = find_line(lines, S.line_hash, sm * LINE_BUCKETS, LINE_BUCKETS - 1, line)
     s = line_set(P, sm, line)
     if place == NONE:
-        place = allocate_line(lines, S.line_sets, s, S.line_hash, sm * LINE_BUCKETS, LINE_BUCKETS - 1, line)
+        place = oldest_idle(lines, S.line_sets, s)
         if place == NONE:  # every way awaits data: go around L1D
             unit.table_left[entry] += 1
             send(S, P, sm, time, READ_ENTRY, line, sectors, entry)
             return 0
+        replace_line(lines, S.line_sets, s, S.line_hash, sm * LINE_BUCKETS, LINE_BUCKETS - 1, place, line)
     else:
         touch(lines, S.line_sets, s, place)
     row = lines[place]
@@ -203,13 +204,15 @@ def store(S, P, sm, w, index, row, start):
     left = start
     for access in range(unit.access_count):
         time = start + machine.miss_latency + access // machine.tag_lookups
-        left = send(S, P, sm, time, WRITE, unit.access_line[access], unit.access_sectors[access], NONE)
-        S.counters[sm].l1_store_sectors += popcount64(unit.access_sectors[access])
+        line, sectors = unit.access_line[access], unit.access_sectors[access]
+        low, high = unit.access_low[access], unit.access_high[access]
+        left = send_data(S, P, sm, time, WRITE, line, sectors, NONE, low, high, 0)
+        S.counters[sm].l1_store_sectors += popcount64(sectors)
     finish(S, P, sm, w, index, row, left + 1, COMPLETE, 0)
 
 
 @inlined
-def atomic(S, P, sm, w, index, row, start, lanes, returns):
+def atomic(S, P, sm, w, index, row, start, returns):
     """Global atomics are done at L2; a reduction returns nothing."""
     unit = S.sms[sm]
     machine = P.machine[0]
@@ -217,7 +220,8 @@ def atomic(S, P, sm, w, index, row, start, lanes, returns):
     left = start
     for access in range(unit.access_count):
         time = start + machine.miss_latency + access // machine.tag_lookups
-        left = send(S, P, sm, time, ATOMIC, unit.access_line[access], unit.access_sectors[access], entry)
+        line, sectors, passes = unit.access_line[access], unit.access_sectors[access], unit.access_passes[access]
+        left = send_data(S, P, sm, time, ATOMIC, line, sectors, entry, 0, 0, passes)
         if entry != NONE:
             unit.table_left[entry] += 1
     if entry == NONE:

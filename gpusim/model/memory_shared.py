@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from gpusim.jit import inlined, njit, trailing_zeros64
 from gpusim.model.cache import fill_tag, find_tag
-from gpusim.model.coalesce import SHARED, coalesce, lane_address, shared_passes, space_of
+from gpusim.model.coalesce import SHARED, coalesce, count_passes, lane_address, shared_passes, space_of
 from gpusim.model.copies import accept_copy
 from gpusim.model.events import COMPLETE, COPY
 from gpusim.model.first_level import LDC, request_first_level
@@ -44,6 +44,8 @@ def refused_until(S, P, sm, kind, now):
         return now
     if unit.out_free - now > DEPARTURE_BACKLOG:
         return unit.out_free - DEPARTURE_BACKLOG
+    if (kind == GLOBAL_STORE or kind == GLOBAL_REDUCTION) and unit.writes_due >= machine.writes_in_flight:
+        return FOREVER
     room = unit.table_used < machine.table_entries and unit.replies_due < REPLY_LIMIT and room_for_lines(S, P, sm)
     return now if room else FOREVER
 
@@ -128,7 +130,8 @@ def global_access(S, P, sm, w, index, space, mask, record, row, now):
     if code.kind == GLOBAL_STORE:
         store(S, P, sm, w, index, row, start)
     elif code.kind == GLOBAL_ATOMIC or code.kind == GLOBAL_REDUCTION:
-        atomic(S, P, sm, w, index, row, start, mask, code.kind == GLOBAL_ATOMIC)
+        count_passes(S, sm, record, mask)
+        atomic(S, P, sm, w, index, row, start, code.kind == GLOBAL_ATOMIC)
     else:
         load(S, P, sm, w, index, row, start, cycles - plain)
     return start

@@ -5,15 +5,18 @@ Run-time values, not compile-time constants, so that a sweep never recompiles.
 
 from __future__ import annotations
 
+from fractions import Fraction
 from typing import NamedTuple
 
 import numpy as np
 
 from gpusim.config.models import GpuConfig, MemoryShared
+from gpusim.model.hashing import parity_masks, split
 from gpusim.model.state import SUB_CORES
 
 MAX_SOURCES = 12  # 32-bit source registers of one instruction; HMMA.16816.F32 reads ten
 SCHEDULERS = ("cggty", "gto", "lrr")
+SECTOR_BYTES = 32
 
 MACHINE = np.dtype(
     [
@@ -38,8 +41,14 @@ MACHINE = np.dtype(
             "l1_lines l1_sets l1_ways mshr_entries tag_lookups return_bytes miss_latency fill_latency "
             "ldc_sets ldc_ways ldc_bytes barrier_release membar_cta membar_gpu membar_system "
             # beyond the SM
-            "cta_launch_latency request_latency reply_latency port_bytes l2_slices l2_sets l2_ways l2_latency "
-            "l2_sector_cycles_x16 dram_channels dram_latency dram_sector_cycles_x16 plain_load_raw "
+            "cta_launch_latency request_latency reply_latency far_latency port_bytes "
+            "gpcs gpc_sector_x16 writes_in_flight l2_slices slice_odd slice_bits l2_partitions "
+            "l2_sets set_odd set_bits l2_ways l2_latency l2_sector_x16 "
+            "l2_misses l2_merges atomic_interval "
+            # DRAM; times in its command clocks, of which `clocks` take `clock_cycles` cycles
+            "dram_channels dram_latency clocks clock_cycles read_entries write_entries write_high write_low "
+            "row_lines banks bank_groups burst rcd ras rp rc rrd cl wl ccd ccdl rtp wr wtr turnaround transfers "
+            "plain_load_raw "
         ).split()
     ]
 )
@@ -96,6 +105,7 @@ class Params(NamedTuple):
     code: np.recarray  # [instructions] CODE
     operands: np.recarray  # [instructions] OPERANDS, or [1] where nobody looks
     distances: np.ndarray  # (rows, columns) int64, see gpusim.model.dependence
+    hashes: np.ndarray  # (2, MAX_BITS) int64: parity masks of L2's slices and sets
 
 
 def l1_lines(unit: MemoryShared, shared_per_sm: int) -> int:
@@ -112,9 +122,6 @@ def build_machine(
     """The MACHINE record of a card for one kernel's shared-memory carve-out and the `registers` that it uses."""
     sm, core, shared = config.sm, config.sm.sub_core, config.sm.memory_shared
     lines = l1_lines(shared, shared_per_sm)
-    dram_bytes = (
-        config.dram.bytes_per_transfer * config.dram.efficiency * config.clocks.memory_mhz / config.clocks.core_mhz
-    )
     values = dict(
         sms=config.sms, warps=sm.warps, ctas=sm.ctas, skip=skip, record_timeline=timeline, window=window,
         buffer_entries=core.fetch.buffer_entries, hit_to_issue=core.fetch.hit_to_issue,
@@ -153,12 +160,7 @@ def build_machine(
         ldc_bytes=shared.constant_cache.line_bytes,
         barrier_release=sm.barriers.release, membar_cta=sm.barriers.membar_cta, membar_gpu=sm.barriers.membar_gpu,
         membar_system=sm.barriers.membar_system,
-        cta_launch_latency=config.cta_launch_latency, request_latency=config.interconnect.request_latency,
-        reply_latency=config.interconnect.reply_latency, port_bytes=config.interconnect.bytes_per_cycle,
-        l2_slices=config.l2.slices, l2_sets=config.l2.sets, l2_ways=config.l2.ways, l2_latency=config.l2.latency,
-        l2_sector_cycles_x16=max(1, round(16 * 32 / config.l2.bytes_per_cycle)),
-        dram_channels=config.dram.channels, dram_latency=config.dram.latency,
-        dram_sector_cycles_x16=max(1, round(16 * 32 / dram_bytes)),
+        cta_launch_latency=config.cta_launch_latency, **memory_values(config),
         plain_load_raw=sm.memory_latency.global_load.regular.raw[0],
     )  # fmt: skip
     machine = np.zeros(1, MACHINE).view(np.recarray)
@@ -168,9 +170,59 @@ def build_machine(
     return machine
 
 
+def memory_values(config: GpuConfig) -> dict[str, int]:
+    """The part of MACHINE that describes what lies behind the SMs."""
+    network, l2, dram, timing = config.interconnect, config.l2, config.dram, config.dram.timing
+    slice_odd, slice_bits = split(l2.slices)
+    set_odd, set_bits = split(l2.sets)
+    ratio = core_per_command_clock(config)
+    return dict(
+        request_latency=network.request_latency, reply_latency=network.reply_latency, far_latency=network.far_latency,
+        port_bytes=network.bytes_per_cycle, gpcs=network.gpcs, gpc_sector_x16=sector_x16(network.gpc_bytes_per_cycle),
+        writes_in_flight=network.writes_in_flight,
+        l2_slices=l2.slices, slice_odd=slice_odd, slice_bits=slice_bits, l2_partitions=l2.partitions,
+        l2_sets=l2.sets, set_odd=set_odd, set_bits=set_bits, l2_ways=l2.ways, l2_latency=l2_latency(config),
+        l2_sector_x16=sector_x16(l2.bytes_per_cycle * l2_mhz(config) / config.clocks.core_mhz),
+        l2_misses=l2.mshr_entries, l2_merges=l2.mshr_merges, atomic_interval=l2.atomic_interval,
+        dram_channels=dram.channels, dram_latency=dram.latency, clocks=ratio.denominator, clock_cycles=ratio.numerator,
+        read_entries=dram.queue_entries, write_entries=dram.write_queue.entries,
+        write_high=dram.write_queue.high, write_low=dram.write_queue.low,
+        row_lines=dram.row_bytes // l2.line_bytes, banks=dram.banks, bank_groups=dram.bank_groups,
+        burst=-(-SECTOR_BYTES // (dram.bytes_per_transfer * dram.data_clocks_per_command_clock)),
+        # the last: those whose commands are given and whose data have not reached L2
+        transfers=dram.queue_entries + dram.write_queue.entries + timing.cl + 16,
+        **timing.model_dump(),
+    )  # fmt: skip
+
+
+def hash_masks(config: GpuConfig) -> np.ndarray:
+    """Params.hashes of a card."""
+    return np.stack([parity_masks(split(count)[1]) for count in (config.l2.slices, config.l2.sets)])
+
+
+def sector_x16(bytes_per_cycle: float) -> int:
+    """Sixteenths of a cycle that a sector takes."""
+    return max(1, round(16 * SECTOR_BYTES / bytes_per_cycle))
+
+
+def l2_mhz(config: GpuConfig) -> float:
+    return config.clocks.l2_mhz or config.clocks.core_mhz
+
+
+def l2_latency(config: GpuConfig) -> int:
+    """L2's latency in SM cycles."""
+    return max(1, round(config.l2.latency * config.clocks.core_mhz / l2_mhz(config)))
+
+
+def core_per_command_clock(config: GpuConfig) -> Fraction:
+    """SM cycles per DRAM command clock, as a ratio of small integers."""
+    command_mhz = config.clocks.memory_mhz / config.dram.data_clocks_per_command_clock
+    return Fraction(config.clocks.core_mhz / command_mhz).limit_denominator(10_000)
+
+
 def shortest_round_trip(config: GpuConfig) -> int:
     """Cycles from a request's departure to its earliest reply: the longest window that keeps results exact."""
-    return config.interconnect.request_latency + config.l2.latency + config.interconnect.reply_latency
+    return config.interconnect.request_latency + l2_latency(config) + config.interconnect.reply_latency
 
 
 def occupancy(config: GpuConfig, warps_per_cta: int, registers: int, shared_bytes: int) -> tuple[int, str]:

@@ -13,12 +13,12 @@ from gpusim import __version__
 from gpusim.config.models import GpuConfig
 from gpusim.errors import GpusimError
 from gpusim.model import gpu as compiled
-from gpusim.model.build import build_state, records
+from gpusim.model.build import build_state, keep_l2, records
 from gpusim.model.code import CodeBuilder, clear_control_bits
 from gpusim.model.deadlock import deadlock_report
 from gpusim.model.dependence import DependenceBuilder, DependenceTable, no_table
 from gpusim.model.hazard_report import find_hazards
-from gpusim.model.params import Params, build_machine, occupancy, shortest_round_trip
+from gpusim.model.params import Params, build_machine, hash_masks, occupancy, shortest_round_trip
 from gpusim.model.state import TIMELINE, State
 from gpusim.model.streams import StreamPools
 from gpusim.results.hazards import Hazard
@@ -34,6 +34,7 @@ FAULTS = {
     3: "replies to an SM",
     4: "first-level instruction and constant requests of an SM",
     5: "instructions waiting for lines of an SM",
+    6: "requests behind the SMs",
 }
 SECONDS_PER_CALL = 0.2
 """Wall seconds of compiled code between two looks at the progress, and so the longest that Ctrl-C waits."""
@@ -105,7 +106,8 @@ class SimulationError(GpusimError):
 def simulate(
     trace: Trace, config: GpuConfig, options: RunOptions | None = None, resumed: Result | None = None
 ) -> Result:
-    """Simulate every launch of a trace, one after another, caches cold at each start.
+    """Simulate every launch of a trace, one after another, caches cold at each start
+    (but L2 as the card's `l2.kept_between_kernels` says).
 
     `resumed` is the partial Result of an earlier call with the same arguments: its kernels are taken over, and since
     every launch starts from the same state, the whole is what one call without a stop gives.
@@ -122,6 +124,7 @@ def simulate(
         provenance = {**trace.provenance, "simulated_by": f"gpusim {__version__}"}
         return Result(config.name, tuple(kernels), time.process_time() - began, provenance, stopped)
 
+    before: KernelRun | None = None
     for number, launch in enumerate(trace.launches):
         if number < len(kernels):
             continue
@@ -131,7 +134,10 @@ def simulate(
         run = None
         try:
             run = KernelRun(launch, config, options, warned, teller(trace, number, options))
+            if before and config.l2.kept_between_kernels:
+                run.state = keep_l2(before.state, run.state)
             kernels.append(run.simulate())
+            before = run
         except KeyboardInterrupt:
             raise Interrupted(result(replace(stop, reason="interrupted", cycle=run.cycle if run else 0))) from None
         except GpusimError as error:
@@ -186,7 +192,7 @@ class KernelRun:
         shared = shared if launch.shared_bytes else 0
         table = self._dependence(builder, code)
         machine = build_machine(config, shared, self.window, options.skip, options.timeline, len(table.names))
-        self.params = Params(machine, code, table.operands, table.distances)
+        self.params = Params(machine, code, table.operands, table.distances, hash_masks(config))
         self.pools = StreamPools(launch)
         self.state = self._initial_state()
 
@@ -324,7 +330,7 @@ class KernelRun:
             name=launch.program.name,
             grid=launch.grid,
             block=launch.block,
-            cycles=self.config.kernel_launch_latency + int(state.sms.last_retire.max()),
+            cycles=self.config.kernel_launch_latency + self._end(),
             warp_instructions=issued,
             thread_instructions=counters.pop("thread_instructions"),
             counters=counters,
@@ -337,6 +343,10 @@ class KernelRun:
             timeline=self._timeline() if self.options.timeline else None,
             hazards=self.hazards,
         )
+
+    def _end(self) -> int:
+        """Cycle in which the last warp has retired and L2 has taken all that was written."""
+        return max(int(self.state.sms.last_retire.max()), int(self.state.gpu[0].last_acknowledge))
 
     def _timeline(self) -> np.ndarray:
         """Rows by SM, cycle of issue and sub-core."""

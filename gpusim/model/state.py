@@ -39,7 +39,7 @@ INDEX_MASK, LANES = (1 << MASK_SHIFT) - 1, (1 << 32) - 1
 BARRIERS = 16  # named barriers of a CTA
 UNITS = 8
 
-FAULT_EVENTS, FAULT_REQUESTS, FAULT_REPLIES, FAULT_FIRST_LEVEL, FAULT_WAITERS = 1, 2, 3, 4, 5
+FAULT_EVENTS, FAULT_REQUESTS, FAULT_REPLIES, FAULT_FIRST_LEVEL, FAULT_WAITERS, FAULT_NODES = 1, 2, 3, 4, 5, 6
 """Values of GPU.fault: a table of fixed size overflowed. The run stops and says which."""
 
 WARP = np.dtype(
@@ -203,6 +203,9 @@ SM = np.dtype(
         ("access_count", "i8"),  # result of the coalescer
         ("access_line", "i8", (ACCESSES,)),
         ("access_sectors", "i8", (ACCESSES,)),
+        ("access_low", "i8", (ACCESSES,)),  # bytes of each line: bit per byte, lower and upper half
+        ("access_high", "i8", (ACCESSES,)),
+        ("access_passes", "i8", (ACCESSES,)),  # atomics: lanes on the word that most of them name
         ("scratch_word", "i8", (32,)),
         ("scratch_bank", "i8", (32,)),
         # L1 instruction and constant cache
@@ -232,6 +235,7 @@ SM = np.dtype(
         ("in_count", "i8"),
         ("reply_port", "i8"),  # first cycle the port from L2 is free
         ("replies_due", "i8"),  # replies asked for and not yet arrived
+        ("writes_due", "i8"),  # writes and reductions that L2 has not acknowledged
     ]
 )
 
@@ -242,8 +246,23 @@ MESSAGE = np.dtype(
         ("line", "i8"),  # byte address / 128
         ("sectors", "i8"),
         ("token", "i8"),
+        ("low", "i8"),  # WRITE: bytes written, bit per byte of the line's lower and upper half
+        ("high", "i8"),
+        ("passes", "i8"),  # ATOMIC: operations on one word
     ]
 )
+
+NODE = np.dtype(
+    [
+        *MESSAGE.descr,
+        ("sm", "i8"),
+        ("left", "i8"),  # sectors that a waiting request still lacks
+        ("previous", "i8"),  # neighbours in a list, or the next free node
+        ("next", "i8"),
+    ]
+)
+"""A request at L2, or a reply on its way to a GPC's port. `time` orders queues: cycle * SMs + SM of the arrival of a
+request, 1/16 cycle * slices + slice of a reply."""
 
 TAG = np.dtype([("line", "i8"), ("stamp", "i8")])
 """An entry of a small cache: line (-1 empty) and cycle of last use."""
@@ -254,11 +273,14 @@ LINE = np.dtype(
         ("valid", "i8"),  # bit per 32-byte sector
         ("pending", "i8"),
         ("dirty", "i8"),  # L2: to be written to DRAM when replaced
-        ("ready", "i8"),  # L2: cycle in which the sectors last asked of DRAM are there
+        ("low", "i8"),  # L2: bytes written into invalid sectors, as in MESSAGE
+        ("high", "i8"),
+        ("merged", "i8"),  # L2: requests that wait
         ("hash_next", "i8"),
         ("older", "i8"),  # neighbours in the set's LRU list
         ("newer", "i8"),
-        ("waiters", "i8"),  # first waiting instruction, -1 none
+        ("waiters", "i8"),  # first waiting instruction (L2: request), -1 none
+        ("last_waiter", "i8"),  # L2
     ]
 )
 """An entry of a sectored cache with many ways (L1D, L2)."""
@@ -290,11 +312,76 @@ GPU = np.dtype(
         ("chunk_table", "i8"),  # row of the first CTA's first warp in warp_starts
         ("timeline_rows", "i8"),
         ("fault", "i8"),  # FAULT_*, 0 if none
+        # memory behind the SMs
+        ("first", "i8"),  # first cycle in which an SM can do anything
+        ("node_free", "i8"),  # free NODEs, -1 none
+        ("node_used", "i8"),  # nodes that were ever used
+        ("nodes_busy", "i8"),
+        ("last_acknowledge", "i8"),  # arrival of the last acknowledgement of a write at its SM
     ]
 )
 
-SERVER = np.dtype([("free", "i8")])
-"""A bandwidth: first cycle at which an L2 slice, DRAM channel or reply port is free."""
+SLICE = np.dtype(
+    [
+        ("free", "i8"),  # 1/16 cycles: its tags and data take the next request
+        ("reply_free", "i8"),  # 1/16 cycles: its port to the SMs is free
+        ("head", "i8"),  # requests in the order of arrival
+        ("tail", "i8"),
+        ("lacks", "i8"),  # why the first has been refused: see l2.lacking, 0 if it has not
+        ("misses", "i8"),  # lines that await data
+    ]
+)
+
+BANK = np.dtype(
+    [
+        ("row", "i8"),  # open row, -1 none
+        ("column_ok", "i8"),  # first clocks of each command
+        ("precharge_ok", "i8"),
+        ("activate_ok", "i8"),
+        ("hit", "i8", (2,)),  # by direction: the oldest transfer that wants the open row, -1 none
+        ("head", "i8", (2,)),  # transfers by direction, oldest first
+        ("tail", "i8", (2,)),
+    ]
+)
+
+CHANNEL = np.dtype(
+    [
+        ("clock", "i8"),  # next DRAM clock in which a command can be given, FOREVER if none
+        ("used", "i8", (2,)),  # sectors accepted and without a column command: reads, writes
+        ("queued", "i8", (2,)),  # those of them that have arrived
+        ("busy", "i8", (2,)),  # bit per bank that has transfers
+        ("direction", "i8"),  # READ or WRITE_BACK
+        ("number", "i8"),  # transfers arrived
+        ("column_ok", "i8", (2,)),  # first clock of the next command by direction
+        ("group_ok", "i8", (8,)),
+        ("activate_ok", "i8"),
+        ("arriving", "i8"),  # transfers on their way
+        ("arriving_tail", "i8"),
+        ("filling", "i8"),  # transfers whose data are on their way to L2
+        ("filling_tail", "i8"),
+        ("free", "i8"),  # free TRANSFERs, -1 none
+    ]
+)
+
+TRANSFER = np.dtype(
+    [
+        ("time", "i8"),  # clock of arrival, then the cycle in which the data are at L2
+        ("number", "i8"),  # age: order of arrival
+        ("direction", "i8"),
+        ("bank", "i8"),
+        ("row", "i8"),
+        ("left", "i8"),  # sectors without a column command
+        ("slice", "i8"),
+        ("place", "i8"),  # read: L2 line
+        ("sectors", "i8"),
+        ("sm", "i8"),  # whose counters it goes to
+        ("next", "i8"),
+    ]
+)
+"""Sectors of one line between a DRAM channel and L2."""
+
+GPC = np.dtype([("free", "i8"), ("head", "i8"), ("tail", "i8")])
+"""A GPC's port for replies, first free in 1/16 cycles, and the replies that come to it, by time."""
 
 COUNTERS = np.dtype(
     [
@@ -305,7 +392,7 @@ COUNTERS = np.dtype(
             "l1_instruction_accesses l1_instruction_misses constant_hits constant_misses "
             "register_cache_hits register_reads register_port_stall_cycles write_port_conflicts "
             "shared_wavefronts shared_bank_conflicts l1_load_sectors l1_load_hits l1_store_sectors "
-            "l2_read_sectors l2_read_hits l2_write_sectors dram_read_sectors dram_write_sectors"
+            "l2_read_sectors l2_read_hits l2_write_sectors dram_read_sectors dram_write_sectors dram_activates"
         ).split()
     ]
 )
@@ -360,8 +447,14 @@ class State(NamedTuple):
     l2_lines: np.recarray
     l2_sets: np.recarray
     l2_hash: np.ndarray
-    slices: np.recarray
-    channels: np.recarray
+    slices: np.recarray  # [slices]
+    slice_next: np.ndarray  # [slices] int64: next cycle in which each has work
+    nodes: np.recarray  # [sms * MESSAGES]
+    gpcs: np.recarray  # [gpcs]
+    channels: np.recarray  # [channels]
+    channel_next: np.ndarray  # [channels] int64: cycle of `clock`, or of the next fill
+    banks: np.recarray  # [channels * banks]
+    transfers: np.recarray  # [channels * transfers]
     merge: np.ndarray  # [window + 1] int64 scratch of the L2's merge
     merged: np.ndarray  # [sms * MESSAGES] int64 scratch
     registers: np.recarray  # [sms * warps * registers] REGISTER, or [1] without scoreboards

@@ -66,10 +66,16 @@ COUNTERS: tuple[Counter, ...] = (
         "l1tex__t_sectors_pipe_lsu_mem_global_op_st.sum",
     ),
     Counter("l2_read_sectors", "sector", "sectors that SMs read from L2", "lts__t_sectors_srcunit_tex_op_read.sum"),
-    Counter("l2_read_hits", "sector", "those found in L2", "lts__t_sectors_srcunit_tex_op_read_lookup_hit.sum"),
+    Counter(
+        "l2_read_hits",
+        "sector",
+        "those found in L2 or on their way there",
+        "lts__t_sectors_srcunit_tex_op_read_lookup_hit.sum",
+    ),
     Counter("l2_write_sectors", "sector", "sectors that SMs wrote to L2", "lts__t_sectors_srcunit_tex_op_write.sum"),
     Counter("dram_read_sectors", "sector", "sectors read from DRAM", "dram__sectors_read.sum"),
     Counter("dram_write_sectors", "sector", "sectors written to DRAM", "dram__sectors_write.sum"),
+    Counter("dram_activates", "row", "rows opened in DRAM banks"),
 )
 
 BY_NAME: dict[str, Counter] = {counter.name: counter for counter in COUNTERS}

@@ -1,4 +1,4 @@
-"""Request port, L2, DRAM and reply port of one SM (timing model, section 15)."""
+"""What lies behind the SMs: ports, slices and channels, cycle by cycle (timing model, section 15)."""
 
 from __future__ import annotations
 
@@ -6,133 +6,142 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from gpusim.config.models import GpuConfig
-
-SIXTEENTHS = 16
-
-
-def fold(x: int) -> int:
-    return (x ^ x >> 11 ^ x >> 22) & ((1 << 30) - 1)
-
-
-@dataclass
-class L2Line:
-    line: int
-    used: int
-    valid: int = 0
-    dirty: int = 0
-    ready: int = 0  # when the sectors last asked of DRAM arrive
-
-
-@dataclass
-class Slice:
-    sets: list[list[L2Line]]
-    free: int = 0  # in sixteenths of a cycle
-    order: int = 0  # requests served
+from reference.dram import Channel
+from reference.l2 import Reply, Request, Slice, ticks
+from reference.spread import spread
 
 
 @dataclass(order=True)
-class Reply:
-    arrival: int
-    number: int  # order of service
-    busy: int = field(compare=False)  # cycles of the reply port
-    receive: Callable[[int], None] = field(compare=False)
+class Arrival:
+    """A reply or acknowledgement on its way to an SM."""
+
+    cycle: int
+    data: bool
+    number: int
+    busy: int = field(compare=False)
+    receive: Callable[[int], None] | None = field(compare=False)
 
 
-class Beyond:
-    """L2 serves in the order of departure, which for one SM is the order of the calls: all is known at the call."""
+@dataclass(eq=False)
+class Gpc:
+    free: int = 0  # sixteenths
+    replies: list[Reply] = field(default_factory=list)
 
-    def __init__(self, config: GpuConfig) -> None:
-        self.config = config
+
+class SmPorts:
+    """One SM's ports to the crossbar."""
+
+    def __init__(self, config: GpuConfig, sm: int, beyond: Beyond) -> None:
+        self.network, self.sm, self.beyond = config.interconnect, sm, beyond
         self.port_free = 0
         self.reply_free = 0
-        self.slices = [Slice([[] for _ in range(config.l2.sets)]) for _ in range(config.l2.slices)]
-        self.channel_free = [0] * config.dram.channels
-        self.slice_sector = max(1, round(16 * 32 / config.l2.bytes_per_cycle))
-        rate = config.dram.bytes_per_transfer * config.dram.efficiency
-        rate *= config.clocks.memory_mhz / config.clocks.core_mhz
-        self.dram_sector = max(1, round(16 * 32 / rate))
-        self.replies: list[Reply] = []
-        self.served = 0
+        self.arrivals: list[Arrival] = []
+        self.replies_due = 0
+        self.writes_due = 0
 
     def read(self, line: int, sectors: int, ready: int, receive: Callable[[int], None]) -> int:
         """A read of sectors (mask) of a 128-byte line; returns its departure."""
-        depart = self._depart(ready, 1)
-        self._reply(self._serve(line, sectors, depart, reads=True, writes=False), sectors, receive)
-        return depart
+        return self._send("read", line, sectors, ready, 1, receive)
 
-    def write(self, line: int, sectors: int, ready: int) -> int:
-        depart = self._depart(ready, self._data_cycles(sectors, 1))
-        self._serve(line, sectors, depart, reads=False, writes=True)
-        return depart
+    def write(self, line: int, sectors: int, written: int, ready: int) -> int:
+        """`written`: mask of the line's bytes."""
+        busy = 1 + self._data_cycles(sectors)
+        return self._send("write", line, sectors, ready, busy, None, written=written)
 
-    def atomic(self, line: int, sectors: int, ready: int, receive: Callable[[int], None] | None) -> int:
+    def atomic(self, line: int, sectors: int, passes: int, ready: int, receive: Callable[[int], None] | None) -> int:
         """Reads and writes at L2; no reply for a reduction."""
-        depart = self._depart(ready, self._data_cycles(sectors, 1))
-        data = self._serve(line, sectors, depart, reads=True, writes=True)
-        if receive is not None:
-            self._reply(data, sectors, receive)
-        return depart
+        busy = 1 + self._data_cycles(sectors)
+        return self._send("atomic", line, sectors, ready, busy, receive, passes=passes)
 
-    def _data_cycles(self, sectors: int, plus: int) -> int:
-        return plus + 32 * sectors.bit_count() // self.config.interconnect.bytes_per_cycle
+    def _data_cycles(self, sectors: int) -> int:
+        return 32 * sectors.bit_count() // self.network.bytes_per_cycle
 
-    def _depart(self, ready: int, busy: int) -> int:
+    def _send(self, kind: str, line: int, sectors: int, ready: int, busy: int, receive, **more: int) -> int:
         depart = max(ready, self.port_free)
         self.port_free = depart + busy
+        if receive is None:
+            self.writes_due += 1
+        else:
+            self.replies_due += 1
+        request = Request(self.sm, kind, line, sectors, receive, **more)
+        self.beyond.take(request, depart)
         return depart
 
-    def _reply(self, data: int, sectors: int, receive: Callable[[int], None]) -> None:
-        self.served += 1
-        busy = max(1, self._data_cycles(sectors, 0))
-        self.replies.append(Reply(data + self.config.interconnect.reply_latency, self.served, busy, receive))
+    def arrive(self, cycle: int, request: Request, acknowledge: bool) -> None:
+        busy = 0 if acknowledge else max(1, self._data_cycles(request.sectors))
+        receive = None if acknowledge else request.receive
+        self.arrivals.append(Arrival(cycle, not acknowledge, self.beyond.count(), busy, receive))
 
-    def _serve(self, line: int, sectors: int, depart: int, reads: bool, writes: bool) -> int:
-        """Cycle in which the data are there."""
-        l2 = self.config.l2
-        number = fold(line >> 1) % l2.slices
-        slice_ = self.slices[number]
-        begin = max(SIXTEENTHS * (depart + self.config.interconnect.request_latency), slice_.free)
-        slice_.free = begin + self.slice_sector * sectors.bit_count()
-        served = -(-begin // SIXTEENTHS)
-        slice_.order += 1
-        entry = self._find(slice_, slice_.sets[fold(line // l2.slices) % l2.sets], line, number, served)
-        missing = sectors & ~entry.valid if reads else 0
-        entry.valid |= sectors
-        entry.dirty |= sectors if writes else 0
-        if not reads:
-            return served
-        data = served + l2.latency
-        if missing:
-            data = -(-self._dram(number, missing.bit_count(), data) // SIXTEENTHS) + self.config.dram.latency
-            entry.ready = data
-        return max(data, entry.ready)
+    def take_replies(self, t: int) -> None:
+        while self.arrivals and t >= self.reply_free:
+            first = min(self.arrivals)
+            if first.cycle > t:
+                return
+            self.arrivals.remove(first)
+            if first.receive is None:
+                self.writes_due -= 1
+            else:
+                self.replies_due -= 1
+                self.reply_free = t + first.busy
+                first.receive(t)
 
-    def _find(self, slice_: Slice, ways: list[L2Line], line: int, number: int, served: int) -> L2Line:
-        for entry in ways:
-            if entry.line == line:
-                entry.used = slice_.order
-                return entry
-        if len(ways) == self.config.l2.ways:
-            victim = min(ways, key=lambda e: e.used)
-            if victim.dirty:
-                self._dram(number, victim.dirty.bit_count(), served)
-            ways.remove(victim)
-        ways.append(L2Line(line, slice_.order))
-        return ways[-1]
 
-    def _dram(self, slice_number: int, sectors: int, ready: int) -> int:
-        """End of the transfer in sixteenths of a cycle."""
-        channel = slice_number % len(self.channel_free)
-        begin = max(SIXTEENTHS * ready, self.channel_free[channel])
-        self.channel_free[channel] = begin + self.dram_sector * sectors
-        return self.channel_free[channel]
+class Beyond:
+    """Crossbar, L2 and DRAM of all SMs."""
 
-    def take_reply(self, t: int) -> None:
-        """At most one reply a cycle, the first by arrival and then by order of service, if the port is free."""
-        if not self.replies or t < self.reply_free:
-            return
-        reply = min(self.replies)
-        if reply.arrival <= t:
-            self.replies.remove(reply)
-            self.reply_free = t + reply.busy
-            reply.receive(t)
+    def __init__(self, config: GpuConfig, sms: int) -> None:
+        self.config = config
+        self.counted = 0
+        self.last_acknowledgement = 0
+        self.unacknowledged = 0  # writes and reductions that no slice has taken
+        self.sms = [SmPorts(config, sm, self) for sm in range(sms)]
+        self.gpcs = [Gpc() for _ in range(config.interconnect.gpcs)]
+        self.gpc_sector = ticks(config.interconnect.gpc_bytes_per_cycle)
+        self.channels = [Channel(config) for _ in range(config.dram.channels)]
+        self.slices = [
+            Slice(config, number, self.channels[number % config.dram.channels], self.reply, self.acknowledge)
+            for number in range(config.l2.slices)
+        ]
+
+    def count(self) -> int:
+        self.counted += 1
+        return self.counted
+
+    def _far(self, sm: int, slice_number: int) -> int:
+        partitions = self.config.l2.partitions
+        gpc = sm % self.config.interconnect.gpcs
+        return self.config.interconnect.far_latency if gpc % partitions != slice_number % partitions else 0
+
+    def take(self, request: Request, depart: int) -> None:
+        self.unacknowledged += request.receive is None
+        number = spread(request.line, self.config.l2.slices)
+        request.arrival = depart + self.config.interconnect.request_latency + self._far(request.sm, number) // 2
+        self.slices[number].queue.append(request)
+
+    def reply(self, reply: Reply) -> None:
+        self.gpcs[reply.request.sm % len(self.gpcs)].replies.append(reply)
+
+    def acknowledge(self, request: Request, slice_number: int, data: int) -> None:
+        self.unacknowledged -= 1
+        cycle = data + self._way_back(request.sm, slice_number)
+        self.last_acknowledgement = max(self.last_acknowledgement, cycle)
+        self.sms[request.sm].arrive(cycle, request, acknowledge=True)
+
+    def _way_back(self, sm: int, slice_number: int) -> int:
+        far = self._far(sm, slice_number)
+        return self.config.interconnect.reply_latency + far - far // 2
+
+    def cycle(self, t: int) -> None:
+        for channel in self.channels:
+            channel.cycle(t)
+        for slice_ in self.slices:
+            slice_.cycle(t)
+        # no reply that is not yet known can be at its port before this
+        known = 16 * (t + 1 + self.slices[0].latency)
+        for gpc in self.gpcs:
+            for reply in sorted(r for r in gpc.replies if r.start < known):
+                gpc.replies.remove(reply)
+                start = max(reply.start, gpc.free)
+                gpc.free = start + self.gpc_sector * reply.request.sectors.bit_count()
+                cycle = -(-start // 16) + self._way_back(reply.request.sm, reply.slice_number)
+                self.sms[reply.request.sm].arrive(cycle, reply.request, acknowledge=False)

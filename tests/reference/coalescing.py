@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from dataclasses import dataclass, field
+
 from gpusim.model.kinds import Kind
 from gpusim.sass.program import MemorySpace
 from reference.warp import Dynamic
@@ -53,21 +56,40 @@ def _group_passes(first_words: list[int], words_each: int, atomic: bool) -> int:
     return max(load)
 
 
-def global_accesses(dynamic: Dynamic) -> list[tuple[int, int]]:
-    """(line, sector mask) in the order in which the lanes meet the lines."""
-    sectors: dict[int, int] = {}
-    width = dynamic.static.access_bytes
+@dataclass
+class Access:
+    """What a warp's access does to one line: masks of sectors and bytes; passes: most lanes on one word."""
+
+    line: int
+    sectors: int = 0
+    bytes: int = 0
+    lanes_of_word: Counter[int] = field(default_factory=Counter)
+
+    @property
+    def passes(self) -> int:
+        return max(self.lanes_of_word.values())
+
+
+def global_accesses(dynamic: Dynamic) -> list[Access]:
+    """In the order in which the lanes meet the lines."""
+    accesses: dict[int, Access] = {}
     for lane, address in dynamic.step.accesses[0].lanes:
-        for byte in _bytes(dynamic, lane, address, width):
-            line, sector = byte // LINE, byte % LINE // SECTOR
-            sectors[line] = sectors.get(line, 0) | 1 << sector
-    return list(sectors.items())
+        for first, count in _pieces(dynamic, lane, address):
+            line = first // LINE
+            access = accesses.setdefault(line, Access(line))
+            for byte in range(first % LINE, first % LINE + count):
+                access.bytes |= 1 << byte
+                access.sectors |= 1 << byte // SECTOR
+        access.lanes_of_word[address // 4] += 1
+    return list(accesses.values())
 
 
-def _bytes(dynamic: Dynamic, lane: int, address: int, width: int) -> list[int]:
-    """One byte of each word that a lane touches. Local words of the 32 lanes lie side by side."""
+def _pieces(dynamic: Dynamic, lane: int, address: int) -> list[tuple[int, int]]:
+    """(first byte, bytes) of what a lane touches. Local words of the 32 lanes lie side by side."""
+    width = dynamic.static.access_bytes
     if space_of(dynamic) != MemorySpace.LOCAL:
-        return [address]  # naturally aligned: never across sectors
+        return [(address, width)]  # naturally aligned: never across sectors
     offset = address % WINDOW_BYTES
     words = range(offset // 4, offset // 4 + max(1, width // 4))
-    return [LOCAL_BASE + dynamic.warp.slot * LOCAL_BYTES + word * LINE + lane * 4 for word in words]
+    base = LOCAL_BASE + (dynamic.warp.cta.first_slot + dynamic.warp.slot) * LOCAL_BYTES
+    return [(base + word * LINE + lane * 4, min(width, 4)) for word in words]

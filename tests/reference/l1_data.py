@@ -7,12 +7,14 @@ from dataclasses import dataclass, field
 
 from gpusim.config.models import GpuConfig
 from gpusim.model.kinds import Kind
-from reference.beyond import Beyond
+from reference.beyond import SmPorts
+from reference.coalescing import Access
 from reference.warp import Dynamic
 
 PORT_AHEAD = 1024
-REPLIES_DUE = 3840
+REPLIES_DUE = 3072
 LINES_OF_A_WARP = 32
+WRITING = (Kind.GLOBAL_STORE, Kind.GLOBAL_REDUCTION)
 
 
 @dataclass(eq=False)
@@ -32,8 +34,9 @@ class CacheLine:
 
 
 class L1Data:
-    def __init__(self, config: GpuConfig, beyond: Beyond, lines: int, finish: Callable[[Dynamic, int], None]) -> None:
-        self.config, self.beyond, self.finish = config.sm.memory_shared, beyond, finish
+    def __init__(self, config: GpuConfig, ports: SmPorts, lines: int, finish: Callable[[Dynamic, int], None]) -> None:
+        self.config, self.ports, self.finish = config.sm.memory_shared, ports, finish
+        self.writes_in_flight = config.interconnect.writes_in_flight
         self.plain_raw = config.sm.memory_latency.global_load.regular.raw[0]
         self.ways = lines // self.config.l1_data.sets
         self.sets: list[list[CacheLine]] = [[] for _ in range(self.config.l1_data.sets)]
@@ -42,16 +45,17 @@ class L1Data:
         self.return_free = 0
         self.lookups = 0
 
-    def refuses(self, t: int) -> bool:
+    def refuses(self, dynamic: Dynamic, t: int) -> bool:
         pending = sum(1 for ways in self.sets for line in ways if line.pending)
         return (
-            self.beyond.port_free > t + PORT_AHEAD
+            self.ports.port_free > t + PORT_AHEAD
             or len(self.table) >= self.config.pending_requests
-            or len(self.beyond.replies) >= REPLIES_DUE
+            or self.ports.replies_due >= REPLIES_DUE
+            or (dynamic.static.kind in WRITING and self.ports.writes_due >= self.writes_in_flight)
             or (pending > 0 and pending + LINES_OF_A_WARP > self.config.l1_data.mshr_entries)
         )
 
-    def access(self, dynamic: Dynamic, t: int, accesses: list[tuple[int, int]], after: int) -> int:
+    def access(self, dynamic: Dynamic, t: int, accesses: list[Access], after: int) -> int:
         """Granted in t; returns its start."""
         l1 = self.config.l1_data
         plain = max(1, 32 * dynamic.static.access_bytes // l1.return_bytes_per_cycle)
@@ -61,36 +65,37 @@ class L1Data:
         ready = [start + l1.miss_latency + i // l1.tag_lookups_per_cycle for i in range(len(accesses))]
         kind = dynamic.static.kind
         if kind == Kind.GLOBAL_STORE:
-            departures = [self.beyond.write(*access, at) for access, at in zip(accesses, ready)]
+            departures = [self.ports.write(a.line, a.sectors, a.bytes, at) for a, at in zip(accesses, ready)]
             self.finish(dynamic, departures[-1] + 1)
         elif kind == Kind.GLOBAL_REDUCTION:
-            departures = [self.beyond.atomic(*access, at, None) for access, at in zip(accesses, ready)]
+            departures = [self.ports.atomic(a.line, a.sectors, a.passes, at, None) for a, at in zip(accesses, ready)]
             self.finish(dynamic, departures[-1] + 1)
         else:
             entry = TableEntry(dynamic, plain)
-            for (line, sectors), at in zip(accesses, ready):
-                self._look_up(entry, line, sectors, at)
+            for a, at in zip(accesses, ready):
+                self._look_up(entry, a, at)
             if entry.lines_awaited:
                 self.table.append(entry)
             else:
                 self.finish(dynamic, start + (cycles - plain) + after)
         return start
 
-    def _look_up(self, entry: TableEntry, number: int, sectors: int, ready: int) -> None:
+    def _look_up(self, entry: TableEntry, access: Access, ready: int) -> None:
+        number, sectors = access.line, access.sectors
         if entry.dynamic.static.kind == Kind.GLOBAL_ATOMIC:
             entry.lines_awaited += 1
-            self.beyond.atomic(number, sectors, ready, lambda at: self._line_done(entry, at))
+            self.ports.atomic(number, sectors, access.passes, ready, lambda at: self._line_done(entry, at))
             return
         line = None if entry.dynamic.static.bypass else self._line(number)
         if line is None:
             entry.lines_awaited += 1
-            self.beyond.read(number, sectors, ready, lambda at: self._line_done(entry, at))
+            self.ports.read(number, sectors, ready, lambda at: self._line_done(entry, at))
             return
         missing = sectors & ~line.valid
         request = missing & ~line.pending
         if request:
             line.pending |= request
-            self.beyond.read(number, request, ready, lambda at: self._sectors_arrive(line, request, at))
+            self.ports.read(number, request, ready, lambda at: self._sectors_arrive(line, request, at))
         if missing:
             entry.lines_awaited += 1
             line.waiting.append(entry)

@@ -100,7 +100,30 @@ OVERRIDES: dict[str, tuple[object, ...]] = {
     "l2.latency": (20, 110),
     "l2.bytes_per_cycle": (16, 32, 64),
     "interconnect.bytes_per_cycle": (32, 64),
-    "dram.latency": (60, 306),
+    "dram.latency": (0, 60, 306),
+    **{
+        f"dram.timing.{key}": (1, 7, 60)
+        for key in ("rcd", "ras", "rp", "rc", "rrd", "cl", "wl", "ccd", "ccdl", "rtp", "wr")
+    },
+    "sms": (2, 3, 5),
+    "clocks.l2_mhz": (700, 2500),
+    "clocks.memory_mhz": (900, 3333),
+    "interconnect.reply_latency": (0, 54),
+    "interconnect.far_latency": (9, 100),
+    "interconnect.gpcs": (1, 2, 3),
+    "interconnect.gpc_bytes_per_cycle": (8, 64),
+    "interconnect.writes_in_flight": (1, 4),
+    "l2.slices": (1, 3, 6),
+    "l2.partitions": (2, 3),
+    "l2.mshr_entries": (1, 3),
+    "l2.mshr_merges": (1, 3),
+    "l2.atomic_interval": (0, 9),
+    "dram.channels": (1, 3),
+    "dram.queue_entries": (4, 10),
+    "dram.write_queue": ("{entries: 4, high: 3, low: 1}", "{entries: 20, high: 12, low: 5}"),
+    "dram.row_bytes": (128, 512),
+    "dram.banks": (4, 8),
+    "dram.bank_groups": (1, 2),
 }
 """Values that make anything the bottleneck; each key keeps the card's own value in most programs."""
 

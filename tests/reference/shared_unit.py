@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from gpusim.config.models import GpuConfig
 from gpusim.model.kinds import Kind
 from gpusim.sass.program import MemorySpace
-from reference.beyond import Beyond
+from reference.beyond import SmPorts
 from reference.caches import FirstLevel, SmallCache
 from reference.coalescing import global_accesses, shared_passes, space_of
 from reference.l1_data import L1Data
@@ -50,7 +50,7 @@ class SharedUnit:
     def __init__(
         self,
         config: GpuConfig,
-        beyond: Beyond,
+        ports: SmPorts,
         first_level: FirstLevel,
         l1_lines: int,
         finish: Callable[[Dynamic, int], None],
@@ -58,7 +58,7 @@ class SharedUnit:
         unit = config.sm.memory_shared
         self.config, self.unit, self.queue_config = config, unit, config.sm.sub_core.memory_queue
         self.first_level, self.finish = first_level, finish
-        self.l1 = L1Data(config, beyond, l1_lines, finish)
+        self.l1 = L1Data(config, ports, l1_lines, finish)
         geometry = unit.constant_cache
         self.ldc = Ldc(SmallCache(geometry.sets, geometry.ways), geometry.line_bytes)
         self.next_grant = 0
@@ -101,7 +101,7 @@ class SharedUnit:
             return True
         if dynamic.static.kind == Kind.CONSTANT_LOAD:
             return len(self.ldc.waiting) >= WAITING_LDCS
-        return self._kind(dynamic) not in SHARED_KINDS and self.l1.refuses(t)
+        return self._kind(dynamic) not in SHARED_KINDS and self.l1.refuses(dynamic, t)
 
     def _kind(self, dynamic: Dynamic) -> Kind:
         """Kind of an instruction; of a generic one by its address."""

@@ -1,4 +1,4 @@
-"""One SM: CTA launch, the order of a cycle, retirement (timing model, sections 3 and 4)."""
+"""The SMs: CTA launch, the order of a cycle, retirement (timing model, sections 3 and 4)."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from gpusim.config.models import GpuConfig
 from gpusim.trace.trace import Launch
-from reference.beyond import Beyond
+from reference.beyond import Beyond, SmPorts
 from reference.caches import FirstLevel
 from reference.program import Streams
 from reference.shared_unit import SharedUnit
@@ -19,10 +19,10 @@ SUB_CORES = 4
 
 @dataclass
 class Outcome:
-    """Total cycles, and every issued instruction."""
+    """Total cycles, and every issued instruction by SM and sub-core."""
 
     cycles: int
-    issued: list[Dynamic]
+    issued: dict[tuple[int, int], list[Dynamic]]
 
 
 class Deadlock(Exception):
@@ -50,49 +50,46 @@ def l1_lines(config: GpuConfig, launch: Launch, ctas: int) -> int:
 
 
 class ReferenceSm:
-    def __init__(self, launch: Launch, config: GpuConfig) -> None:
-        self.config, self.launch = config, launch
-        self.streams = Streams.of(launch, config)
+    def __init__(self, launch: Launch, config: GpuConfig, number: int, ports: SmPorts, streams: Streams) -> None:
+        self.config, self.launch, self.number, self.ports, self.streams = config, launch, number, ports, streams
         self.slots = ctas_per_sm(config, launch)
-        self.beyond = Beyond(config)
         self.first_level = FirstLevel(config, self._fetch_line)
         lines = l1_lines(config, launch, self.slots)
-        self.shared = SharedUnit(config, self.beyond, self.first_level, lines, self._memory_done)
+        self.shared = SharedUnit(config, ports, self.first_level, lines, self._memory_done)
         execution, size = config.sm.sub_core.execution, len(self.streams.program)
         self.fp64 = SharedFp64(execution.fp64, self._run_fp64) if execution.fp64_shared else None
         self.sub_cores = [SubCore(config, k, self.first_level, size, self.fp64) for k in range(SUB_CORES)]
         for core in self.sub_cores:
             core.issue.retire = self._retire
         self.resident: list[Cta] = []
-        self.launched = 0
         self.warps_launched = 0
         self.starting: list[Cta] = []
         self.last_retirement = 0
 
     # ---- CTAs
 
-    def _launch_ctas(self, t: int) -> None:
-        """Give each free slot a CTA, lowest first; its warps are there cta_launch_latency cycles later, at first at once."""
-        free = [s for s in range(self.slots) if s not in {cta.slot for cta in self.resident}]
-        latency = self.config.cta_launch_latency if t else 0
-        for slot in free[: len(self.streams.ctas) - self.launched]:
-            self._launch_cta(slot, t + latency)
+    @property
+    def full(self) -> bool:
+        return len(self.resident) >= self.slots
+
+    def take_cta(self, cta_number: int, start: int) -> None:
+        """Give the lowest free slot a CTA; its warps are there from cycle `start` on."""
+        slot = min(set(range(self.slots)) - {cta.slot for cta in self.resident})
+        cta = Cta(cta_number, slot, start, self.number * self.config.sm.warps)
+        for number, stream in enumerate(self.streams.ctas[cta_number]):
+            place = slot * self.launch.warps_per_cta + number
+            cta.warps.append(Warp(cta, stream, place, self.warps_launched, start, next_fetch=stream[0].static.index))
+            self.warps_launched += 1
+        self.starting.append(cta)
+        self.resident.append(cta)
+
+    def _start_ctas(self, t: int) -> None:
         for cta in [c for c in self.starting if c.start <= t]:
             self.starting.remove(cta)
             for warp in cta.warps:
                 warps = self.sub_cores[warp.slot % SUB_CORES].warps
                 warps.append(warp)
                 warps.sort(key=lambda w: -w.age)
-
-    def _launch_cta(self, slot: int, start: int) -> None:
-        cta = Cta(self.launched, slot, start)
-        for number, stream in enumerate(self.streams.ctas[self.launched]):
-            place = slot * self.launch.warps_per_cta + number
-            cta.warps.append(Warp(cta, stream, place, self.warps_launched, start, next_fetch=stream[0].static.index))
-            self.warps_launched += 1
-        self.starting.append(cta)
-        self.resident.append(cta)
-        self.launched += 1
 
     def _retire(self, warp: Warp, t: int) -> None:
         warp.retired = True
@@ -106,7 +103,7 @@ class ReferenceSm:
     # ---- memory
 
     def _fetch_line(self, key: tuple[str, int], ready: int) -> None:
-        self.beyond.read(self._line_number(key), 0xF, ready, lambda at: self.first_level.line_arrives(key, at))
+        self.ports.read(self._line_number(key), 0xF, ready, lambda at: self.first_level.line_arrives(key, at))
 
     @staticmethod
     def _line_number(key: tuple[str, int]) -> int:
@@ -122,8 +119,8 @@ class ReferenceSm:
     # ---- time
 
     def cycle(self, t: int) -> None:
-        self._launch_ctas(t)
-        self.beyond.take_reply(t)
+        self._start_ctas(t)
+        self.ports.take_replies(t)
         self.shared.constant_lines_arrive(t)
         self.first_level.lookup(t)
         self.shared.grant(t, [core.queue for core in self.sub_cores])
@@ -132,13 +129,39 @@ class ReferenceSm:
         for core in self.sub_cores:
             core.cycle(t)
 
+
+class ReferenceGpu:
+    def __init__(self, launch: Launch, config: GpuConfig) -> None:
+        self.config, self.streams = config, Streams.of(launch, config)
+        self.beyond = Beyond(config, config.sms)
+        self.sms = [ReferenceSm(launch, config, n, self.beyond.sms[n], self.streams) for n in range(config.sms)]
+        self.launched = 0
+
+    def _launch_ctas(self, t: int) -> None:
+        """At first one CTA for each SM in turn until all are full, then a CTA for each place as it becomes free."""
+        if t == 0:
+            while self.launched < len(self.streams.ctas) and not self.sms[self.launched % len(self.sms)].full:
+                self._launch(self.sms[self.launched % len(self.sms)], 0)
+        for sm in self.sms:
+            while self.launched < len(self.streams.ctas) and not sm.full:
+                self._launch(sm, t + self.config.cta_launch_latency)
+
+    def _launch(self, sm: ReferenceSm, start: int) -> None:
+        sm.take_cta(self.launched, start)
+        self.launched += 1
+
     def run(self, limit: int = 1_000_000) -> Outcome:
         """Raises Deadlock if the kernel has not ended after `limit` cycles."""
         t = 0
-        while self.resident or self.launched < len(self.streams.ctas):
-            self.cycle(t)
+        while self.beyond.unacknowledged or self.launched < len(self.streams.ctas) or any(s.resident for s in self.sms):
+            self._launch_ctas(t)
+            for sm in self.sms:
+                if sm.resident:
+                    sm.cycle(t)
+            self.beyond.cycle(t)
             t += 1
             if t > limit:
                 raise Deadlock(f"not finished after {limit} cycles")
-        issued = [d for core in self.sub_cores for d in core.issue.log]
-        return Outcome(self.config.kernel_launch_latency + self.last_retirement, issued)
+        issued = {(n, k): core.issue.log for n, sm in enumerate(self.sms) for k, core in enumerate(sm.sub_cores)}
+        end = max(self.beyond.last_acknowledgement, *(sm.last_retirement for sm in self.sms))
+        return Outcome(self.config.kernel_launch_latency + end, issued)

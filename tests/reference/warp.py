@@ -39,6 +39,7 @@ class Cta:
     number: int
     slot: int
     start: int
+    first_slot: int = 0  # warp slots of the SMs before its own
     warps: list[Warp] = field(default_factory=list)
     arrived: dict[int, int] = field(default_factory=dict)  # warps that have come to a barrier
     expected: dict[int, int] = field(default_factory=dict)  # 0: all live warps

@@ -1,0 +1,160 @@
+"""One DRAM channel, clock by clock (timing model, section 15)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from fractions import Fraction
+
+from gpusim.config.models import GpuConfig
+
+DIRECTIONS = ("read", "write")
+
+
+@dataclass(eq=False)
+class Transfer:
+    """Sectors of one line."""
+
+    direction: str
+    line: int
+    left: int
+    receive: Callable[[int], None] | None = None
+    arrival: int = 0  # clock
+    number: int = 0
+    bank: int = 0
+    row: int = 0
+
+
+@dataclass(eq=False)
+class Bank:
+    row: int | None = None
+    column_from: int = 0
+    precharge_from: int = 0
+    activate_from: int = 0
+
+
+@dataclass
+class Channel:
+    config: GpuConfig
+    clock: int = 0  # next
+    direction: str = "read"
+    arriving: list[Transfer] = field(default_factory=list)
+    waiting: list[Transfer] = field(default_factory=list)
+    filling: list[tuple[int, Transfer]] = field(default_factory=list)
+    activate_from: int = 0
+    arrived: int = 0
+
+    def __post_init__(self) -> None:
+        dram, clocks = self.config.dram, self.config.clocks
+        command_mhz = clocks.memory_mhz / dram.data_clocks_per_command_clock
+        self.cycles_per_clock = Fraction(clocks.core_mhz / command_mhz).limit_denominator(10_000)
+        self.dram, self.timing = dram, dram.timing
+        self.burst = -(-32 // (dram.bytes_per_transfer * dram.data_clocks_per_command_clock))
+        self.banks = [Bank() for _ in range(dram.banks)]
+        self.per_group = dram.banks // dram.bank_groups
+        self.column_from = dict.fromkeys(DIRECTIONS, 0)
+        self.group_from = [0] * dram.bank_groups
+
+    # ---- L2's side
+
+    def has_room(self, direction: str, sectors: int) -> bool:
+        entries = self.dram.queue_entries if direction == "read" else self.dram.write_queue.entries
+        used = sum(t.left for t in [*self.arriving, *self.waiting] if t.direction == direction)
+        return used + sectors <= entries
+
+    def start(self, transfer: Transfer, t: int) -> None:
+        across = transfer.line // self.dram.channels
+        page = across // self.dram.bank_groups // (self.dram.row_bytes // 128)
+        group = (across + page) % self.dram.bank_groups
+        transfer.row = page // self.per_group
+        in_group = (page + transfer.row + transfer.row // self.per_group) % self.per_group
+        transfer.bank = group * self.per_group + in_group
+        transfer.arrival = (
+            t + self.dram.latency
+        ) * self.cycles_per_clock.denominator // self.cycles_per_clock.numerator + 1
+        self.arriving.append(transfer)
+
+    # ---- time
+
+    def cycle(self, t: int) -> None:
+        last = t * self.cycles_per_clock.denominator // self.cycles_per_clock.numerator
+        while self.clock <= last:
+            if self.arriving or self.waiting:
+                self._one_clock(self.clock)
+            self.clock += 1
+        for due in [fill for fill in self.filling if fill[0] <= t]:
+            self.filling.remove(due)
+            due[1].receive(t)
+
+    def _cycle_of(self, clock: int) -> int:
+        return -(-clock * self.cycles_per_clock.numerator // self.cycles_per_clock.denominator)
+
+    def _one_clock(self, c: int) -> None:
+        for transfer in [t for t in self.arriving if t.arrival <= c]:
+            self.arriving.remove(transfer)
+            self.arrived += 1
+            transfer.number = self.arrived
+            self.waiting.append(transfer)
+        self._choose_direction()
+        mine = [t for t in self.waiting if t.direction == self.direction]
+        hits = [t for t in mine if t.row == self.banks[t.bank].row]
+        column = next((t for t in hits if self._column_possible(t, c)), None)
+        oldest = {t.bank: t for t in reversed(mine)}
+        no_hit = set(oldest) - {t.bank for t in hits}
+        heads = sorted((oldest[bank] for bank in no_hit), key=lambda t: t.number)
+        row = next((t for t in heads if self._row_possible(t, c)), None)
+        if column:
+            self._column_command(column, c)
+        if row:
+            self._row_command(row, c)
+
+    def _choose_direction(self) -> None:
+        count = {d: sum(t.left for t in self.waiting if t.direction == d) for d in DIRECTIONS}
+        queue = self.dram.write_queue
+        if self.direction == "read":
+            if count["write"] >= queue.high or (count["write"] and not count["read"]):
+                self.direction = "write"
+        elif not count["write"] or (count["read"] and count["write"] <= queue.low):
+            self.direction = "read"
+
+    def _column_possible(self, transfer: Transfer, c: int) -> bool:
+        return c >= max(
+            self.banks[transfer.bank].column_from,
+            self.column_from[transfer.direction],
+            self.group_from[transfer.bank // self.per_group],
+        )
+
+    def _row_possible(self, transfer: Transfer, c: int) -> bool:
+        bank = self.banks[transfer.bank]
+        return c >= (max(bank.activate_from, self.activate_from) if bank.row is None else bank.precharge_from)
+
+    def _column_command(self, transfer: Transfer, c: int) -> None:
+        timing, bank = self.timing, self.banks[transfer.bank]
+        apart = max(timing.ccd, self.burst)
+        self.group_from[transfer.bank // self.per_group] = c + max(timing.ccdl, apart)
+        self.column_from[transfer.direction] = c + apart
+        if transfer.direction == "read":
+            end = c + timing.cl + self.burst
+            self.column_from["write"] = max(c + apart, end + timing.turnaround - timing.wl)
+            bank.precharge_from = max(bank.precharge_from, c + timing.rtp)
+        else:
+            end = c + timing.wl + self.burst
+            self.column_from["read"] = max(c + apart, end + timing.wtr)
+            bank.precharge_from = max(bank.precharge_from, end + timing.wr)
+        transfer.left -= 1
+        if transfer.left == 0:
+            self.waiting.remove(transfer)
+            if transfer.receive:
+                self.filling.append((self._cycle_of(end), transfer))
+
+    def _row_command(self, transfer: Transfer, c: int) -> None:
+        timing, bank = self.timing, self.banks[transfer.bank]
+        if bank.row is not None:
+            bank.row = None
+            bank.activate_from = max(bank.activate_from, c + timing.rp)
+            return
+        bank.row = transfer.row
+        bank.column_from = c + timing.rcd
+        bank.precharge_from = c + timing.ras
+        bank.activate_from = c + timing.rc
+        self.activate_from = c + timing.rrd
