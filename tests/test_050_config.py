@@ -13,7 +13,10 @@ from gpusim.config import expand, json_schema, list_configs, load_config
 from gpusim.config.source import read
 from gpusim.resources import find
 
-CARDS = ["a6000", "rtx2070super", "rtx2080ti", "rtx3080", "rtx3080ti", "rtx3090", "rtx5070ti"]
+CARDS = [
+    "a100", "a10g", "a40", "a6000", "gtx1660super", "rtx2070", "rtx2070super", "rtx2080ti", "rtx3060laptop", "rtx3070",
+    "rtx3080", "rtx3080ti", "rtx3090", "rtx5070ti", "t4",
+]  # fmt: skip
 
 # Table 4 of arXiv 2503.20481: core MHz, memory MHz, SMs, warps per SM, unified KB, partitions, L2 MB; then the
 # bandwidth in GB/s of the card's data sheet.
@@ -27,6 +30,18 @@ TABLE_4 = {
     "rtx5070ti": (2580, 14000, 70, 48, 128, 16, 48.0, 896),
 }
 
+# From the data sheets: core MHz, SMs, L2 MB, bandwidth in GB/s.
+DATA_SHEETS = {
+    "a100": (1410, 108, 40, 1555.2),
+    "a10g": (1710, 80, 6, 600),
+    "a40": (1740, 84, 6, 696),
+    "gtx1660super": (1785, 22, 1.5, 336),
+    "rtx2070": (1620, 36, 4, 448),
+    "rtx3060laptop": (1425, 30, 3, 336),
+    "rtx3070": (1725, 46, 4, 448),
+    "t4": (1590, 40, 4, 320),
+}
+
 
 def leaves(values: object, path: tuple[str, ...] = ()):
     if isinstance(values, dict):
@@ -36,20 +51,36 @@ def leaves(values: object, path: tuple[str, ...] = ()):
         yield path
 
 
-def test_all_cards_of_the_paper_are_listed():
+def l2_megabytes(config):
+    l2 = config.l2
+    return l2.slices * l2.sets * l2.ways * l2.line_bytes / 2**20
+
+
+def gigabytes_per_second(config):
+    return config.dram.channels * config.dram.bytes_per_transfer * config.clocks.memory_mhz / 1000
+
+
+def test_all_cards_are_listed():
     assert list_configs() == CARDS
+    assert set(CARDS) == set(TABLE_4) | set(DATA_SHEETS)
 
 
-@pytest.mark.parametrize("card", CARDS)
+@pytest.mark.parametrize("card", DATA_SHEETS)
+def test_card_agrees_with_its_data_sheet(card):
+    config = load_config(card)
+    figures = (config.clocks.core_mhz, config.sms, l2_megabytes(config), gigabytes_per_second(config))
+    assert figures == pytest.approx(DATA_SHEETS[card])
+
+
+@pytest.mark.parametrize("card", TABLE_4)
 def test_card_agrees_with_table_4(card):
     config = load_config(card)
     core, memory, sms, warps, unified, partitions, l2_mb, bandwidth = TABLE_4[card]
     assert (config.clocks.core_mhz, config.clocks.memory_mhz) == (core, memory)
     assert (config.sms, config.sm.warps, config.dram.channels) == (sms, warps, partitions)
-    l2, l1 = config.l2, config.sm.memory_shared.l1_data
-    assert l2.slices * l2.sets * l2.ways * l2.line_bytes == l2_mb * 2**20
-    assert l1.unified_kb == unified
-    assert config.dram.channels * config.dram.bytes_per_transfer * memory / 1000 == bandwidth
+    assert l2_megabytes(config) == l2_mb
+    assert config.sm.memory_shared.l1_data.unified_kb == unified
+    assert gigabytes_per_second(config) == bandwidth
 
 
 @pytest.mark.parametrize(
@@ -68,7 +99,7 @@ def test_unloaded_latencies_add_up_to_the_measured_ones(card, l1_hit, l2_hit):
 
 
 def test_dram_latency_keeps_its_nanoseconds_on_all_ampere_cards():
-    for card in ("a6000", "rtx3080", "rtx3080ti", "rtx3090"):
+    for card in ("a6000", "a40", "a10g", "rtx3060laptop", "rtx3070", "rtx3080", "rtx3080ti", "rtx3090"):
         config = load_config(card)
         assert config.dram.latency / config.clocks.core_mhz * 1000 == pytest.approx(149.3, rel=0.005)
 

@@ -103,7 +103,7 @@ def test_a_misspelt_key_is_one_mistake_not_two(tmp_path):
 @pytest.mark.parametrize(
     ("name", "expected"),
     [
-        ("a600", r"no configuration 'a600'.*did you mean 'a6000'.*packaged: a6000, rtx2070super"),
+        ("a600", r"no configuration 'a600'.*did you mean 'a6000'.*packaged: a100, a10g, a40, a6000, gtx1660super"),
         ("rtx3090.yml", r"did you mean 'rtx3090'"),
         ("./folder/rtx3090.yaml", r"no configuration './folder/rtx3090.yaml'.*did you mean 'rtx3090'"),
     ],

@@ -9,6 +9,7 @@ from gpusim.cli.sources import find_trace
 from gpusim.cli.sweep import jobs, shown
 
 EXIT_OFF = 1
+RESULTS = "validation/results"
 
 
 def add_parser(commands: argparse._SubParsersAction) -> None:
@@ -24,7 +25,28 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
     paper.add_argument("--csv", metavar="FILE", help="write all rows as CSV")
     paper.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="override one parameter")
     paper.set_defaults(command=run_paper)
+    add_memory(actions)
     add_ablations(actions)
+
+
+def add_memory(actions: argparse._SubParsersAction) -> None:
+    memory = actions.add_parser(
+        "memory",
+        help="latency and bandwidth curves of the memory hierarchy",
+        description="Simulate pointer chases, cache reads and streams on the cards on which they were measured, and "
+        "compare plateaus, knees and bandwidths. Exits 1 if a row is out of its tolerance.",
+    )
+    memory.add_argument(
+        "--config", action="append", default=[], metavar="NAME", help="only curves of this card; repeatable"
+    )
+    memory.add_argument("--only", metavar="REGEX", help="only curves whose name matches")
+    memory.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="override one parameter")
+    memory.add_argument(
+        "--output",
+        metavar="DIR",
+        help=f"folder for memory.md, .csv and .png (default: {RESULTS}; none if only a part runs)",
+    )
+    memory.set_defaults(command=run_memory)
 
 
 def add_ablations(actions: argparse._SubParsersAction) -> None:
@@ -36,7 +58,7 @@ def add_ablations(actions: argparse._SubParsersAction) -> None:
     )
     ablations.add_argument("--jobs", type=jobs, default=1, metavar="N", help="processes; same result")
     ablations.add_argument(
-        "--output", default="validation/results", metavar="DIR", help="folder of the results (default: %(default)s)"
+        "--output", default=RESULTS, metavar="DIR", help="folder of the results (default: %(default)s)"
     )
     ablations.set_defaults(command=run_ablations)
 
@@ -52,6 +74,20 @@ def run_paper(args: argparse.Namespace) -> int:
     if args.csv:
         write_csv(args.csv, results)
     return EXIT_OFF if any(result.status == OFF for result in results) else 0
+
+
+def run_memory(args: argparse.Namespace) -> int:
+    """Print and write the comparison; returns 0, or 1 if a row is off."""
+    from gpusim.report.text import console_for
+    from gpusim.validation.memory import choose, simulate_curves
+    from gpusim.validation.memory_report import all_rows, print_memory, write_memory
+
+    results = simulate_curves(choose(args.config, args.only), args.set, shown)
+    print_memory(console_for(sys.stdout), results)
+    folder = args.output or (None if args.config or args.only or args.set else RESULTS)
+    if folder:
+        write_memory(folder, results)
+    return 0 if all(row.good for row in all_rows(results)) else EXIT_OFF
 
 
 def run_ablations(args: argparse.Namespace) -> int:

@@ -40,11 +40,11 @@ _MARK = re.compile(r"#\s*@(\w+)")
 _REPEAT = re.compile(r"^[ \t]*%repeat (\d+)\n(.*?)^[ \t]*%end\n", re.MULTILINE | re.DOTALL)
 
 
-class _Strict(BaseModel):
+class Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class RowData(_Strict):
+class RowData(Strict):
     """One comparison. `over` with `reduce` measures several programs, `minus` subtracts another program's value."""
 
     id: str
@@ -60,7 +60,7 @@ class RowData(_Strict):
     needs: str | None = None  # a part of gpusim that the row waits for
 
 
-class ExperimentData(_Strict):
+class ExperimentData(Strict):
     id: str
     what: str = ""
     frame: str = "cold"
@@ -72,7 +72,7 @@ class ExperimentData(_Strict):
     rows: tuple[RowData, ...] = ()
 
 
-class FileData(_Strict):
+class FileData(Strict):
     source: str
     architectures: Annotated[tuple[int, ...], Field(min_length=1)]
     overrides: tuple[str, ...] = ()
@@ -80,7 +80,7 @@ class FileData(_Strict):
     rows: tuple[RowData, ...] = ()
 
 
-class FrameData(_Strict):
+class FrameData(Strict):
     passes: int
     text: str
 
@@ -132,19 +132,20 @@ def load_suite(architecture: int, folder: Path | None = None) -> Suite:
     Raises GpusimError naming the file and the row where a file is not as described above.
     """
     folder = folder or resources.find(DATA)
-    frames = {name: _validate(FrameData, data, folder / FRAMES) for name, data in _read(folder / FRAMES).items()}
+    frames = {name: validated(FrameData, data, folder / FRAMES) for name, data in read_mapping(folder / FRAMES).items()}
     rows: list[Row] = []
     experiments: dict[str, Experiment] = {}
     for path in sorted(folder.glob("*.yaml")):
         if path.name != FRAMES:
-            data = _validate(FileData, _read(path), path)
+            data = validated(FileData, read_mapping(path), path)
             if architecture in data.architectures:
                 _expand_file(path, data, frames, architecture, rows, experiments)
     _check(rows, experiments, folder)
     return Suite(tuple(rows), experiments)
 
 
-def _read(path: Path) -> dict:
+def read_mapping(path: Path) -> dict:
+    """A YAML file of one mapping. Raises GpusimError naming the file otherwise."""
     try:
         data = yaml.safe_load(path.read_text())
     except (OSError, yaml.YAMLError) as error:
@@ -154,7 +155,8 @@ def _read(path: Path) -> dict:
     return data
 
 
-def _validate(model: type[BaseModel], data: Any, path: Path) -> Any:
+def validated(model: type[BaseModel], data: Any, path: Path) -> Any:
+    """The data of a file as `model`. Raises GpusimError with all that is wrong."""
     try:
         return model.model_validate(data)
     except ValidationError as error:
@@ -195,7 +197,9 @@ def _fill(value: Any, case: dict[str, Any]) -> Any:
     return case[value[1:]] if value[:1] == "$" and value[1:] in case else Template(value).substitute(case)
 
 
-def _repeat(text: str, case: dict[str, Any]) -> str:
+def repeat_lines(text: str, case: dict[str, Any]) -> str:
+    """Write out every `%repeat N` ... `%end`, substituting `case` and $i in its lines."""
+
     def repeated(match: re.Match) -> str:
         return "".join(Template(match[2]).substitute(case, i=i) for i in range(int(match[1])))
 
@@ -208,7 +212,7 @@ def _program(
     name = f"{group}.{_fill(experiment.id, case)}"
     kernel = re.sub(r"\W", "_", name)
     block = int(_fill(experiment.block, case))
-    body = Template(_repeat(Template(experiment.program).safe_substitute(case), case)).substitute(case)
+    body = Template(repeat_lines(Template(experiment.program).safe_substitute(case), case)).substitute(case)
     head = f".arch sm_{architecture}\n.kernel {kernel}\n.grid 1\n.block {block}\n"
     head += f".shared {experiment.shared}\n" if experiment.shared else ""
     text = head + Template(frame.text).substitute(case, body=body)
