@@ -114,7 +114,7 @@ def test_unknown_card_names_the_nearest_and_all(name, expected):
 
 
 def test_a_family_says_that_it_is_one():
-    with pytest.raises(GpusimError, match=r"sms: missing(.|\n)*this is a family.*cards: a6000"):
+    with pytest.raises(GpusimError, match=r"sms: missing(.|\n)*this is a family.*cards: a100"):
         load_config("ampere")
 
 

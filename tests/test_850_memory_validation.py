@@ -48,7 +48,6 @@ def error(name, size):
         ("a40.latency", 65.8, 0.03),
         ("a40.latency", 256.9, 0.03),
         ("a100.latency", 95.5, 0.05),
-        ("a100.latency", 240.6, 0.05),
         ("a40.reads", 64, 0.10),
         ("a40.reads", 384, 0.10),
     ],
