@@ -16,6 +16,7 @@ from gpusim.emulator.buffers import GlobalMemory
 from gpusim.emulator.machine import prepare
 from gpusim.emulator.tracing import run
 from gpusim.sass.assembler import assemble
+from gpusim.sass.isa import load_isa
 from gpusim.trace.trace import CtaChunk
 
 FIELD = "[B------:R-:W-:-:S01] "
@@ -74,16 +75,17 @@ def operands(seed: int, count: int = 512) -> np.ndarray:
 
 def run_cases(folder: Path, instruction: str, words: np.ndarray, architecture: int = 86) -> Results:
     """Run one instruction on every row of `words`, (n, 8) uint32 with n a multiple of 32."""
+    base = load_isa(architecture).parameter_base
     body = f"""
     S2R R0, SR_TID.X ;
     S2R R1, SR_CTAID.X ;
     IMAD R0, R1, 0x20, R0 ;
-    MOV R2, c[0x0][0x160] ;
-    MOV R3, c[0x0][0x164] ;
+    MOV R2, c[0x0][{base:#x}] ;
+    MOV R3, c[0x0][{base + 4:#x}] ;
     MOV R4, 0x20 ;
     IMAD.WIDE R2, R0, R4, R2 ;
-    MOV R6, c[0x0][0x168] ;
-    MOV R7, c[0x0][0x16c] ;
+    MOV R6, c[0x0][{base + 8:#x}] ;
+    MOV R7, c[0x0][{base + 12:#x}] ;
     IMAD.WIDE R6, R0, R4, R6 ;
     LDG.E.128 R8, [R2.64] ;
     LDG.E.128 R12, [R2.64+0x10] ;

@@ -107,7 +107,7 @@ def test_chunks_end_at_ctas_and_do_not_change_the_content(tmp_path: Path, monkey
         monkeypatch.setattr(machine, name, 3)
     monkeypatch.setattr(machine, "LOG_ADDRESSES", 64)
     run = tracing.run
-    monkeypatch.setattr(tracing, "run", lambda prepared, memory: run(prepared, memory, 100))
+    monkeypatch.setattr(tracing, "run", lambda prepared, memory, **options: run(prepared, memory, 100, **options))
     parts = trace_in_memory(source, launch).launches[0]
     assert len(parts.source.chunks) > 2
     for name in ("index", "mask", "records"):
@@ -224,7 +224,8 @@ def test_a_cta_without_end_is_stopped_and_explained(tmp_path: Path, monkeypatch:
     from gpusim.emulator import machine
 
     monkeypatch.setattr(machine, "CTA_INSTRUCTION_LIMIT", 10000)
-    source = endless(tmp_path, "LOOP:\n[B------:R-:W-:-:S05] BRA `(LOOP) ;\n[B------:R-:W-:-:S05] EXIT ;\n")
+    count = "LOOP:\n[B------:R-:W-:-:S05] IADD3 R0, R0, 0x1, RZ ;\n[B------:R-:W-:-:S05] BRA `(LOOP) ;\n"
+    source = endless(tmp_path, count + "[B------:R-:W-:-:S05] EXIT ;\n")
     with pytest.raises(
         GpusimError, match="has run 10000 warp instructions without an end; it may wait for another CTA"
     ):

@@ -6,21 +6,24 @@ import numpy as np
 
 from gpusim.emulator.bits import (
     NAN64,
+    NEAREST,
     canonical,
-    double_to_half,
     double_to_long,
     flush,
-    half_to_float,
+    half_value,
     long_to_double,
     pair,
+    round_to_half,
     word_to_float,
 )
+from gpusim.emulator.half import odd_sum
+from gpusim.emulator.state import CHANGES
 from gpusim.jit import njit
 
 # Operations in x.
 ADD, MIN, MAX, AND, OR, XOR, EXCH, CAS, INC, DEC, CAST_SPIN, ADD_ONE = range(12)
 # Types in y.
-U32, S32, U64, S64, F32, F64, F16X2 = range(7)
+U32, S32, U64, S64, F32, F64, F16X2, BF16X2 = range(8)
 
 
 @njit
@@ -51,16 +54,18 @@ def combine_integer(op, old, value, is_signed, bits):
 
 @njit
 def add_float(kind, old, value):
-    """Sum of two float32 (subnormals flushed, as global atomics do), float64, or pairs of binary16."""
+    """Sum of two float32 (subnormals flushed, as global atomics do), float64, or pairs of halves."""
     if kind == F64:
         total = long_to_double(np.uint64(old)) + long_to_double(np.uint64(value))
         return np.int64(double_to_long(total) if total == total else NAN64)
     if kind == F32:
         left, right = flush(np.uint32(old), 1), flush(np.uint32(value), 1)
         return np.int64(flush(canonical(word_to_float(left) + word_to_float(right)), 1))
-    low = np.float64(half_to_float(np.uint32(old & 0xFFFF))) + np.float64(half_to_float(np.uint32(value & 0xFFFF)))
-    high = np.float64(half_to_float(np.uint32(old >> 16))) + np.float64(half_to_float(np.uint32(value >> 16)))
-    return np.int64(double_to_half(low)) | (np.int64(double_to_half(high)) << 16)
+    bfloat, packed = kind == BF16X2, np.int64(0)
+    for k in range(2):
+        total = odd_sum(half_value(np.uint32(old), k, bfloat), half_value(np.uint32(value), k, bfloat))
+        packed |= np.int64(round_to_half(total, bfloat, NEAREST)) << (16 * k)
+    return packed
 
 
 @njit
@@ -68,6 +73,7 @@ def atomic(m, i, c, d, mask):
     """Apply operation x of type y at the located words; the result rows get the old value (CAST_SPIN: success)."""
     R, M = m.registers, m.memory
     op, kind, double = i.x, i.y, i.bytes == 8
+    changed = False
     for lane in range(32):
         if (mask >> lane) & 1 == 0:
             continue
@@ -86,8 +92,10 @@ def atomic(m, i, c, d, mask):
             new = add_float(kind, old, value)
         else:
             new = combine_integer(op, old, value, kind == S32 or kind == S64, 8 * i.bytes)
+        changed |= new != old
         M[word] = new
         R[0, lane] = result
         if double:
             M[word + 1] = new >> 32
             R[1, lane] = result >> 32
+    m.control[CHANGES] += np.int64(changed)

@@ -19,6 +19,8 @@ NAN64 = np.uint64(0xFFF8000000000000)
 """The NaN that the double-precision unit produces."""
 NAN16 = np.uint32(0x7FFF)
 """The NaN that half-precision units produce."""
+NEAREST, DOWN, UP, ZERO = 0, 1, 2, 3
+"""Rounding modes: to nearest even, to minus infinity, to plus infinity, to zero."""
 
 
 def _bitcast(source: types.Type, target: types.Type, target_ir: ir.Type):
@@ -128,6 +130,50 @@ def half_to_float(word):
     return word_to_float(np.uint32(sign | bits))
 
 
+@njit(forceinline=True)
+def power_of_two(exponent):
+    """2.0 ** exponent for -1022 <= exponent <= 1023."""
+    return long_to_double(np.uint64(exponent + 1023) << np.uint64(52))
+
+
+@njit
+def round_to_integer(value, mode):
+    """A float64 rounded to an integral float64."""
+    if mode == NEAREST:
+        return np.rint(value)
+    if mode == DOWN:
+        return np.floor(value)
+    if mode == UP:
+        return np.ceil(value)
+    return np.trunc(value)
+
+
+@njit
+def round_to_half(value, bfloat, mode):
+    """A float64 rounded once to binary16, or to bfloat16 where `bfloat` is set; returns its 16 bits in a word.
+
+    Overflow gives infinity, or the largest number where the rounding mode points away from infinity.
+    """
+    if value != value:
+        return NAN16
+    fraction, lowest, limit = (7, -126, 0x7F80) if bfloat else (10, -14, 0x7C00)
+    bits = double_to_long(value)
+    sign = np.uint32((bits >> np.uint64(48)) & np.uint64(0x8000))
+    magnitude = abs(value)
+    if magnitude == np.inf:
+        return np.uint32(sign | np.uint32(limit))
+    exponent = max(np.int64((bits >> np.uint64(52)) & np.uint64(0x7FF)) - 1023, lowest)
+    if sign != 0:
+        mode = UP if mode == DOWN else (DOWN if mode == UP else mode)
+    code = np.int64(limit)
+    if exponent <= 127:
+        kept = round_to_integer(magnitude * power_of_two(fraction - exponent), mode)
+        code = ((exponent - lowest) << fraction) + np.int64(kept)
+    if code >= limit:
+        code = np.int64(limit - 1 if mode == DOWN or mode == ZERO else limit)
+    return np.uint32(sign | np.uint32(code))
+
+
 @njit
 def double_to_half(value):
     """A float64 rounded once, to nearest even, to binary16; returns its 16 bits in a word.
@@ -135,15 +181,13 @@ def double_to_half(value):
     One rounding from float64 is exact for float32 inputs and for the sum or product of two binary16 numbers
     (at most 42 significant bits where they matter).
     """
-    bits = double_to_long(value)
-    sign = np.uint32((bits >> np.uint64(48)) & np.uint64(0x8000))
-    magnitude = abs(value)
-    if value != value:
-        return NAN16
-    if magnitude >= 65520.0:
-        return np.uint32(sign | np.uint32(0x7C00))
-    if magnitude < 2.0**-14:
-        return np.uint32(sign | np.uint32(np.rint(magnitude * 2.0**24)))
-    exponent = np.int64((bits >> np.uint64(52)) & np.uint64(0x7FF)) - 1023
-    scaled = np.int64(np.rint(magnitude * 2.0 ** (10 - exponent)))
-    return np.uint32(sign | np.uint32(((exponent + 14) << 10) + scaled))
+    return round_to_half(value, False, NEAREST)
+
+
+@njit
+def half_value(word, k, bfloat):
+    """Half k of a word, binary16 or bfloat16, as float64 (exact)."""
+    bits = (np.uint32(word) >> np.uint32(16 * k)) & np.uint32(0xFFFF)
+    if bfloat:
+        return np.float64(word_to_float(np.uint32(bits << np.uint32(16))))
+    return np.float64(half_to_float(bits))

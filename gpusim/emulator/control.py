@@ -22,6 +22,7 @@ from gpusim.emulator.state import (
     BARRIER_REGISTERS,
     BARRIER_ROW,
     BARRIERS_TOUCHED,
+    CHANGES,
     FINISHED,
     FIRST_REGISTER_ROW,
     GROUPS,
@@ -49,8 +50,9 @@ from gpusim.jit import njit
     YIELD,
     B2R,
     S2R,
-) = range(15)
-LAST_CONTROL = 14
+    TRAP,
+) = range(16)
+LAST_CONTROL = 15
 
 PATIENCE = 64
 """YIELDs before waiting lanes are let through; more than the 32 turns that a loop of one lane after another takes."""
@@ -273,6 +275,7 @@ def release_cta_barrier(m, b):
             m.warps[w].status = READY
             m.warps[w].barrier_result = reduction_result(m, b)
     m.barriers[b, :] = 0
+    m.control[CHANGES] += 1
     return True
 
 

@@ -1,7 +1,7 @@
-"""Conversions between number formats (F2I, I2F, F2F, FRND, F2FP, I2FP).
+"""Conversions between number formats (F2I, I2F, F2F, FRND, F2FP, I2FP, I2I, I2IP).
 
-x: rounding mode (float32.py) in bits 2..3, FTZ bit 0, SAT bit 1. y: source format, z: destination format, both
-FORMAT codes. NaN converts to 0 with .NTZ (x bit 4), else to the top bit of the format.
+x: flags and rounding mode of float32.py. y: source format, z: destination format, both FORMAT codes; halves arrive in
+the low 16 bits. NaN converts to 0 with .NTZ, else to the top bit of the format.
 """
 
 from __future__ import annotations
@@ -9,23 +9,27 @@ from __future__ import annotations
 import numpy as np
 
 from gpusim.emulator.bits import (
+    DOWN,
     NAN32,
-    double_to_half,
+    NEAREST,
+    UP,
     float_to_word,
     flush,
-    half_to_float,
+    half_value,
     leading_zeros32,
     pair,
+    round_to_half,
+    round_to_integer,
     word_to_float,
 )
-from gpusim.emulator.float32 import DOWN, FTZ, NEAREST, ROUND_SHIFT, SAT, UP, round_float
+from gpusim.emulator.float32 import FTZ, RELU, ROUND_SHIFT, SAT, round_float
 from gpusim.emulator.float64 import read, write
 from gpusim.emulator.integer import element
 from gpusim.jit import njit
 
-F2I, I2F, F2F, FRND, F2FP = range(300, 305)
+F2I, I2F, F2F, FRND, F2FP, I2I, I2IP = range(300, 307)
 
-NTZ = 16
+NTZ = 16  # in x of F2I
 
 # FORMAT codes: integers by 2 * log2(bytes) + signed; floats from 16.
 U8, S8, U16, S16, U32, S32, U64, S64 = range(8)
@@ -33,24 +37,12 @@ F16, F32, F64, BF16 = 16, 17, 18, 19
 
 
 @njit
-def round_to_integer(value, mode):
-    """A float64 rounded to an integral float64."""
-    if mode == NEAREST:
-        return np.rint(value)
-    if mode == DOWN:
-        return np.floor(value)
-    if mode == UP:
-        return np.ceil(value)
-    return np.trunc(value)
-
-
-@njit
 def read_float(R, row, lane, code, ftz):
     """A source of any float format as float64 (exact)."""
     if code == F64:
         return read(R, row, lane)
-    if code == F16:
-        return np.float64(half_to_float(R[row, lane]))
+    if code == F16 or code == BF16:
+        return half_value(R[row, lane], 0, code == BF16)
     return np.float64(word_to_float(flush(R[row, lane], ftz)))
 
 
@@ -106,20 +98,21 @@ def magnitude_to_float(magnitude, negative, significant, mode):
 @njit
 def i2f(R, i, a, mask):
     mode = (i.x >> ROUND_SHIFT) & 3
-    bits = 8 << (i.y >> 1)
+    width = 8 << (i.y >> 1)
     for lane in range(32):
         if (mask >> lane) & 1 == 0:
             continue
-        if bits == 64:
+        if width == 64:
             number = np.int64(pair(R[a, lane], R[a + 1, lane]))
         else:
-            number = element(R[a, lane], 0, bits, i.y & 1)
+            number = element(R[a, lane], 0, width, i.y & 1)
         negative = i.y & 1 == 1 and number < 0
         magnitude = np.uint64(-number if negative else number)
         if i.z == F64:
             write(R, lane, magnitude_to_float(magnitude, negative, 53, mode))
-        elif i.z == F16:
-            R[0, lane] = double_to_half(magnitude_to_float(magnitude, negative, 53, mode))
+        elif i.z == F16 or i.z == BF16:
+            bits = 8 if i.z == BF16 else 11
+            R[0, lane] = round_to_half(magnitude_to_float(magnitude, negative, bits, mode), i.z == BF16, mode)
         else:
             R[0, lane] = float_to_word(np.float32(magnitude_to_float(magnitude, negative, 24, mode)))
 
@@ -138,8 +131,8 @@ def f2f(R, i, a, mask):
             value = min(max(value, 0.0), 1.0) if value == value else 0.0
         if i.z == F64:
             write(R, lane, value)
-        elif i.z == F16:
-            R[0, lane] = double_to_half(value)
+        elif i.z == F16 or i.z == BF16:
+            R[0, lane] = round_to_half(value, i.z == BF16, mode)
         elif value == value:
             R[0, lane] = flush(float_to_word(round_float(value, 0.0, mode)), i.x & FTZ)
         else:
@@ -147,28 +140,45 @@ def f2f(R, i, a, mask):
 
 
 @njit
-def to_bfloat(word):
-    """A float32 word rounded to nearest even to the 16 bits of bfloat16."""
-    value = np.int64(word)
-    if value & 0x7FFFFFFF > 0x7F800000:
-        return np.int64(0x7FFF)
-    return (value + 0x7FFF + ((value >> 16) & 1)) >> 16
-
-
-@njit
 def f2fp(R, i, a, b):
     """Pack two floats into halves: a above, b below; z: F16 or BF16."""
+    mode = (i.x >> ROUND_SHIFT) & 3
     for lane in range(32):
-        if i.z == BF16:
-            R[0, lane] = (to_bfloat(R[a, lane]) << 16) | to_bfloat(R[b, lane])
-        else:
-            high = double_to_half(np.float64(word_to_float(R[a, lane])))
-            low = double_to_half(np.float64(word_to_float(R[b, lane])))
-            R[0, lane] = (np.int64(high) << 16) | np.int64(low)
+        high, low = np.float64(word_to_float(R[a, lane])), np.float64(word_to_float(R[b, lane]))
+        if i.x & RELU:
+            high, low = 0.0 if high <= 0.0 else high, 0.0 if low <= 0.0 else low
+        packed = np.int64(round_to_half(high, i.z == BF16, mode)) << 16
+        R[0, lane] = packed | np.int64(round_to_half(low, i.z == BF16, mode))
 
 
 @njit
-def execute(op, R, i, a, b, mask):
+def clamp(value, bits, is_signed):
+    """An integer limited to a format, as its low bits."""
+    low = -(np.int64(1) << (bits - 1)) if is_signed else np.int64(0)
+    high = (np.int64(1) << (bits - 1 if is_signed else bits)) - 1
+    return min(max(value, low), high) & ((np.int64(1) << bits) - 1)
+
+
+@njit
+def i2i(R, i, a):
+    """A signed 32-bit integer limited to format z."""
+    bits = 8 << (i.z >> 1)
+    for lane in range(32):
+        value = clamp(np.int64(np.int32(R[a, lane])), bits, i.z & 1)
+        R[0, lane] = value - (np.int64(1) << bits) if i.z & 1 and value >> (bits - 1) else value
+
+
+@njit
+def i2ip(R, i, a, b, c):
+    """Signed a and b limited to y bits (z: signed), packed above each other, under the low bits of c."""
+    for lane in range(32):
+        high = clamp(np.int64(np.int32(R[a, lane])), i.y, i.z)
+        low = clamp(np.int64(np.int32(R[b, lane])), i.y, i.z)
+        R[0, lane] = (np.int64(R[c, lane]) << (2 * i.y)) | (high << i.y) | low
+
+
+@njit
+def execute(op, R, i, a, b, c, mask):
     """Run one conversion."""
     if op == I2F:
         i2f(R, i, a, mask)
@@ -176,5 +186,9 @@ def execute(op, R, i, a, b, mask):
         f2i(R, i, a, mask)
     elif op == F2FP:
         f2fp(R, i, a, b)
+    elif op == I2I:
+        i2i(R, i, a)
+    elif op == I2IP:
+        i2ip(R, i, a, b, c)
     else:
         f2f(R, i, a, mask)

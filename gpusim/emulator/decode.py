@@ -15,11 +15,12 @@ import numpy as np
 from gpusim.emulator import state
 from gpusim.emulator.state import DECODED_DTYPE, LITERAL_ROW, UNIFORM_REGISTERS, ZERO_ROW
 from gpusim.errors import GpusimError
+from gpusim.sass.operands import BINDLESS_BANK
 from gpusim.sass.program import OPERAND_SELECTORS, PT, RZ, URZ, OperandKind, Program
 
 WORD_MASK = 0xFFFFFFFF
 SIGN = 0x80000000
-HALF_CHOICES = {"": 0, "H1_H0": 0, "H0_H0": 1, "H1_H1": 2, "H0_H1": 3, "F32": 4, "H0_NH1": 5}
+HALF_CHOICES = {"": 0, "H1_H0": 0, "H0_H0": 1, "H1_H1": 2, "H0_H1": 3, "F32": 4, "H0_NH1": 5, "H0": 1, "H1": 2}
 """Operand suffix to the half choices of fetch.py."""
 FIELDS = {"B0": (0, 0xFF), "B1": (8, 0xFF), "B2": (16, 0xFF), "B3": (24, 0xFF), "H0": (0, 0xFFFF), "H1": (16, 0xFFFF),
           "H0_H0": (0, 0xFFFF), "H1_H1": (16, 0xFFFF)}  # fmt: skip
@@ -180,6 +181,36 @@ class Instruction:
             raise UnknownInstruction("an operand is missing")
         return self.sources.pop(0)
 
+    def drop(self, suffix: str) -> bool:
+        """Remove a suffix from the next source; whether it had it."""
+        operand = self.sources[0].copy()
+        found = OPERAND_SELECTORS[int(operand.select)] == suffix
+        if found:
+            operand.select = 0
+            self.sources[0] = operand
+        return found
+
+    def bare_magnitudes(self) -> None:
+        """Drop the bars of all sources, for operations that take them themselves. All must have them."""
+        for k, operand in enumerate(self.sources):
+            if not operand.absolute or operand.negate:
+                raise UnknownInstruction("an operand without bars")
+            self.sources[k] = operand.copy()
+            self.sources[k].absolute = 0
+
+    def bare_sign(self, k: int) -> bool:
+        """Drop the minus of source k, for operations that apply it themselves; whether it had one."""
+        negated = bool(self.sources[k].negate)
+        self.sources[k] = self.sources[k].copy()
+        self.sources[k].negate = 0
+        return negated
+
+    def zero_source(self) -> None:
+        """Take the next source, which must be RZ."""
+        operand = self.next_source()
+        if operand.kind != OperandKind.REGISTER or operand.register != RZ:
+            raise UnknownInstruction("an operand that is known as RZ only")
+
     def immediate(self) -> int:
         """Take the next source, which must be a plain number."""
         operand = self.next_source()
@@ -228,6 +259,8 @@ class Instruction:
     def _literal(self, operand: np.record, kind: str, words: int) -> tuple[int, ...] | None:
         """Words of an immediate or constant operand, None for a register."""
         if operand.kind == OperandKind.CONSTANT:
+            if operand.bank == BINDLESS_BANK:
+                raise UnknownInstruction("a constant bank that a uniform register names (cx)")
             if operand.register != RZ or operand.uniform != URZ:
                 raise UnknownInstruction("an indexed constant as operand")
             return self.binding.constant(int(operand.bank), int(operand.immediate), words)
@@ -317,12 +350,13 @@ class Decoded:
 
 
 def register_rows(program: Program) -> int:
-    """Rows that a warp's regular registers need: the highest one used, and three more for wide operands."""
+    """Rows that a warp's regular registers need: up to the end of every operand, taken as four registers at least."""
     used = program.operands[program.operands.kind == OperandKind.REGISTER]
-    used = used[used.register != RZ].register
+    used = used[used.register != RZ]
+    last = (used.register.astype(np.int64) + np.maximum(used.width, 4)).max(initial=0)
     addressed = program.operands[program.operands.kind == OperandKind.MEMORY]
     addressed = addressed[addressed.register != RZ].register
-    return max(program.registers, int(used.max(initial=0)) + 4, int(addressed.max(initial=0)) + 2)
+    return max(program.registers, int(last), int(addressed.max(initial=0)) + 2)
 
 
 def decode(program: Program, banks: Mapping[int, bytes]) -> Decoded:

@@ -11,7 +11,10 @@ from __future__ import annotations
 import numpy as np
 
 from gpusim.emulator.bits import (
+    DOWN,
     NAN32,
+    UP,
+    ZERO,
     canonical,
     double_to_long,
     float_to_word,
@@ -26,10 +29,15 @@ from gpusim.jit import njit
 
 FADD, FMUL, FFMA, FMNMX, FSEL, FSETP, FSET, FCHK, MUFU, FFMA_DIRECTED = range(200, 210)
 
+# Flags in x, of all floating-point modules.
 FTZ, SAT = 1, 2
 ROUND_SHIFT = 2
 """Rounding mode in bits 2..3 of x."""
-NEAREST, DOWN, UP, ZERO = 0, 1, 2, 3
+BOOLEAN_FLOAT = 16  # FSET, HSET2: 1.0 instead of all ones
+BOTH_HALVES = 32  # HSETP2.H_AND
+BFLOAT = 64  # halves are bfloat16
+XORSIGN = 128  # minimum and maximum of magnitudes, signed by the exclusive or of the signs
+RELU = 256  # negative results become zero
 
 RCP, RSQ, SQRT, EX2, LG2, SIN, COS, TANH, RCP64H, RSQ64H = range(10)
 
@@ -129,6 +137,10 @@ def fmnmx(R, i, a, b, in0):
     """Minimum where in0 holds, else maximum; the number if one is NaN (y: NaN then); -0 is below +0."""
     for lane in range(32):
         left, right = flush(R[a, lane], i.x & FTZ), flush(R[b, lane], i.x & FTZ)
+        sign = np.uint32(0)
+        if i.x & XORSIGN:
+            sign = (left ^ right) & np.uint32(0x80000000)
+            left, right = left & np.uint32(0x7FFFFFFF), right & np.uint32(0x7FFFFFFF)
         u, v = word_to_float(left), word_to_float(right)
         least = (in0 >> lane) & 1 == 1
         if u != u or v != v:
@@ -137,7 +149,7 @@ def fmnmx(R, i, a, b, in0):
             word = left | right if least else left & right
         else:
             word = left if (u < v) == least else right
-        R[0, lane] = word
+        R[0, lane] = word | sign if word != NAN32 else word
 
 
 @njit
@@ -176,8 +188,8 @@ def fsetp(R, i, a, b, in0):
 
 @njit
 def fset(R, i, a, b, in0):
-    """The comparison as a word: 1.0 (x bit 4: .BF) or all ones where true, else 0."""
-    true = np.uint32(0x3F800000) if i.x & 16 else np.uint32(0xFFFFFFFF)
+    """The comparison as a word: 1.0 (.BF) or all ones where true, else 0."""
+    true = np.uint32(0x3F800000) if i.x & BOOLEAN_FLOAT else np.uint32(0xFFFFFFFF)
     compared = fsetp(R, i, a, b, in0)
     for lane in range(32):
         R[0, lane] = true if (compared >> lane) & 1 else np.uint32(0)

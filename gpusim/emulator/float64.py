@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from gpusim.emulator.bits import NAN64, double_to_long, fma64, long_to_double, pair
-from gpusim.emulator.float32 import DOWN, NEAREST, ROUND_SHIFT, UP, compare
+from gpusim.emulator.bits import DOWN, NAN64, NEAREST, UP, double_to_long, fma64, long_to_double, pair
+from gpusim.emulator.float32 import ROUND_SHIFT, compare
 from gpusim.emulator.integer import combine
 from gpusim.jit import njit
 
-DFMA, DSETP, DADD, DMUL = range(250, 254)
+DFMA, DSETP, DADD, DMUL, DSETP_SELECT = range(250, 255)
 
 
 @njit(forceinline=True)
@@ -18,11 +18,17 @@ def read(R, row, lane):
 
 
 @njit(forceinline=True)
+def write_rows(R, row, lane, value):
+    """Store a double as rows `row` and `row` + 1, NaN as NAN64."""
+    bits = double_to_long(value) if value == value else NAN64
+    R[row, lane] = bits
+    R[row + 1, lane] = bits >> np.uint64(32)
+
+
+@njit(forceinline=True)
 def write(R, lane, value):
     """Store a double as result rows 0 and 1, NaN as NAN64."""
-    bits = double_to_long(value) if value == value else NAN64
-    R[0, lane] = bits
-    R[1, lane] = bits >> np.uint64(32)
+    write_rows(R, 0, lane, value)
 
 
 @njit
@@ -94,10 +100,30 @@ def dsetp(R, i, a, b, in0):
 
 
 @njit
+def dsetp_select(R, i, a, b):
+    """p: a is the maximum (x; else the minimum) of a and b, where a NaN is not if b is a number; q: both are NaN.
+
+    The compiler selects by p and turns b into a quiet NaN by q. -0 is below +0.
+    """
+    p, q = np.int64(0), np.int64(0)
+    for lane in range(32):
+        u, v = read(R, a, lane), read(R, b, lane)
+        negative = R[a + 1, lane] >> np.uint32(31) != 0
+        first = u > v if i.x else u < v
+        if u == v:
+            first = negative != (i.x != 0)
+        p |= np.int64(first or (u == u and v != v)) << lane
+        q |= np.int64(u != u and v != v) << lane
+    return p | (q << 32)
+
+
+@njit
 def execute(op, R, i, a, b, c, in0):
     """Run one double-precision operation; returns p | q << 32."""
     if op == DSETP:
         return dsetp(R, i, a, b, in0)
+    if op == DSETP_SELECT:
+        return dsetp_select(R, i, a, b)
     if op == DADD:
         dadd(R, a, b)
     elif op == DMUL:

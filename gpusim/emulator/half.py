@@ -1,34 +1,77 @@
-"""Packed half-precision operations: two binary16 numbers per register.
+"""Packed half-precision operations: two binary16 or two bfloat16 numbers per register.
 
-Sources arrive with their halves already chosen (modifier HALVES). Each half is computed in float64 and rounded once to
-binary16: where the sum of a product (22 bits) and an addend (11 bits) does not fit in 53 bits, it lies too far from the
-middle of two binary16 numbers for the first rounding to matter. x bit 1 saturates.
+Sources arrive with their halves already chosen (modifier HALVES). Each half is computed in float64 and rounded once:
+products of two halves are exact, and sums that are not exact get an odd last bit (see odd_sum), so that the second
+rounding decides as one rounding would. x holds the flags of float32.py.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-from gpusim.emulator.bits import NAN16, double_to_half, float_to_word, half_to_float
-from gpusim.emulator.float32 import SAT, compare
+from gpusim.emulator.bits import (
+    NAN16,
+    NEAREST,
+    canonical,
+    double_to_long,
+    half_value,
+    long_to_double,
+    round_to_half,
+)
+from gpusim.emulator.float32 import (
+    BFLOAT,
+    BOOLEAN_FLOAT,
+    BOTH_HALVES,
+    FTZ,
+    RELU,
+    SAT,
+    XORSIGN,
+    compare,
+    mufu_value,
+)
 from gpusim.emulator.integer import combine
 from gpusim.jit import njit
 
-HADD2, HMUL2, HFMA2, HMNMX2, HSETP2, HADD2_F32 = range(350, 356)
+HADD2, HMUL2, HFMA2, HMNMX2, HSETP2, HADD2_F32, HSET2, HMUFU = range(350, 358)
 
 
 @njit
-def half(word, k):
+def raw(word, k, x):
+    """The 16 bits of half k, a subnormal binary16 as zero of its sign with FTZ."""
+    bits = (np.int64(word) >> (16 * k)) & 0xFFFF
+    return bits & 0x8000 if x & FTZ and bits & 0x7C00 == 0 else bits
+
+
+@njit
+def half(word, k, x):
     """Half k of a word as float64 (exact)."""
-    return np.float64(half_to_float(np.uint32(word) >> np.uint32(16 * k)))
+    return half_value(np.uint32(raw(word, k, x)), 0, x & BFLOAT)
 
 
 @njit
 def pack(value, x):
-    """16 bits of a result after saturation."""
+    """16 bits of a result after saturation (NaN to 0), RELU and flush."""
     if x & SAT:
         value = min(max(value, 0.0), 1.0) if value == value else 0.0
-    return np.int64(double_to_half(value))
+    if x & RELU and value <= 0.0:
+        value = 0.0
+    return raw(round_to_half(value, x & BFLOAT, NEAREST), 0, x)
+
+
+@njit
+def odd_sum(a, b):
+    """a + b in float64; where it is not exact, the neighbour with an odd last bit on the exact sum's side.
+
+    Rounding that to at most 51 bits gives what rounding the exact sum gives (rounding to odd).
+    """
+    total = a + b
+    back = total - a
+    rest = (a - (total - back)) + (b - back)
+    bits = double_to_long(total)
+    if not np.isfinite(total) or rest == 0.0 or bits & np.uint64(1):
+        return total
+    grow = (rest > 0.0) == (total > 0.0)
+    return long_to_double(bits + np.uint64(1) if grow else bits - np.uint64(1))
 
 
 @njit
@@ -36,13 +79,13 @@ def arithmetic(op, R, i, a, b, c):
     for lane in range(32):
         result = np.int64(0)
         for k in range(2):
-            u, v = half(R[a, lane], k), half(R[b, lane], k)
+            u, v = half(R[a, lane], k, i.x), half(R[b, lane], k, i.x)
             if op == HADD2:
-                value = u + v
+                value = odd_sum(u, v)
             elif op == HMUL2:
                 value = u * v
             else:
-                value = u * v + half(R[c, lane], k)
+                value = odd_sum(u * v, half(R[c, lane], k, i.x))
             result |= pack(value, i.x) << (16 * k)
         R[0, lane] = result
 
@@ -51,23 +94,33 @@ def arithmetic(op, R, i, a, b, c):
 def to_float(R, a, b):
     """HADD2.F32: the sum of the low halves as float32."""
     for lane in range(32):
-        R[0, lane] = float_to_word(np.float32(half(R[a, lane], 0) + half(R[b, lane], 0)))
+        R[0, lane] = canonical(np.float32(half(R[a, lane], 0, 0) + half(R[b, lane], 0, 0)))
+
+
+@njit
+def least_or_most(left, right, x, least, nan):
+    """Minimum or maximum of two halves given as bits; the number if one is NaN (nan: NaN then)."""
+    sign = np.int64(0)
+    if x & XORSIGN:
+        sign = (left ^ right) & 0x8000
+        left, right = left & 0x7FFF, right & 0x7FFF
+    u, v = half_value(np.uint32(left), 0, x & BFLOAT), half_value(np.uint32(right), 0, x & BFLOAT)
+    if u != u or v != v:
+        if nan or (u != u and v != v):
+            return np.int64(NAN16)
+        return (right if u != u else left) | sign
+    if u == v:
+        return (left | right if least else left & right) | sign
+    return (left if (u < v) == least else right) | sign
 
 
 @njit
 def minimum(R, i, a, b, in0):
-    """Minimum where in0 holds, else maximum, per half; the number if one is NaN (y: NaN then)."""
+    """Minimum where in0 holds, else maximum, per half."""
     for lane in range(32):
         least, result = (in0 >> lane) & 1 == 1, np.int64(0)
         for k in range(2):
-            left, right = (np.int64(R[a, lane]) >> (16 * k)) & 0xFFFF, (np.int64(R[b, lane]) >> (16 * k)) & 0xFFFF
-            u, v = half(R[a, lane], k), half(R[b, lane], k)
-            if u != u or v != v:
-                chosen = np.int64(NAN16) if i.y or (u != u and v != v) else (right if u != u else left)
-            elif u == v:
-                chosen = left | right if least else left & right
-            else:
-                chosen = left if (u < v) == least else right
+            chosen = least_or_most(raw(R[a, lane], k, i.x), raw(R[b, lane], k, i.x), i.x, least, i.y)
             result |= chosen << (16 * k)
         R[0, lane] = result
 
@@ -77,7 +130,7 @@ def outcome(R, i, a, b, k):
     """Lane mask of the comparison of half k with code y."""
     less, equal, unordered = np.int64(0), np.int64(0), np.int64(0)
     for lane in range(32):
-        u, v = half(R[a, lane], k), half(R[b, lane], k)
+        u, v = half(R[a, lane], k, i.x), half(R[b, lane], k, i.x)
         less |= np.int64(u < v) << lane
         equal |= np.int64(u == v) << lane
         unordered |= np.int64(u != u or v != v) << lane
@@ -86,12 +139,32 @@ def outcome(R, i, a, b, k):
 
 @njit
 def hsetp2(R, i, a, b, in0):
-    """p: the low halves' comparison, q: the high halves', each combined (z) with in0; x bit 5 (.H_AND): p of both."""
+    """p: the low halves' comparison, q: the high halves', each combined (z) with in0; .H_AND: p of both."""
     low, high = outcome(R, i, a, b, 0), outcome(R, i, a, b, 1)
-    if i.x & 32:
+    if i.x & BOTH_HALVES:
         return combine(low & high, i.z, in0)
     keep = np.int64(0xFFFFFFFF)
     return (combine(low, i.z, in0) & keep) | ((combine(high, i.z, in0) & keep) << 32)
+
+
+@njit
+def hset2(R, i, a, b, in0):
+    """The comparisons as halves: 1.0 (.BF) or all ones where true, else 0."""
+    true = np.int64(0xFFFF)
+    if i.x & BOOLEAN_FLOAT:
+        true = np.int64(0x3F80) if i.x & BFLOAT else np.int64(0x3C00)
+    both = hsetp2(R, i, a, b, in0)
+    for lane in range(32):
+        low, high = (both >> lane) & 1, (both >> (32 + lane)) & 1
+        R[0, lane] = low * true | (high * true) << 16
+
+
+@njit
+def hmufu(R, i, a):
+    """Function y of the low half, approximated as MUFU does (float32.py), rounded to a half."""
+    for lane in range(32):
+        value = mufu_value(i.y, half(R[a, lane], 0, i.x))
+        R[0, lane] = round_to_half(value, i.x & BFLOAT, NEAREST)
 
 
 @njit
@@ -103,6 +176,10 @@ def execute(op, R, i, a, b, c, in0):
         minimum(R, i, a, b, in0)
     elif op == HADD2_F32:
         to_float(R, a, b)
+    elif op == HSET2:
+        hset2(R, i, a, b, in0)
+    elif op == HMUFU:
+        hmufu(R, i, a)
     else:
         arithmetic(op, R, i, a, b, c)
     return np.int64(0)

@@ -42,9 +42,13 @@ from gpusim.jit import njit
     VABSDIFF,
     VABSDIFF4,
     MOV64,
-    VIADDMNMX,
-    VIMNMX3,
+    VECTOR_LIMIT,
+    ADD_HALVES,
 ) = range(100, 127)
+
+# VECTOR_LIMIT: flags in x, operands in y.
+VECTOR_SIGNED, VECTOR_HALVES, VECTOR_RELU = 1, 2, 4
+TWO, THREE, SUM_AND_ONE = range(3)
 
 # Compare codes; the float ones of compare.py continue them.
 LT, EQ, LE, GT, NE, GE, NEVER, ALWAYS = 1, 2, 3, 4, 5, 6, 0, 7
@@ -367,22 +371,49 @@ def vabsdiff4(R, i, a, b, c):
 
 
 @njit
-def viaddmnmx(R, i, a, b, c, in0):
-    """min (where in0) or max of a + b and c; x: signed."""
-    bias = np.int64(0x80000000) if i.x else np.int64(0)
-    for lane in range(32):
-        left = ((np.int64(R[a, lane]) + np.int64(R[b, lane])) & ALL) ^ bias
-        right = np.int64(R[c, lane]) ^ bias
-        R[0, lane] = (left if (left < right) == (((in0 >> lane) & 1) == 1) else right) ^ bias
+def vector_element(word, k, x):
+    """Half k (x & VECTOR_HALVES) or the whole of a word, as a number."""
+    if x & VECTOR_HALVES:
+        return element(word, 16 * k, 16, x & VECTOR_SIGNED)
+    return signed(word) if x & VECTOR_SIGNED else np.int64(word)
 
 
 @njit
-def vimnmx3(R, i, a, b, c, in0):
-    """min (where in0) or max of three; x: signed."""
-    bias = np.int64(0x80000000) if i.x else np.int64(0)
+def vector_limit(R, i, a, b, c, in0):
+    """Minimum (where in0) or maximum of a and b; y: of a, b and c; or of a + b, which wraps, and c. x: VECTOR flags.
+
+    p, and q for the high half: a was chosen, also where both are equal.
+    """
+    p, q = np.int64(0), np.int64(0)
+    bits = 16 if i.x & VECTOR_HALVES else 32
     for lane in range(32):
-        u, v, w = np.int64(R[a, lane]) ^ bias, np.int64(R[b, lane]) ^ bias, np.int64(R[c, lane]) ^ bias
-        R[0, lane] = (min(u, v, w) if (in0 >> lane) & 1 else max(u, v, w)) ^ bias
+        least, packed = (in0 >> lane) & 1 == 1, np.int64(0)
+        for k in range(32 // bits):
+            u, v = vector_element(R[a, lane], k, i.x), vector_element(R[b, lane], k, i.x)
+            w = vector_element(R[c, lane], k, i.x)
+            if i.y == SUM_AND_ONE:
+                u, v = element((u + v) & ALL, 0, bits, i.x & VECTOR_SIGNED), w
+            result = min(u, v) if least else max(u, v)
+            if i.y == THREE:
+                result = min(result, w) if least else max(result, w)
+            if i.x & VECTOR_RELU:
+                result = max(result, np.int64(0))
+            packed |= (result & ((np.int64(1) << bits) - 1)) << (bits * k)
+            chosen = np.int64(u <= v if least else u >= v) << lane
+            p, q = (p | chosen, q) if k == 0 else (p, q | chosen)
+        R[0, lane] = packed
+    return p | (q << 32)
+
+
+@njit
+def add_halves(R, i, a, b):
+    """Halves of a and b added, each to its own; x: a is negated, y: b is."""
+    for lane in range(32):
+        packed = np.int64(0)
+        for k in range(2):
+            u, v = element(R[a, lane], 16 * k, 16, 0), element(R[b, lane], 16 * k, 16, 0)
+            packed |= (((-u if i.x else u) + (-v if i.y else v)) & 0xFFFF) << (16 * k)
+        R[0, lane] = packed
 
 
 @njit
@@ -437,10 +468,10 @@ def execute(op, R, i, a, b, c, in0, in1):
         vabsdiff(R, i, a, b, c)
     elif op == VABSDIFF4:
         vabsdiff4(R, i, a, b, c)
-    elif op == VIADDMNMX:
-        viaddmnmx(R, i, a, b, c, in0)
-    elif op == VIMNMX3:
-        vimnmx3(R, i, a, b, c, in0)
+    elif op == VECTOR_LIMIT:
+        result = vector_limit(R, i, a, b, c, in0)
+    elif op == ADD_HALVES:
+        add_halves(R, i, a, b)
     elif op == MOV64:
         mov(R, a, 2)
     return result

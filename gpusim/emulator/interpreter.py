@@ -17,6 +17,7 @@ from gpusim.emulator import (
     half,
     integer,
     memory,
+    progress,
     special,
     tensor,
     warpwide,
@@ -27,6 +28,8 @@ from gpusim.emulator.state import (
     ADDRESSES_USED,
     BAD_TARGET,
     BARRIERS_TOUCHED,
+    CHANGES,
+    CHANGES_SEEN,
     CLOCK,
     CTA,
     CTA_CLOCK,
@@ -44,7 +47,10 @@ from gpusim.emulator.state import (
     LOCAL_WORD,
     LOG_FULL,
     NEXT_WARP,
+    NO_PROGRESS,
     OK,
+    POLL_PC,
+    POSITION,
     PROGRESS,
     READY,
     RECORDS_USED,
@@ -55,34 +61,49 @@ from gpusim.emulator.state import (
     STARTED,
     THREADS,
     TIME_SLICE,
+    TRAPPED,
     WARPS,
 )
 from gpusim.emulator.trace_log import has_room, record
 from gpusim.jit import kernel, njit
 
 ALL = np.int64(0xFFFFFFFF)
-GLOBAL_TO_SHARED = 6
+GLOBAL, GENERIC, GLOBAL_TO_SHARED = 1, 5, 6  # MemorySpace
 
 
 @njit
-def memory_operation(m, w, i, a, b, c, d, mask, reach):
+def memory_operation(m, w, i, pc, a, b, c, d, mask, reach):
     """Run one memory instruction; mask: lanes that execute, reach: lanes that are written. False after an error."""
-    op = i.op
+    op, P = i.op, m.predicates[w]
     if op == memory.LDGSTS:
-        return memory.copy_to_shared(m, w, i, a, b, c, mask)
+        return memory.copy_to_shared(m, w, i, a, b, c, d, mask, predicate(P, i.in0, i.not0))
     memory.addresses(m, i, a, b)
     if i.space != 0:
         record(m, mask)
     if op == memory.TOUCH:
         return True
+    if op == memory.QSPC:
+        write_predicate(P, i.p, memory.lanes_in(m, i.x, mask), mask)
+        return True
     if op == memory.LDSM:
         return memory.load_matrices(m, w, i)
+    if op == memory.STSM:
+        return memory.store_matrices(m, w, i, c)
     if not memory.locate(m, w, i.access, i.bytes, i.z, reach):
         return False
+    if op == memory.STORE:
+        memory.store(m, c, i.bytes, mask)
+        return True
+    if i.access == GLOBAL or i.access == GENERIC:
+        progress.note_poll(m, w, pc, m.address[0, trailing_zeros32(np.uint32(mask))])
     if op == memory.LOAD:
         memory.load(m, i, i.bytes, reach)
-    elif op == memory.STORE:
-        memory.store(m, c, i.bytes, mask)
+    elif op == memory.ARRIVE:
+        memory.arrive(m, mask)
+    elif i.p & 7 != 7:  # a generic atomic that says whether it was done: outside global memory the code does it itself
+        done = memory.lanes_in(m, GLOBAL, mask)
+        atomics.atomic(m, i, c, d, done)
+        write_predicate(P, i.p, done, mask)
     else:
         atomics.atomic(m, i, c, d, mask)
     return True
@@ -100,7 +121,7 @@ def compute(m, w, i, pc, base, mask):
     reach = ALL if i.uniform else mask
     result = np.int64(0)
     if op < 100:
-        if not memory_operation(m, w, i, a, b, c, d, mask, reach):
+        if not memory_operation(m, w, i, pc, a, b, c, d, mask, reach):
             return False
     else:
         in0, in1 = predicate(P, i.in0, i.not0), predicate(P, i.in1, i.not1)
@@ -111,11 +132,11 @@ def compute(m, w, i, pc, base, mask):
         elif op < 300:
             result = float64.execute(op, R, i, a, b, c, in0)
         elif op < 350:
-            convert.execute(op, R, i, a, b, reach)
+            convert.execute(op, R, i, a, b, c, reach)
         elif op < 400:
             result = half.execute(op, R, i, a, b, c, in0)
         elif op >= tensor.HMMA:
-            tensor.execute(op, m, i, a, b, c)
+            tensor.execute(op, m, i, a, b, c, d)
         else:
             in2 = predicate(P, i.in2, i.not2)
             result = warpwide.execute(op, R, P, i, a, b, c, in0, in1, in2, mask)
@@ -185,6 +206,7 @@ def exit_lanes(m, w, i, pc, mask, active):
     gone = mask & predicate(m.predicates[w], i.in0, i.not0)
     warp = m.warps[w]
     warp.alive = np.int64(warp.alive) & ~gone
+    m.control[CHANGES] += np.int64(gone != 0)
     if gone and warp.waiting:
         control.release_converged(m, w)
     if active & ~gone == 0:
@@ -242,7 +264,7 @@ def synchronise(m, w, i, pc, base, mask, active):
 
 @njit
 def control_flow(m, w, i, pc, base, mask, active):
-    """Run one control instruction; next program counter, -1 if the running lanes changed, -2 for a bad target."""
+    """Run one control instruction; next program counter, -1 if the running lanes changed, -2 bad target, -3 trap."""
     op = i.op
     if op == control.NOP:
         return pc + 1
@@ -251,6 +273,8 @@ def control_flow(m, w, i, pc, base, mask, active):
     if op == control.S2R or op == control.B2R:
         read_machine(m, w, i, base, mask)
         return pc + 1
+    if op == control.TRAP:
+        return np.int64(-3)
     if op == control.EXIT:
         return exit_lanes(m, w, i, pc, mask, active)
     if op == control.BRA or op == control.BRA_DIV or op == control.BRA_CONV or op == control.JUMP_REGISTER:
@@ -336,8 +360,8 @@ def run_slice(m, w):
             pc += 1
             continue
         after = control_flow(m, w, i, pc, base, mask, active)
-        if after == -2:
-            code = BAD_TARGET
+        if after <= -2:
+            code = BAD_TARGET if after == -2 else TRAPPED
             break
         if i.op == control.EXIT:
             active &= np.int64(m.warps[w].alive)
@@ -380,9 +404,11 @@ def start_cta(m):
         warp.yields = 0
         warp.next_lane = -1
         warp.barrier_result = 0
+    m.polls[:, :] = 0
+    m.polls[:, POLL_PC] = -1
     c = m.control
     c[STARTED], c[NEXT_WARP], c[PROGRESS], c[BARRIERS_TOUCHED], c[GROUPS] = 1, 0, 0, 0, 0
-    c[CTA_CLOCK] = c[CLOCK]
+    c[CTA], c[CTA_CLOCK], c[CHANGES_SEEN] = m.order[c[POSITION]], c[CLOCK], -1
 
 
 @njit
@@ -400,23 +426,28 @@ def release_barriers(m):
 def end_pass(m):
     """After every warp had its turn: release barriers, notice the end of the CTA, a deadlock, or a run without end."""
     c = m.control
-    progress = c[PROGRESS] + release_barriers(m)
+    moved = c[PROGRESS] + release_barriers(m)
     c[NEXT_WARP], c[PROGRESS] = 0, 0
-    if progress:
+    if moved:
+        if progress.stuck(m):
+            return NO_PROGRESS
         return LIMIT_REACHED if c[CLOCK] - c[CTA_CLOCK] > m.geometry[CTA_LIMIT] else OK
     for w in range(m.geometry[WARPS]):
         if m.warps[w].status != FINISHED:
             return DEADLOCK
     c[STARTED] = 0
-    c[CTA] += 1
+    c[POSITION] += 1
     return OK
 
 
 @kernel
 def run_ctas(m, end, enough):
-    """Run CTAs from the current one up to `end` until the log holds `enough` instructions; returns an error code."""
+    """Run CTAs in m.order from the current position up to `end` until the log holds `enough` instructions.
+
+    Returns an error code.
+    """
     c = m.control
-    while c[CTA] < end and (c[STARTED] or c[INDEX_USED] < enough):
+    while c[POSITION] < end and (c[STARTED] or c[INDEX_USED] < enough):
         if c[STARTED] == 0:
             start_cta(m)
         for w in range(c[NEXT_WARP], m.geometry[WARPS]):

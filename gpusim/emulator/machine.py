@@ -23,6 +23,8 @@ TIME_SLICE_INSTRUCTIONS = 4096
 """Warp instructions after which the next warp of the CTA runs."""
 CTA_INSTRUCTION_LIMIT = 1 << 30
 """Warp instructions after which a CTA is taken to wait for something that never comes."""
+POLL_INSTRUCTION_LIMIT = 1 << 24
+"""The same while every warp only repeats one read and nothing changes; a loop that counts its turns never repeats."""
 SM_COUNT = 84
 """SMs that SR_VIRTID numbers CTAs over; timing is not affected."""
 LOG_INSTRUCTIONS, LOG_RECORDS, LOG_ADDRESSES, LOG_SEGMENTS = 1 << 19, 1 << 17, 1 << 18, 1 << 15
@@ -119,11 +121,8 @@ def prepare(
     g[state.FIRST_REGISTER_ROW], g[state.ROWS_PER_WARP] = first, per_warp
     g[state.UNIFORM_ROW] = decoded.registers
     g[state.BARRIER_ROW] = decoded.registers + state.UNIFORM_REGISTERS
-    g[state.SM_COUNT], g[state.TIME_SLICE], g[state.CTA_LIMIT] = (
-        SM_COUNT,
-        TIME_SLICE_INSTRUCTIONS,
-        CTA_INSTRUCTION_LIMIT,
-    )
+    g[state.SM_COUNT], g[state.TIME_SLICE] = SM_COUNT, TIME_SLICE_INSTRUCTIONS
+    g[state.CTA_LIMIT], g[state.POLL_LIMIT] = CTA_INSTRUCTION_LIMIT, POLL_INSTRUCTION_LIMIT
     tail = _tail(banks, warps, -(-(shared + reserved) // 16) * 16, local_bytes(program), len(memory.image), g)
     registers = np.zeros((first + warps * per_warp, 32), np.uint32)
     registers[state.LITERAL_ROW : first] = decoded.literals[:, None]
@@ -142,9 +141,11 @@ def prepare(
         ends=ends,
         geometry=g,
         control=np.zeros(state.CONTROL_WORDS, np.int64),
+        order=np.arange(np.prod(grid), dtype=np.int64),
+        polls=np.zeros((warps, 3), np.int64),
         barriers=np.zeros((16, 6), np.int64),
-        address=np.zeros((3, 32), np.int64),
-        matrix=np.zeros((2, 16, 64)),
+        address=np.zeros((4, 32), np.int64),
+        matrix=np.zeros((2, 16, 128)),
         log_index=np.zeros(LOG_INSTRUCTIONS, np.uint32),
         log_mask=np.zeros(LOG_INSTRUCTIONS, np.uint32),
         log_records=np.zeros((LOG_RECORDS, 2), np.int64),
@@ -193,12 +194,34 @@ def _deadlock(prepared: Prepared) -> str:
     return f"kernel {program.name}, CTA {cta}: deadlock, all warps wait:\n" + "\n".join(lines)
 
 
+def _no_progress(prepared: Prepared, memory: GlobalMemory) -> str:
+    """Which warp waits for what, in a CTA of which nothing more will come."""
+    from gpusim.emulator.progress import ENOUGH_POLLS
+
+    m = prepared.machine
+    unfinished = np.flatnonzero(m.warps["status"] != state.FINISHED)
+    warp = int(unfinished[np.argmax(m.polls[unfinished, state.POLL_COUNT])])
+    m.control[state.ERROR_WARP] = warp
+    pc, address, count = (int(value) for value in m.polls[warp])
+    if count < ENOUGH_POLLS:
+        lanes = [lane for lane in range(32) if int(m.warps[warp]["alive"]) >> lane & 1]
+        pc = int(m.lane_pc[warp, lanes[0]])
+        return f"{_place(prepared, pc)}: endless loop: the CTA's warps repeat themselves and change nothing"
+    return (
+        f"{_place(prepared, pc)}: no progress: it reads address {address:#x} again and again "
+        f"({memory.nearest(address)}) while no warp of its CTA changes memory. It seems to wait for another CTA; the "
+        "emulator runs CTAs one after another, so kernels whose CTAs wait for later ones (grid barriers) cannot run"
+    )
+
+
 def explain(prepared: Prepared, code: int, memory: GlobalMemory) -> GpusimError:
     """The error that stopped a launch, in words."""
     c = prepared.machine.control
     pc = int(c[state.ERROR_PC])
     if code == state.DEADLOCK:
         return GpusimError(_deadlock(prepared))
+    if code == state.NO_PROGRESS:
+        return GpusimError(_no_progress(prepared, memory))
     if code == state.LIMIT_REACHED:
         return GpusimError(
             f"kernel {prepared.program.name}: CTA {int(c[state.CTA])} has run {CTA_INSTRUCTION_LIMIT} "
@@ -208,6 +231,8 @@ def explain(prepared: Prepared, code: int, memory: GlobalMemory) -> GpusimError:
         external = prepared.program.provenance.get("external_functions", "")
         hint = f"; it may call {external}, which only a CUDA runtime provides" if external else ""
         return GpusimError(f"{_place(prepared, pc)}: jumps to where there is no instruction{hint}")
+    if code == state.TRAPPED:
+        return GpusimError(f"{_place(prepared, pc)}: the kernel stops itself (trap or failed assertion)")
     address, row = int(c[state.ERROR_ADDRESS]), prepared.machine.table[pc]
     verb = f"{int(row['bytes'])}-byte access to address {address:#x}"
     lane = f"lane {int(c[state.ERROR_LANE])}"

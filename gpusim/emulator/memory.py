@@ -5,13 +5,16 @@ every thread's local memory, and the constant banks. Every access is checked: it
 inside one allocation, or the emulation stops and names the place.
 
 Within one instruction, lanes act in ascending order. That is the order of atomics in a warp; hardware promises none.
+What changes memory counts in control[CHANGES], by which progress.py knows that a CTA gets on.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
+from gpusim.emulator.bits import trailing_zeros32
 from gpusim.emulator.state import (
+    CHANGES,
     CONSTANT_BYTES,
     CONSTANT_WORD,
     ERROR,
@@ -30,7 +33,7 @@ from gpusim.emulator.trace_log import record
 from gpusim.jit import njit
 from gpusim.trace.trace import LOCAL_WINDOW, SHARED_WINDOW, WINDOW_BYTES
 
-LOAD, STORE, ATOMIC, LDGSTS, LDSM, TOUCH = range(50, 56)
+LOAD, STORE, ATOMIC, LDGSTS, LDSM, TOUCH, STSM, QSPC, ARRIVE = range(50, 59)
 
 # MemorySpace values that compiled code tells apart.
 GLOBAL, SHARED, LOCAL, CONSTANT, GENERIC = 1, 2, 3, 4, 5
@@ -54,14 +57,31 @@ def addresses(m, i, a, b):
 
 
 @njit
+def window_of(address):
+    """The space that a generic address lies in."""
+    if SHARED_WINDOW <= address < SHARED_WINDOW + WINDOW_BYTES:
+        return SHARED
+    return LOCAL if LOCAL_WINDOW <= address < LOCAL_WINDOW + WINDOW_BYTES else GLOBAL
+
+
+@njit
+def lanes_in(m, space, mask):
+    """Lanes of mask whose address in m.address[0] is in a space."""
+    found = np.int64(0)
+    for lane in range(32):
+        if (mask >> lane) & 1 and window_of(m.address[0, lane]) == space:
+            found |= np.int64(1) << lane
+    return found
+
+
+@njit
 def word_of(m, thread, space, address, size, bank):
     """Word index in m.memory of an access, or -1 if it lies outside every allocation."""
     g = m.geometry
     if space == GENERIC:
-        if SHARED_WINDOW <= address < SHARED_WINDOW + WINDOW_BYTES:
-            space, address = SHARED, address - SHARED_WINDOW
-        elif LOCAL_WINDOW <= address < LOCAL_WINDOW + WINDOW_BYTES:
-            space, address = LOCAL, address - LOCAL_WINDOW
+        space = window_of(address)
+        if space != GLOBAL:
+            address -= SHARED_WINDOW if space == SHARED else LOCAL_WINDOW
     if space == SHARED:
         return g[SHARED_WORD] + (address >> 2) if 0 <= address and address + size <= g[SHARED_BYTES] else np.int64(-1)
     if space == LOCAL:
@@ -88,6 +108,8 @@ def fail(m, code, lane, address):
 @njit
 def locate(m, w, space, size, bank, mask):
     """Check m.address[0] of the active lanes and put their word indices into m.address[1]; False after an error."""
+    if mask == 0:
+        return True
     ored = np.int64(0)
     low, high = np.int64(0x7FFFFFFFFFFFFFFF), np.int64(-0x8000000000000000)
     for lane in range(32):
@@ -138,42 +160,80 @@ def load(m, i, size, mask):
 def store(m, row, size, mask):
     """Active lanes' registers from `row` into memory, lanes in ascending order."""
     R, M = m.registers, m.memory
+    changed = np.uint32(0)
     for lane in range(32):
         if (mask >> lane) & 1 == 0:
             continue
         word = m.address[1, lane]
         if size >= 4:
             for k in range(size >> 2):
+                changed |= M[word + k] ^ R[row + k, lane]
                 M[word + k] = R[row + k, lane]
         else:
             shift = 8 * (m.address[0, lane] & 3)
             keep = ((np.int64(1) << (8 * size)) - 1) << shift
-            M[word] = (np.int64(M[word]) & ~keep) | ((np.int64(R[row, lane]) << shift) & keep)
+            new = np.uint32((np.int64(M[word]) & ~keep) | ((np.int64(R[row, lane]) << shift) & keep))
+            changed |= M[word] ^ new
+            M[word] = new
+    m.control[CHANGES] += np.int64(changed != np.uint32(0))
 
 
 @njit
-def copy_to_shared(m, w, i, a, b, c, mask):
-    """LDGSTS: a is the shared address row, c the global one; records the source, then the destination.
+def copy_source(m, i, c, d, copied):
+    """Global addresses of LDGSTS into m.address[0]; returns nothing, but puts the bytes to copy into m.address[1].
 
-    offset: of the shared address; z: of the global one.
+    Lanes outside `copied` fill with zeros. With .ZFILL (y) the low bits of an address say how many bytes of the
+    access are not copied but zero; the compiler turns the source size of cp.async into that.
+    """
+    R = m.registers
+    for lane in range(32):
+        base, uniform = np.int64(R[c, lane]), np.int64(R[d, lane])
+        if i.wide & 1:
+            base |= np.int64(R[c + 1, lane]) << 32
+        if i.wide & 2:
+            uniform |= np.int64(R[d + 1, lane]) << 32
+        address = base + uniform + i.z
+        missing = address & (i.bytes - 1) if i.y else np.int64(0)
+        m.address[0, lane] = address - missing
+        m.address[1, lane] = i.bytes - missing if (copied >> lane) & 1 else np.int64(0)
+
+
+@njit
+def copy_to_shared(m, w, i, a, b, c, d, mask, copied):
+    """LDGSTS: a and b form the shared address, c and d the global one; records the source, then the destination.
+
+    offset: of the shared address; z: of the global one. Lanes outside `copied` write zeros and read nothing.
     """
     R, M = m.registers, m.memory
+    copy_source(m, i, c, d, copied)
+    counts, source = m.address[3], m.address[2]
     for lane in range(32):
-        m.address[0, lane] = (np.int64(R[c, lane]) | (np.int64(R[c + 1, lane]) << 32)) + np.int64(R[b, lane]) + i.z
-    if not locate(m, w, GLOBAL, i.bytes, 0, mask):
+        counts[lane] = m.address[1, lane]
+    reading = mask & copied
+    if not locate(m, w, GLOBAL, i.bytes, 0, reading):
         return False
+    if reading != 0 and reading != mask:  # lanes that read nothing are recorded where they add no sector
+        for lane in range(32):
+            if (reading >> lane) & 1 == 0:
+                m.address[0, lane] = m.address[0, trailing_zeros32(np.uint32(reading))]
     record(m, mask)
-    source = m.address[2]
     for lane in range(32):
         source[lane] = m.address[1, lane]
-        m.address[0, lane] = (np.int64(R[a, lane]) * i.scale + i.offset) & 0xFFFFFFFF
+        m.address[0, lane] = (np.int64(R[a, lane]) * i.scale + np.int64(R[b, lane]) + i.offset) & 0xFFFFFFFF
     if not locate(m, w, SHARED, i.bytes, 0, mask):
         return False
     record(m, mask)
+    changed = np.uint32(0)
     for lane in range(32):
         if (mask >> lane) & 1:
             for k in range(i.bytes >> 2):
-                M[m.address[1, lane] + k] = M[source[lane] + k]
+                kept = min(max(counts[lane] - 4 * k, 0), 4)
+                new = np.uint32(0)
+                if kept > 0:
+                    new = M[source[lane] + k] & np.uint32(0xFFFFFFFF >> (32 - 8 * kept))
+                changed |= M[m.address[1, lane] + k] ^ new
+                M[m.address[1, lane] + k] = new
+    m.control[CHANGES] += np.int64(changed != np.uint32(0))
     return True
 
 
@@ -198,3 +258,47 @@ def load_matrices(m, w, i):
                 high = np.int64(M[m.address[1, 8 * k + 2 * column + 1] + (row >> 1)]) >> shift
                 R[k, lane] = (low & 0xFFFF) | ((high & 0xFFFF) << 16)
     return True
+
+
+@njit
+def store_matrices(m, w, i, c):
+    """STSM: the inverse of load_matrices; register c + k holds the fragment of matrix k."""
+    R, M = m.registers, m.memory
+    used = np.int64(0xFFFFFFFF) >> (32 - 8 * i.x)
+    if not locate(m, w, SHARED, 16, 0, used):
+        return False
+    for k in range(i.x):
+        for lane in range(32):
+            row, column = lane >> 2, lane & 3
+            if i.y == 0:
+                M[m.address[1, 8 * k + row] + column] = R[c + k, lane]
+                continue
+            shift = 16 * (row & 1)
+            keep = np.int64(0xFFFF) << shift
+            for j in range(2):
+                word = m.address[1, 8 * k + 2 * column + j] + (row >> 1)
+                value = ((np.int64(R[c + k, lane]) >> (16 * j)) & 0xFFFF) << shift
+                M[word] = (np.int64(M[word]) & ~keep) | value
+    m.control[CHANGES] += 1
+    return True
+
+
+@njit
+def arrive(m, mask):
+    """Arrival of the lanes at the mbarriers in m.address; result rows: the state before.
+
+    Of the 64-bit state that code for sm_80 and sm_86 sets up and tests, the low word holds 2**30 - expected arrivals,
+    the high word counts from 2**31 - expected up, and its top bit is the phase: the last arrival flips it, and the
+    count starts again.
+    """
+    R, M = m.registers, m.memory
+    for lane in range(32):
+        if (mask >> lane) & 1 == 0:
+            continue
+        word = m.address[1, lane]
+        R[0, lane], R[1, lane] = M[word], M[word + 1]
+        high = (np.int64(M[word + 1]) + 1) & 0xFFFFFFFF
+        if high & 0x7FFFFFFF == 0:
+            high |= (np.int64(M[word]) & 0x3FFFFFFF) | 0x40000000
+        M[word + 1] = high
+    m.control[CHANGES] += 1

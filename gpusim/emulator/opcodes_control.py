@@ -5,7 +5,7 @@ from __future__ import annotations
 from gpusim.emulator import control, integer, special, warpwide
 from gpusim.emulator.decode import Handler, Instruction, UnknownInstruction
 from gpusim.emulator.opcodes_integer import mov
-from gpusim.sass.program import OperandKind
+from gpusim.sass.program import OPERAND_SELECTORS, PT, OperandKind
 
 
 def vote(i: Instruction) -> None:
@@ -40,11 +40,19 @@ def redux(i: Instruction) -> None:
 
 
 def plop3(i: Instruction) -> None:
+    """Three predicates, or signs of registers (`R4.SIGN`), in the order of the text."""
     i.flag("LUT")
     i.set(op=warpwide.PLOP3)
     i.predicate_destinations()
-    for name in ("in0", "in1", "in2"):
-        i.predicate(name)
+    positions = [int(o.position) for o in (*i.predicates_in, *i.sources)]
+    signs = [int(o.position) for o in i.sources if OPERAND_SELECTORS[int(o.select)] == "SIGN"]
+    for k, position in enumerate(sorted(positions)[:3]):
+        if position not in signs:
+            i.predicate(f"in{k}")
+            continue
+        i.drop("SIGN")
+        i.source("abc"[k])
+        i.row["z"] |= 1 << k
     i.set(x=i.immediate(), y=i.immediate() if i.sources else 0)
 
 
@@ -53,7 +61,7 @@ def byte_position(i: Instruction) -> int:
 
 
 def p2r(i: Instruction) -> None:
-    i.set(op=warpwide.P2R, x=byte_position(i))
+    i.set(op=warpwide.P2R, x=byte_position(i), y=8 if i.base == "UP2UR" else 0)
     i.predicates_in.clear()  # PR, all of them
     i.destination()
     i.source("a")
@@ -62,13 +70,22 @@ def p2r(i: Instruction) -> None:
 
 def r2p(i: Instruction) -> None:
     operand = i.sources[0]
-    i.set(op=warpwide.R2P, x=byte_position(i))
+    i.set(op=warpwide.R2P, x=byte_position(i), y=8 if i.base == "UR2UP" else 0)
+    i.row["uniform"] = i.base == "UR2UP"
     i.predicates_out.clear()  # PR
     if operand.select:
         i.source("a", "element")
     else:
         i.source("a")
     i.source("b")
+
+
+def elect(i: Instruction) -> None:
+    i.set(op=warpwide.ELECT)
+    i.predicate_destinations()
+    i.destination()
+    i.set(uniform=0)  # the predicate is one of lanes; the uniform register gets the same number in all that execute
+    i.predicates_in = [p for p in i.predicates_in if p.register != PT or p.negate]
 
 
 def r2ur(i: Instruction) -> None:
@@ -164,6 +181,7 @@ def break_(i: Instruction) -> None:
 
 def warpsync(i: Instruction) -> None:
     i.set(op=control.WARPSYNC, x=16)
+    i.flag("EXCLUSIVE")
     if i.flag("COLLECTIVE") and label(i) != i.pc + 48:
         raise UnknownInstruction("a collective of more than one instruction")
     if i.flag("ALL"):
@@ -190,6 +208,11 @@ def bar(i: Instruction) -> None:
     i.predicate("in0")
 
 
+def trap(i: Instruction) -> None:
+    nothing(i)
+    i.set(op=control.TRAP)
+
+
 def yield_(i: Instruction) -> None:
     nothing(i)
     i.set(op=control.YIELD)
@@ -213,7 +236,7 @@ def s2r(i: Instruction) -> None:
 
 CONTROL_HANDLERS: dict[str, Handler] = {
     "VOTE": vote, "VOTEU": vote, "SHFL": shfl, "MATCH": match, "REDUX": redux, "PLOP3": plop3, "UPLOP3": plop3,
-    "P2R": p2r, "R2P": r2p, "R2UR": r2ur,
+    "P2R": p2r, "R2P": r2p, "UP2UR": p2r, "UR2UP": r2p, "R2UR": r2ur, "ELECT": elect, "BPT": trap,
     "NOP": nothing, "MEMBAR": nothing, "ERRBAR": nothing, "CGAERRBAR": nothing, "DEPBAR": nothing,
     "LDGDEPBAR": nothing, "PMTRIG": nothing, "ENDCOLLECTIVE": nothing, "YIELD": yield_, "NANOSLEEP": yield_,
     "BRA": branch, "JMP": branch, "CALL": branch, "RET": branch, "BRX": branch, "EXIT": exit_, "KILL": exit_,

@@ -21,6 +21,16 @@ def iadd3(i: Instruction) -> None:
     i.predicate("in1", default=False)
 
 
+def viadd(i: Instruction) -> None:
+    if not i.flag("16x2"):
+        iadd3(i)
+        return
+    i.set(op=integer.ADD_HALVES, x=i.bare_sign(0), y=i.bare_sign(1))
+    i.destination()
+    i.source("a")
+    i.source("b")
+
+
 def imad(i: Instruction) -> None:
     i.flag("MOV", "SHL", "IADD")  # spellings of the same operation
     wide, high, extended, unsigned = i.flag("WIDE"), i.flag("HI"), i.flag("X"), i.flag("U32")
@@ -82,15 +92,18 @@ def imnmx(i: Instruction) -> None:
     i.predicate("in0")
 
 
-def three_way(op: int) -> Handler:
+def vector_limit(operands: int) -> Handler:
+    """VIMNMX and its kin: a and b, a, b and c, or a + b and c (`operands` of integer.py)."""
+
     def handler(i: Instruction) -> None:
-        unsigned = i.flag("U32")
-        i.flag("S32")
-        i.set(op=op, x=int(not unsigned))
+        kind = i.choice({"U32": 0, "S32": 1, "U16x2": 2, "S16x2": 3}, 1)
+        relu = integer.VECTOR_RELU if i.flag("RELU") else 0
+        i.set(op=integer.VECTOR_LIMIT, x=kind | relu, y=operands)
         i.destination()
-        i.predicate_destinations()
-        for slot in "abc":
-            i.source(slot, "int")
+        if i.predicate_destinations() and operands != integer.TWO:
+            raise UnknownInstruction("a predicate result of three operands")
+        for slot in "ab" if operands == integer.TWO else "abc":
+            i.source(slot, "plain" if kind >= 2 else "int")
         i.predicate("in0")
 
     return handler
@@ -195,9 +208,9 @@ def vabsdiff(i: Instruction) -> None:
 
 
 INTEGER_HANDLERS: dict[str, Handler] = {
-    "IADD3": iadd3, "UIADD3": iadd3, "VIADD": iadd3, "IMAD": imad, "UIMAD": imad, "MOV": mov, "UMOV": mov,
-    "LOP3": lop3, "ULOP3": lop3, "ISETP": isetp, "UISETP": isetp, "IMNMX": imnmx, "VIMNMX": imnmx,
-    "VIADDMNMX": three_way(integer.VIADDMNMX), "VIMNMX3": three_way(integer.VIMNMX3),
+    "IADD3": iadd3, "UIADD3": iadd3, "VIADD": viadd, "IMAD": imad, "UIMAD": imad, "MOV": mov, "UMOV": mov,
+    "LOP3": lop3, "ULOP3": lop3, "ISETP": isetp, "UISETP": isetp, "IMNMX": imnmx, "VIMNMX": vector_limit(integer.TWO),
+    "VIADDMNMX": vector_limit(integer.SUM_AND_ONE), "VIMNMX3": vector_limit(integer.THREE),
     "SEL": sel, "USEL": sel, "LEA": lea, "ULEA": lea, "SHF": shf, "USHF": shf, "PRMT": prmt, "UPRMT": prmt,
     "POPC": unary(integer.POPC), "UPOPC": unary(integer.POPC), "BREV": unary(integer.BREV),
     "UBREV": unary(integer.BREV), "IABS": unary(integer.IABS, "int"), "FLO": flo, "UFLO": flo,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from gpusim.emulator import atomics, control, integer, memory
 from gpusim.emulator.decode import Handler, Instruction, UnknownInstruction
-from gpusim.sass.program import RZ, URZ, MemorySpace, OperandKind
+from gpusim.sass.program import PT, RZ, URZ, MemorySpace, OperandKind
 
 HINTS = (
     "E", "SYS", "GPU", "SM", "CTA", "STRONG", "WEAK", "CONSTANT", "PRIVATE", "EF", "EL", "LU", "EU", "NA", "U",
@@ -20,7 +20,7 @@ OPERATIONS = {
 TYPES = {
     "U32": atomics.U32, "S32": atomics.S32, "32": atomics.U32, "U64": atomics.U64, "S64": atomics.S64,
     "64": atomics.U64,
-    "F32": atomics.F32, "F64": atomics.F64, "F16x2": atomics.F16X2,
+    "F32": atomics.F32, "F64": atomics.F64, "F16x2": atomics.F16X2, "BF16x2": atomics.BF16X2,
 }  # fmt: skip
 
 
@@ -90,9 +90,34 @@ def load_constant(i: Instruction) -> None:
         address(i)
 
 
+def arrive(i: Instruction) -> None:
+    """ATOMS.ARRIVE.64 and ARRIVES.LDGSTSBAR.64: an arrival at an mbarrier. Copies are complete when it runs."""
+    i.flag("LDGSTSBAR")
+    i.set(op=memory.ARRIVE, access=MemorySpace.SHARED)
+    if size(i) != 2:
+        raise UnknownInstruction("a barrier that has not 64 bits")
+    i.destination(2)
+    address(i)
+
+
+def query_space(i: Instruction) -> None:
+    """QSPC: whether a generic address is a shared, local or global one; .D, another CTA's shared memory, never."""
+    i.flag("E")
+    spaces = {"S": MemorySpace.SHARED, "L": MemorySpace.LOCAL, "G": MemorySpace.GLOBAL, "D": MemorySpace.NONE}
+    i.set(op=memory.QSPC, x=i.choice(spaces))
+    i.predicate_destinations()
+    i.destination()
+    if i.row["destination_words"]:
+        raise UnknownInstruction("a register result")
+    address(i)
+
+
 def atomic(space: int) -> Handler:
     def handler(i: Instruction) -> None:
         i.flag(*HINTS, "RN", "FTZ")
+        if i.flag("ARRIVE"):
+            arrive(i)
+            return
         i.set(op=memory.ATOMIC, access=space)
         if i.flag("POPC"):
             i.flag("INC")
@@ -107,8 +132,9 @@ def atomic(space: int) -> Handler:
         if kind >= atomics.F32 and operation not in (atomics.ADD, atomics.EXCH):
             raise UnknownInstruction("this operation on floating-point numbers")
         i.set(x=operation, y=kind, bytes=8 if double else 4)
-        i.predicates_out = [p for p in i.predicates_out if p.register != 7]
-        i.destination(1 if operation == atomics.CAST_SPIN or not double else 2)
+        if i.predicate_destinations() and (space != MemorySpace.GENERIC or i.row["q"] != PT):
+            raise UnknownInstruction("a predicate result of this atomic")
+        i.destination(2 if double else 1)
         address(i)
         for slot in "cd"[: len(i.sources)]:
             i.source(slot, "plain", 2 if double else 1)
@@ -117,27 +143,35 @@ def atomic(space: int) -> Handler:
 
 
 def ldgsts(i: Instruction) -> None:
-    """Copy from the second address (global) to the first (shared)."""
+    """Copy from the second address (global) to the first (shared); lanes whose predicate is false fill with zeros."""
     i.flag(*HINTS)
-    i.set(op=memory.LDGSTS, access=MemorySpace.GLOBAL, bytes=i.choice(SIZES, 4))
+    i.set(op=memory.LDGSTS, access=MemorySpace.GLOBAL, bytes=i.choice(SIZES, 4), y=int(i.flag("ZFILL")))
     shared, source = [i.sources.pop(0) for _ in range(2)]
-    if shared.kind != OperandKind.MEMORY or source.kind != OperandKind.MEMORY or shared.uniform != URZ:
-        raise UnknownInstruction("two plain addresses are needed")
-    if source.width != 2 or source.uniform != URZ:
-        raise UnknownInstruction("a global address that is not a register pair")
+    if shared.kind != OperandKind.MEMORY or source.kind != OperandKind.MEMORY or source.scale > 1:
+        raise UnknownInstruction("two addresses are needed, the second unscaled")
     if shared.register != RZ:
         i.set(a=int(shared.register))
-    i.set(offset=int(shared.immediate), scale=max(int(shared.scale), 1))
-    i.set(c=int(source.register), z=int(source.immediate))
+    if shared.uniform != URZ:
+        i.set(b=i.binding.uniform_row + int(shared.uniform))
+    i.set(offset=int(shared.immediate), scale=max(int(shared.scale), 1), z=int(source.immediate))
+    if source.register != RZ:
+        i.set(c=int(source.register))
+    if source.uniform != URZ:
+        i.set(d=i.binding.uniform_row + int(source.uniform))
+    i.set(wide=int(source.width == 2) | int(source.uniform_width == 2) << 1)
+    i.predicate("in0")
 
 
-def ldsm(i: Instruction) -> None:
+def matrices(i: Instruction) -> None:
+    """LDSM and STSM: 8x8 matrices of 16-bit elements, each row named by a lane."""
     i.flag("16")
     transposed = i.choice({"M88": 0, "MT88": 1})
     count = i.choice({"1": 1, "2": 2, "4": 4}, 1)
-    i.set(op=memory.LDSM, access=MemorySpace.SHARED, x=count, y=transposed)
+    i.set(op=memory.LDSM if i.base == "LDSM" else memory.STSM, access=MemorySpace.SHARED, x=count, y=transposed)
     i.destination(count)
     address(i)
+    if i.base == "STSM":
+        i.source("c", "plain", count)
 
 
 def cache_control(i: Instruction) -> None:
@@ -159,5 +193,6 @@ MEMORY_HANDLERS = {
     "STG": store(_S.GLOBAL), "ST": store(_S.GENERIC), "STS": store(_S.SHARED), "STL": store(_S.LOCAL),
     "LDC": load_constant, "ULDC": load_constant,
     "ATOMG": atomic(_S.GLOBAL), "RED": atomic(_S.GLOBAL), "REDG": atomic(_S.GLOBAL), "ATOM": atomic(_S.GENERIC),
-    "ATOMS": atomic(_S.SHARED), "LDGSTS": ldgsts, "LDSM": ldsm, "CCTL": cache_control, "CCTLL": cache_control,
+    "ATOMS": atomic(_S.SHARED), "ARRIVES": arrive, "QSPC": query_space,
+    "LDGSTS": ldgsts, "LDSM": matrices, "STSM": matrices, "CCTL": cache_control, "CCTLL": cache_control,
 }  # fmt: skip

@@ -1,9 +1,10 @@
 """The machine state that compiled code works on, and the layout of its tables.
 
-Register file: one array of 32-lane rows. Rows 0..3 receive results, rows 4..11 hold sources after their
-modifiers, rows 12..15 are zero, then come literals (immediates and constants, one row per word, the same in all
-lanes), then the registers of every warp. An operand is therefore always a row number, whatever it was in the text,
-and an operation is a loop over lanes from rows to rows. Uniform registers are rows with equal lanes.
+Register file: one array of 32-lane rows. Rows 0..3 receive results (0..7 those of DMMA, whose sources have no
+modifiers), rows 4..11 hold sources after their modifiers, rows 12..19 are zero, then come literals (immediates and
+constants, one row per word, the same in all lanes), then the registers of every warp. An operand is therefore always a
+row number, whatever it was in the text, and an operation is a loop over lanes from rows to rows.
+Uniform registers are rows with equal lanes.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ WARP = 32
 SOURCE_ROW = 4
 """First scratch row of source k is SOURCE_ROW + 2 * k."""
 ZERO_ROW = 12
-LITERAL_ROW = 16
+LITERAL_ROW = 20
 
 UNIFORM_REGISTERS = 64
 BARRIER_REGISTERS = 16
@@ -91,7 +92,7 @@ RUNNABLE = 0
 WAIT_CTA = 64  # + barrier number
 
 # Indices into `control`, the scalars that live across calls.
-CTA = 0  # CTA being executed
+CTA = 0  # CTA being executed: order[POSITION]
 CLOCK = 1  # warp instructions executed so far in the launch: the functional clock
 INDEX_USED = 2
 RECORDS_USED = 3
@@ -108,7 +109,17 @@ BARRIERS_TOUCHED = 13  # bit per CTA barrier with an arrival since it was last l
 PROGRESS = 14  # warps that ran since the last pass over the CTA began
 CTA_CLOCK = 15  # clock when the CTA began
 GROUPS = 16  # groups of lanes numbered so far
-CONTROL_WORDS = 17
+POSITION = 17  # CTAs finished in this launch
+CHANGES = 18  # stores and atomics that changed memory, exits of lanes and released CTA barriers
+CHANGES_SEEN = 19  # CHANGES when the CTA's state was last kept for comparison
+STATE_HASH = 20  # hash of the kept state
+PASSES = 21  # passes over the CTA's warps since the last change
+NEXT_KEPT = 22  # number of passes at which the state is kept again
+CHANGE_CLOCK = 23  # clock at the end of the pass that saw the last change
+CONTROL_WORDS = 24
+
+POLL_PC, POLL_ADDRESS, POLL_COUNT = range(3)
+"""Columns of `polls`; the count is of repetitions with the same instruction and address."""
 
 # Error codes.
 OK = 0
@@ -118,6 +129,8 @@ MISALIGNED = 3
 DEADLOCK = 4
 BAD_TARGET = 5
 LIMIT_REACHED = 6
+NO_PROGRESS = 7
+TRAPPED = 8
 
 # Indices into `geometry`, fixed per launch.
 BLOCK_X, BLOCK_Y, BLOCK_Z, GRID_X, GRID_Y, GRID_Z = range(6)
@@ -137,7 +150,8 @@ CONSTANT_BYTES = 21  # size of bank k at geometry[CONSTANT_BYTES + k]
 SM_COUNT = 26
 TIME_SLICE = 27
 CTA_LIMIT = 28  # warp instructions after which a CTA counts as stuck
-GEOMETRY_WORDS = 29
+POLL_LIMIT = 29  # the same while all its warps only repeat reads of one address each and nothing changes
+GEOMETRY_WORDS = 30
 
 GLOBAL_BASE = 0x7F0000000000
 """First address of global memory; a page-aligned, user-space-like 47-bit address as real allocations have."""
@@ -164,9 +178,11 @@ class Machine(NamedTuple):
     ends: np.ndarray  # (allocations + 1,) int64: end of allocation k - 1, relative to GLOBAL_BASE
     geometry: np.ndarray  # (GEOMETRY_WORDS,) int64
     control: np.ndarray  # (CONTROL_WORDS,) int64
+    order: np.ndarray  # (CTAs,) int64: CTA that runs as k-th
+    polls: np.ndarray  # (w, 3) int64: the last global load or atomic, columns POLL_PC, POLL_ADDRESS, POLL_COUNT
     barriers: np.ndarray  # (16, 6) int64: CTA barriers, columns in control.py
-    address: np.ndarray  # (3, 32) int64: byte addresses, word indices, source words of LDGSTS
-    matrix: np.ndarray  # (2, 16, 64) float64: fragments of a matrix instruction, A by row and B by column
+    address: np.ndarray  # (4, 32) int64: byte addresses, word indices, source words and bytes of LDGSTS
+    matrix: np.ndarray  # (2, 16, 128) float64: fragments of a matrix instruction, A by row and B by column
     log_index: np.ndarray  # (capacity,) uint32
     log_mask: np.ndarray  # (capacity,) uint32
     log_records: np.ndarray  # (capacity, 2) int64

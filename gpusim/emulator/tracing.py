@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
@@ -81,16 +82,28 @@ def _take_chunk(machine: state.Machine, first_cta: int, cta_count: int, warps: i
     return CtaChunk(first_cta, cta_count, starts[0], index, mask, starts[1], records, addresses)
 
 
-def run(prepared: Prepared, memory: GlobalMemory, chunk_instructions: int = CHUNK_INSTRUCTIONS) -> Iterator[CtaChunk]:
+def run(
+    prepared: Prepared,
+    memory: GlobalMemory,
+    chunk_instructions: int = CHUNK_INSTRUCTIONS,
+    cta_seed: int | None = None,
+) -> Iterator[CtaChunk]:
     """Execute a launch, CTA after CTA; yields its chunks and leaves the results in `memory`.
 
-    Raises GpusimError for an access out of bounds or misaligned, a deadlock, or a jump to nowhere.
+    Args:
+        cta_seed: run the CTAs in an order shuffled with this seed; all of them then make one chunk. Default: ascending.
+
+    Raises GpusimError for an access out of bounds or misaligned, a deadlock, a CTA that waits for another one, a
+    trap, or a jump to nowhere.
     """
     from gpusim.emulator.interpreter import run_ctas
 
     machine, ctas = prepared.machine, int(np.prod(prepared.grid))
     warps = int(machine.geometry[state.WARPS])
     first, wide = 0, len(prepared.program) > 1 << 16
+    if cta_seed is not None:
+        machine.order[:] = np.random.default_rng(cta_seed).permutation(ctas)
+        chunk_instructions = sys.maxsize
     with np.errstate(all="ignore"):
         while first < ctas:
             code = run_ctas(machine, ctas, chunk_instructions)
@@ -99,7 +112,7 @@ def run(prepared: Prepared, memory: GlobalMemory, chunk_instructions: int = CHUN
                 continue
             if code != state.OK:
                 raise explain(prepared, code, memory)
-            done = int(machine.control[state.CTA])
+            done = int(machine.control[state.POSITION])
             yield _take_chunk(machine, first, done - first, warps, wide)
             first = done
     memory.image[:] = machine.memory[: len(memory.image)]
@@ -204,9 +217,13 @@ def _place_globals(jobs: list[_Job], memory: GlobalMemory) -> dict[int, int]:
 
 
 def execute(
-    source: OpenedSource, launch_file: LaunchFile | None, sinks: SinkFactory, progress: Progress | None = None
+    source: OpenedSource,
+    launch_file: LaunchFile | None,
+    sinks: SinkFactory,
+    progress: Progress | None = None,
+    cta_seed: int | None = None,
 ) -> TraceSummary:
-    """Run all launches in order on shared buffers, giving their chunks to the sinks.
+    """Run all launches in order on shared buffers, giving their chunks to the sinks; cta_seed as for `run`.
 
     Raises GpusimError for a launch that does not fit its kernel, and as `run`.
     """
@@ -221,7 +238,7 @@ def execute(
         facts = {**job.program.provenance, "arguments": job.arguments}
         done, ctas, executed = 0, int(np.prod(job.grid)), np.zeros(len(job.program), np.int64)
         with sinks(job.program, job.grid, job.block, prepared.shared_bytes, facts) as sink:
-            for chunk in run(prepared, memory):
+            for chunk in run(prepared, memory, cta_seed=cta_seed):
                 sink.add(chunk)
                 executed += np.bincount(chunk.index, minlength=len(executed))
                 total += chunk.warp_instructions
@@ -273,18 +290,28 @@ def open_files(
 
 
 def run_in_memory(
-    source: Path | str, launch: Path | str | None, architecture: int = 86, progress: Progress | None = None
+    source: Path | str,
+    launch: Path | str | None,
+    architecture: int = 86,
+    progress: Progress | None = None,
+    cta_seed: int | None = None,
 ) -> tuple[Trace, TraceSummary]:
-    """Execute a kernel file; returns its Trace and the summary with the final buffers. Raises GpusimError."""
-    return run_opened(*open_files(source, launch, architecture), progress)
+    """Execute a kernel file; returns its Trace and the summary with the final buffers. Raises GpusimError.
+
+    With `cta_seed` the CTAs of every launch run in an order shuffled with that seed, to show that it does not matter.
+    """
+    return run_opened(*open_files(source, launch, architecture), progress, cta_seed)
 
 
 def run_opened(
-    source: OpenedSource, launch_file: LaunchFile | None, progress: Progress | None = None
+    source: OpenedSource,
+    launch_file: LaunchFile | None,
+    progress: Progress | None = None,
+    cta_seed: int | None = None,
 ) -> tuple[Trace, TraceSummary]:
     """`run_in_memory` for opened files, so that several launch files share one compilation."""
     collector = _Collector()
-    summary = execute(source, launch_file, collector.launch, progress)
+    summary = execute(source, launch_file, collector.launch, progress, cta_seed)
     return Trace(tuple(collector.launches), _provenance(source, launch_file)), summary
 
 

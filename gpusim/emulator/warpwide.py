@@ -7,7 +7,7 @@ import numpy as np
 from gpusim.emulator.bits import signed, trailing_zeros32
 from gpusim.jit import njit
 
-VOTE, SHFL, MATCH, REDUX, PLOP3, P2R, R2P, R2UR = range(400, 408)
+VOTE, SHFL, MATCH, REDUX, PLOP3, P2R, R2P, R2UR, ELECT = range(400, 409)
 
 # VOTE modes in x.
 VOTE_ALL, VOTE_ANY, VOTE_EQ = 0, 1, 2
@@ -123,18 +123,31 @@ def lookup(lut, in0, in1, in2):
 
 
 @njit
-def plop3(i, in0, in1, in2):
-    """p and q: two functions (x and y) of three predicates."""
+def sign_mask(R, row):
+    """Lanes whose word is negative."""
+    mask = np.int64(0)
+    for lane in range(32):
+        mask |= np.int64(R[row, lane] >> np.uint32(31)) << lane
+    return mask
+
+
+@njit
+def plop3(R, i, a, b, c, in0, in1, in2):
+    """p and q: two functions (x and y) of three predicates; the bits of z name those that are signs of a, b, c."""
+    if i.z:
+        in0 = sign_mask(R, a) if i.z & 1 else in0
+        in1 = sign_mask(R, b) if i.z & 2 else in1
+        in2 = sign_mask(R, c) if i.z & 4 else in2
     return lookup(i.x, in0, in1, in2) | (lookup(i.y, in0, in1, in2) << 32)
 
 
 @njit
 def p2r(R, P, i, a, b):
-    """Register a with the bits of mask b, in the byte at bit x, replaced by predicates P0..P6."""
+    """Register a with the bits of mask b, in the byte at bit x, replaced by P0..P6 (y: 8 for UP0..UP6)."""
     for lane in range(32):
         bits = np.int64(0)
         for k in range(7):
-            bits |= ((np.int64(P[k]) >> lane) & 1) << k
+            bits |= ((np.int64(P[i.y + k]) >> lane) & 1) << k
         keep = np.int64(R[b, lane])
         word = np.int64(R[a, lane])
         R[0, lane] = (word & ~(keep << i.x)) | ((bits & keep) << i.x)
@@ -142,12 +155,20 @@ def p2r(R, P, i, a, b):
 
 @njit
 def r2p(R, P, i, a, b, mask):
-    """Predicates P0..P6 named in mask b take the bits of the byte of register a at bit x."""
+    """Predicates P0..P6 (y: 8 for UP0..UP6) named in mask b take the bits of the byte of register a at bit x."""
     for k in range(7):
         for lane in range(32):
             if (mask >> lane) & 1 and (R[b, lane] >> np.uint32(k)) & 1:
                 bit = (np.int64(R[a, lane]) >> (i.x + k)) & 1
-                P[k] = (np.int64(P[k]) & ~(np.int64(1) << lane)) | (bit << lane)
+                P[i.y + k] = (np.int64(P[i.y + k]) & ~(np.int64(1) << lane)) | (bit << lane)
+
+
+@njit
+def elect(R, P, i, mask):
+    """Row 0: the lowest active lane; p holds in that lane only and stays as it is in lanes that do not execute."""
+    first = trailing_zeros32(np.uint32(mask))
+    fill(R, first)
+    return (np.int64(1) << first) | (np.int64(P[i.p]) & ~mask)
 
 
 @njit
@@ -163,7 +184,7 @@ def execute(op, R, P, i, a, b, c, in0, in1, in2, mask):
     if op == SHFL:
         result = shfl(R, i, a, b, c, mask)
     elif op == PLOP3:
-        result = plop3(i, in0, in1, in2)
+        result = plop3(R, i, a, b, c, in0, in1, in2)
     elif op == VOTE:
         result = vote(R, i, in0, mask)
     elif op == REDUX:
@@ -173,7 +194,9 @@ def execute(op, R, P, i, a, b, c, in0, in1, in2, mask):
     elif op == P2R:
         p2r(R, P, i, a, b)
     elif op == R2P:
-        r2p(R, P, i, a, b, mask)
+        r2p(R, P, i, a, b, ALL if i.uniform else mask)
+    elif op == ELECT:
+        result = elect(R, P, i, mask)
     else:
         r2ur(R, a, mask)
     return result

@@ -11,7 +11,7 @@ from gpusim.errors import GpusimError, nearest
 from gpusim.sass.program import NO_SLOT, OPERAND_SELECTORS, PT, RZ, URZ, OperandKind
 
 ALL_PREDICATES_WIDTH = 7
-"""Width of the operand `PR`: P0 to P6 together."""
+"""Width of the operands `PR` and `UPR`: P0 to P6 and UP0 to UP6 together."""
 BINDLESS_BANK = 255
 """Bank of `cx[UR4][..]`, whose uniform register (field `descriptor`) holds the address of the constants."""
 TEXTURE_SHAPES = ("1D", "2D", "3D", "CUBE", "ARRAY_1D", "ARRAY_2D", "ARRAY_3D", "ARRAY_CUBE")
@@ -178,8 +178,9 @@ def _parse_plain(text: str, context: Context) -> Operand:
     """An operand without sign, bars, selectors and brackets."""
     if match := _LABEL.fullmatch(text):
         return Operand(OperandKind.LABEL, immediate=context.label(match["name"]))
-    if text == "PR":
-        return Operand(OperandKind.PREDICATE, register=0, width=ALL_PREDICATES_WIDTH)
+    if text in ("PR", "UPR"):
+        kind = OperandKind.PREDICATE if text == "PR" else OperandKind.UNIFORM_PREDICATE
+        return Operand(kind, register=0, width=ALL_PREDICATES_WIDTH)
     if text in TEXTURE_SHAPES:
         return Operand(OperandKind.IMMEDIATE, immediate=TEXTURE_SHAPES.index(text))
     if match := re.fullmatch(r"\{([0-5](?:,[0-5])*)\}", text):

@@ -89,7 +89,7 @@ OPERAND_DTYPE = np.dtype(
 
 OPERAND_SELECTORS = (
     "", "H0_H0", "H1_H1", "H0_H1", "H1_H0", "H0_NH1", "F32", "H0", "H1", "B0", "B1", "B2", "B3", "U32", "64", "F16",
-    "ROW", "COL", "SIGN",
+    "ROW", "COL", "SIGN", "24", "28",
 )  # fmt: skip
 """Suffixes that an operand may carry (`R4.H0_H0`, `R2.B1`), by index of OPERAND_DTYPE.select."""
 

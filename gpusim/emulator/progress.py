@@ -1,0 +1,108 @@
+"""Does a CTA still get on? CTAs run one after another, so a loop that waits for another CTA would never end.
+
+Two ways to know, both only while nothing changes: no store or atomic that changes memory, no lane that exits, no CTA
+barrier that opens. First, the state of all warps is the same as after an earlier pass: what runs next depends on
+nothing else, so it repeats for ever. Second, for loops that count their turns or read the clock: for POLL_LIMIT
+instructions every warp has only read one address again and again.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from gpusim.emulator.state import (
+    CHANGE_CLOCK,
+    CHANGES,
+    CHANGES_SEEN,
+    CLOCK,
+    FIRST_REGISTER_ROW,
+    NEXT_KEPT,
+    PASSES,
+    POLL_ADDRESS,
+    POLL_COUNT,
+    POLL_LIMIT,
+    POLL_PC,
+    READY,
+    STATE_HASH,
+    WARPS,
+)
+from gpusim.jit import njit
+
+ENOUGH_POLLS = 1000
+"""Repetitions of one read after which a warp counts as polling."""
+MULTIPLIER = np.int64(6364136223846793005)
+"""Of a 64-bit linear congruential generator (D. Knuth's MMIX)."""
+
+
+@njit(forceinline=True)
+def mix(value, word):
+    return (value ^ np.int64(word)) * MULTIPLIER + np.int64(1442695040888963407)
+
+
+@njit
+def note_poll(m, w, pc, address):
+    """A read of global memory: count it if it repeats the warp's last one."""
+    if m.polls[w, POLL_PC] == pc and m.polls[w, POLL_ADDRESS] == address:
+        m.polls[w, POLL_COUNT] += 1
+        return
+    m.polls[w, POLL_PC], m.polls[w, POLL_ADDRESS], m.polls[w, POLL_COUNT] = pc, address, 0
+
+
+@njit
+def lanes_hash(m, w, value):
+    """Program counters, waits and the order of the groups of a warp's lanes (their numbers only grow)."""
+    for lane in range(32):
+        rank = 0
+        for other in range(32):
+            rank += np.int64(m.lane_group[w, other] < m.lane_group[w, lane])
+        value = mix(mix(mix(value, m.lane_pc[w, lane]), m.lane_wait[w, lane]), rank)
+    return value
+
+
+@njit
+def state_hash(m):
+    """A number that stands for all that decides what the CTA's warps do next, but memory."""
+    value = np.int64(0)
+    for row in range(m.geometry[FIRST_REGISTER_ROW], m.registers.shape[0]):
+        for lane in range(32):
+            value = mix(value, m.registers[row, lane])
+    for b in range(m.barriers.shape[0]):
+        for column in range(m.barriers.shape[1]):
+            value = mix(value, m.barriers[b, column])
+    for w in range(m.geometry[WARPS]):
+        warp = m.warps[w]
+        value = mix(mix(mix(value, warp.alive), warp.waiting), warp.status)
+        value = mix(mix(mix(value, warp.yields), warp.next_lane), warp.barrier_result)
+        for k in range(m.predicates.shape[1]):
+            value = mix(value, m.predicates[w, k])
+        value = lanes_hash(m, w, value)
+    return value
+
+
+@njit
+def all_poll(m):
+    """Whether every warp that can run does nothing but read one address."""
+    for w in range(m.geometry[WARPS]):
+        if m.warps[w].status == READY and m.polls[w, POLL_COUNT] < ENOUGH_POLLS:
+            return False
+    return True
+
+
+@njit
+def stuck(m):
+    """Called after every pass over the CTA's warps: whether the CTA will never end.
+
+    The state is kept after 1, 2, 4, 8 ... passes without a change, so that a loop of any length is found.
+    """
+    c = m.control
+    if c[CHANGES] != c[CHANGES_SEEN]:
+        c[CHANGES_SEEN], c[CHANGE_CLOCK], c[PASSES], c[NEXT_KEPT] = c[CHANGES], c[CLOCK], 0, 1
+        return False
+    c[PASSES] += 1
+    value = state_hash(m)
+    if c[PASSES] > 1 and value == c[STATE_HASH]:
+        return True
+    if c[PASSES] == c[NEXT_KEPT]:
+        c[STATE_HASH] = value
+        c[NEXT_KEPT] *= 2
+    return c[CLOCK] - c[CHANGE_CLOCK] > m.geometry[POLL_LIMIT] and all_poll(m)
