@@ -128,7 +128,7 @@ def f2f(R, i, a, mask):
         if i.op == FRND:
             value = np.copysign(round_to_integer(value, mode), value)
         if i.x & SAT:
-            value = min(max(value, 0.0), 1.0) if value == value else 0.0
+            value = min(value, 1.0) if value > 0.0 else 0.0
         if i.z == F64:
             write(R, lane, value)
         elif i.z == F16 or i.z == BF16:

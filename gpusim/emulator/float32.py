@@ -52,7 +52,7 @@ def finish(value, x):
     """Word of a result after NaN, flush and saturation."""
     word = flush(canonical(value), x & FTZ)
     if x & SAT:
-        word = float_to_word(min(max(value, np.float32(0.0)), np.float32(1.0))) if value == value else np.uint32(0)
+        word = float_to_word(min(value, np.float32(1.0))) if value > np.float32(0.0) else np.uint32(0)
     return word
 
 
@@ -127,7 +127,7 @@ def ffma_directed(R, i, a, b, c):
         rest = (product - (total - back)) + (addend - back)
         mode = x >> ROUND_SHIFT
         value = round_float(total, rest, mode)
-        if total == 0.0 and product != addend and mode == DOWN:
+        if total == 0.0 and mode == DOWN and (np.copysign(1.0, product) < 0.0 or np.copysign(1.0, addend) < 0.0):
             value = np.float32(-0.0)
         R[0, lane] = finish(value, x)
 

@@ -71,7 +71,11 @@ def dfma(R, i, a, b, c):
         u, v, w = read(R, a, lane), read(R, b, lane), read(R, c, lane)
         value = fma64(u, v, w)
         if mode != NEAREST:
-            value = directed(value, residue(u, v, w, value), mode)
+            rest = residue(u, v, w, value)
+            value = directed(value, rest, mode)
+            cancelled = value == 0.0 and rest == 0.0 and min(np.copysign(1.0, u * v), np.copysign(1.0, w)) < 0.0
+            if cancelled and mode == DOWN:
+                value = -0.0
         write(R, lane, value)
 
 

@@ -52,7 +52,7 @@ def half(word, k, x):
 def pack(value, x):
     """16 bits of a result after saturation (NaN to 0), RELU and flush."""
     if x & SAT:
-        value = min(max(value, 0.0), 1.0) if value == value else 0.0
+        value = min(value, 1.0) if value > 0.0 else 0.0
     if x & RELU and value <= 0.0:
         value = 0.0
     return raw(round_to_half(value, x & BFLOAT, NEAREST), 0, x)
