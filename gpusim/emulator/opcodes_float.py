@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from gpusim.emulator import convert, float32, float64, half
+from gpusim.emulator.bits import DOWN
 from gpusim.emulator.decode import BOOLEANS, INTEGER_FORMATS, Handler, Instruction, UnknownInstruction
 from gpusim.sass.program import PT
 
@@ -47,7 +48,9 @@ def fused(op: int, directed: int, kind: str, one: tuple[int, ...]) -> Handler:
             i.source("c", kind)
         elif i.base.endswith("MUL"):
             i.source("b", kind)
-            i.set(c=literal(*(0,) * (len(one) - 1), 0x80000000))  # minus zero keeps the sign of a zero product
+            down = flags >> float32.ROUND_SHIFT & 3 == DOWN
+            zero = 0 if down else 0x80000000  # the zero that keeps the sign of a zero product in this mode
+            i.set(c=literal(*(0,) * (len(one) - 1), zero))
         else:
             i.source("b", kind)
             i.source("c", kind)
