@@ -24,6 +24,39 @@ FOLDER = Path(__file__).resolve().parent
 FORMS = FOLDER / "opcode_forms"
 TABLE = FOLDER.parent / "docs" / "opcode-coverage.md"
 ARCHITECTURES = (75, 80, 86, 90)
+OWN_TESTS = frozenset(
+    [
+        "MUFU.COS",
+        "MUFU.LG2",
+        "MUFU.SIN",
+        "MUFU.SQRT",
+        "MUFU.RCP",
+        "MUFU.RSQ",
+        "MUFU.EX2",
+        "DFMA.RM",
+        "DFMA.RP",
+        "DFMA.RZ",
+        "IMAD.WIDE.U32.X",
+        "BAR.SYNC",
+        "BAR.RED.POPC",
+        "B2R.RESULT",
+        "BREAK",
+        "BSSY",
+        "BSYNC",
+        "YIELD",
+        "NANOSLEEP",
+        "CALL.REL.NOINC",
+        "RET.REL.NODEC",
+        "S2R",
+        "CS2R.32",
+        "EXIT",
+        "BRA",
+        "BPT.TRAP",
+        "SHF.R.W.U32.HI",
+        "SHF.R.U64",
+    ]
+)
+"""Forms with tests of their own in test_710_float.py, test_720_warp.py and test_745_progress.py."""
 ORIGINS = ("kernel", "other", "hand")
 OUT_OF_SCOPE = {
     "TEX": "texture", "TLD": "texture", "TLD4": "texture", "TXD": "texture", "TXQ": "texture", "TMML": "texture",
@@ -31,7 +64,7 @@ OUT_OF_SCOPE = {
     "SYNCS": "barriers of Hopper's asynchronous copies",
 }  # fmt: skip
 """Opcodes that are refused by design."""
-DRAWS_PER_GROUP = 600
+DRAWS_PER_GROUP = 3000
 """Enough for every branch of the functions that draw; which forms appear is fixed by the seed."""
 
 
@@ -66,11 +99,11 @@ def refusal(text: str, architecture: int) -> str | None:
     from gpusim.errors import GpusimError
     from gpusim.sass.assembler import assemble
 
-    body = text.replace(".reuse", "")
     field = "[B------:R-:W-:-:S01] "
+    code = "".join(f"{field}{line} ;\n" for line in (text.replace(".reuse", ""), "NOP", "NOP"))
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "form.sass"
-        path.write_text(f".arch sm_{architecture}\n.kernel form\n.shared 4096\nL:\n{field}{body} ;\n{field}EXIT ;\n")
+        path.write_text(f".arch sm_{architecture}\n.kernel form\n.shared 4096\n{code}L:\n{field}EXIT ;\n")
         try:
             program = assemble(path)[0].program
             decode(program, {**constant_banks(program, (1, 1, 1), (32, 1, 1), bytes(4096), 0), 2: bytes(4096),
@@ -106,7 +139,7 @@ def state(example: Example, architecture: int) -> str:
     if refusal(example.text, architecture):
         return "refused"
     drawn = {meaning(form) for a in (75, 86, 90) for form in drawn_forms(a)}
-    marks = ["random"] if meaning(example.form) in drawn else []
+    marks = ["random"] if meaning(example.form) in drawn else ["own"] if meaning(example.form) in OWN_TESTS else []
     marks += ["kernel"] if example.origin == "kernel" else []
     return " + ".join(marks) or "executed"
 
@@ -157,7 +190,7 @@ def table() -> str:
     """The document: one row per form, one column per architecture."""
     examples = {architecture: load(architecture) for architecture in ARCHITECTURES}
     forms = sorted({form for found in examples.values() for form in found}, key=lambda form: form.split("."))
-    rows, counts = [], dict.fromkeys(("random", "kernel", "executed", "refused"), 0)
+    rows, counts = [], dict.fromkeys(("random", "own", "kernel", "executed", "refused"), 0)
     for form in forms:
         cells = [state(found[form], a) if form in found else "" for a, found in examples.items()]
         for cell in filter(None, cells):
@@ -171,13 +204,14 @@ spells it; empty cells are forms that the compiler was not seen to emit for that
 
 - **random**: executed, and tested with random operands against an independent statement of what it does
   (`tests/semantics`), leaving aside modifiers without effect on values (cache, scope and pipe hints).
+- **own**: executed, with a test of its own.
 - **kernel**: executed, and part of a kernel of `traces/kernels` whose results are compared with NumPy.
 - **executed**: executed, without a test of its own.
 - **refused**: refused by name, with its place: textures and surfaces, barriers of Hopper's asynchronous copies, and
   a few whose meaning is not known well enough.
 
-{len(forms)} forms, {total} on the four architectures together: {counts['random']} random, {counts['kernel']} kernel,
-{counts['executed']} executed, {counts['refused']} refused.
+{len(forms)} forms, {total} on the four architectures together: {counts['random']} random, {counts['own']} own,
+{counts['kernel']} kernel, {counts['executed']} executed, {counts['refused']} refused.
 
 | form | {' | '.join(f'sm_{a}' for a in ARCHITECTURES)} |
 |---|{'---|' * len(ARCHITECTURES)}

@@ -32,14 +32,16 @@ def registers(value: int, bits: int) -> tuple[int, ...]:
 
 
 def to_integer(d: Draw) -> Drawn:
-    source, mode = d.one_of("F16", "F32", "F32", "F64"), d.one_of(*MODES)
+    source, mode = d.one_of("F16", "F32", "F32", "F64", "BF16"), d.one_of(*MODES)
+    zero_nan, ftz = d.chance(), source == "F32" and d.chance(0.3)
     target = d.one_of("U8", "S8", "U16", "S16", "U32", "S32", "U64", "S64")
     a, f = real(d, source), REALS[source]
 
     def meaning(lane: Lane) -> Wrote:
-        word = a(lane)
-        if ieee.is_nan(f, word):
-            return Wrote(registers(0, int(target[1:])))
+        word, bits = ieee.flush(f, a(lane), ftz), int(target[1:])
+        if ieee.is_nan(f, word):  # zero, or the top bit of the format, with its sign as other results
+            top = 0 if zero_nan else -(1 << bits - 1)
+            return Wrote(registers(top, bits))
         if ieee.is_infinite(f, word):
             value = -(1 << 70) if ieee.negative(f, word) else 1 << 70
         else:
@@ -47,12 +49,13 @@ def to_integer(d: Draw) -> Drawn:
         return Wrote(registers(limited(value, target), int(target[1:])))
 
     names = [target if target != "S32" else "", source if source != "F32" else ""]
-    return Drawn(f"F2I{''.join('.' + n for n in names if n)}{mode}.NTZ R16, {a}", meaning)
+    flags = f"{mode}{'.NTZ' if zero_nan else ''}"
+    return Drawn(f"F2I{'.FTZ' if ftz else ''}{''.join('.' + n for n in names if n)}{flags} R16, {a}", meaning)
 
 
 def from_integer(d: Draw) -> Drawn:
     source, mode = d.one_of("U8", "S8", "U16", "S16", "U32", "S32", "U64", "S64"), d.one_of(*ROUNDINGS)
-    target = d.one_of("F16", "F32", "F64")
+    target = d.one_of("F16", "F32", "F64", "BF16")
     f, bits = REALS[target], int(source[1:])
     shift = d.number(0, 32 // bits - 1) * bits if bits < 32 else 0
 
@@ -81,10 +84,10 @@ def between(d: Draw) -> Drawn:
 
 def integral(d: Draw) -> Drawn:
     kind, mode = d.one_of("F16", "F32", "F64"), d.one_of(*MODES)
-    a, f = real(d, kind), REALS[kind]
+    a, f, ftz = real(d, kind), REALS[kind], kind == "F32" and d.chance(0.3)
 
     def meaning(lane: Lane) -> Wrote:
-        word = a(lane)
+        word = ieee.flush(f, a(lane), ftz)
         if ieee.is_nan(f, word) or ieee.is_infinite(f, word):
             result = ieee.convert(f, f, word)
         else:
@@ -92,7 +95,7 @@ def integral(d: Draw) -> Drawn:
             result = ieee.encode(f, ieee.Fraction(value), "RN", ieee.negative(f, word))
         return Wrote(registers(result, 64 if f is DOUBLE else 32))
 
-    return Drawn(f"FRND{'.' + kind if kind != 'F32' else ''}{mode} R16, {a}", meaning)
+    return Drawn(f"FRND{'.FTZ' if ftz else ''}{'.' + kind if kind != 'F32' else ''}{mode} R16, {a}", meaning)
 
 
 def pack(d: Draw) -> Drawn:
@@ -129,7 +132,7 @@ def narrow(d: Draw) -> Drawn:
 
 def small(d: Draw) -> Drawn:
     """I2FP and F2IP."""
-    unsigned, mode, a = d.chance(), d.one_of(".TRUNC", ""), real(d, "F32")
+    unsigned, mode, a, rounding = d.chance(), d.one_of(".TRUNC", ""), real(d, "F32"), d.one_of(*ROUNDINGS)
 
     def to_byte(lane: Lane) -> Wrote:
         word = a(lane)
@@ -141,11 +144,11 @@ def small(d: Draw) -> Drawn:
 
     def to_real(lane: Lane) -> Wrote:
         value = lane.words[0] if unsigned else signed(lane.words[0])
-        return Wrote((ieee.encode(SINGLE, ieee.Fraction(value)),))
+        return Wrote((ieee.encode(SINGLE, ieee.Fraction(value), ROUNDINGS[rounding]),))
 
     return d.one_of(
         Drawn(f"F2IP.U8.F32{mode}.NTZ R16, RZ, {a}, RZ", to_byte),
-        Drawn(f"I2FP.F32.{'U' if unsigned else 'S'}32 R16, R8", to_real),
+        Drawn(f"I2FP.F32.{'U' if unsigned else 'S'}32{rounding} R16, R8", to_real),
     )
 
 

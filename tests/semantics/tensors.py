@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from semantics.draw import MASK, Draw, Drawn, Lane, Wrote
+from semantics import ieee
+from semantics.draw import MASK, Draw, Drawn, Lane, Wrote, pair
 
 Lanes = Sequence[Lane]
 
@@ -108,4 +110,155 @@ def bmma(d: Draw) -> Drawn:
     return Drawn(text, meaning, warp=True, guarded=False)
 
 
-DRAWS = (hmma, imma, bmma)
+def hmma_half(d: Draw) -> Drawn:
+    """As hmma, with results packed as float16."""
+    shape, depth = d.one_of(("1688", 8), ("16816", 16)) if d.architecture >= 80 else ("1688", 8)
+
+    def meaning(lanes: Lanes, k: int, active: int) -> Wrote:
+        a, b = (floats(fragment(tamed(lanes, "F16"), *p, depth, 16), "F16") for p in ((0, 16), (4, 8)))
+        words = (a @ b.T).astype(np.float16).view(np.uint16)
+        low, high = ([int(words[place(k, j + n)]) for n in (0, 1)] for j in (0, 2))
+        return Wrote((low[1] << 16 | low[0], high[1] << 16 | high[0]))
+
+    masked = [f"LOP3.LUT R{k}, R{k}, {TAMED['F16']:#x}, RZ, 0xc0, !PT" for k in range(8, 16)]
+    text = " ;\n".join([*masked, f"HMMA.{shape}.F16 R16, R8, R12, RZ"])
+    return Drawn(text, meaning, warp=True, guarded=False)
+
+
+SPARSE = (
+    ("HMMA.SP.16816.F32", "F16", 16, 16), ("HMMA.SP.16832.F32", "F16", 32, 16), ("HMMA.SP.16816.F32.BF16", "BF16", 16, 16),
+    ("HMMA.SP.16832.F32.BF16", "BF16", 32, 16), ("HMMA.SP.1688.F32.TF32", "TF32", 8, 32),
+    ("HMMA.SP.16816.F32.TF32", "TF32", 16, 32), ("IMMA.SP.16832.S8.S8", "S8", 32, 8), ("IMMA.SP.16864.S8.S8", "S8", 64, 8),
+    ("IMMA.SP.16864.S4.S4", "S4", 64, 4), ("IMMA.SP.168128.S4.S4", "S4", 128, 4),
+)  # fmt: skip
+"""Opcode, element kind, depth and bits of an element of the products with a 2:4 sparse A."""
+CHOICES = (0x4, 0x8, 0xC, 0x9, 0xD, 0xE)
+"""Four bits of metadata: the positions of the two kept elements of four, the lower one in the low bits."""
+
+
+def nibble(word_of: Callable[[int], int], row: int, group: int, bits: int, lanes: int, selector: int) -> int:
+    """The metadata of a group: 16-bit and TF32 elements: four groups of two rows per lane; others: eight of one row."""
+    first = 4 * (row % 8) + selector * lanes
+    if bits >= 16:
+        return word_of(first + group // 4) >> 16 * (row // 8) + 4 * (group % 4) & 15
+    return word_of(first + 2 * (group // 8) + row // 8) >> 4 * (group % 8) & 15
+
+
+def dense(kept: np.ndarray, depth: int, bits: int, metadata: Callable[[int, int], int]) -> np.ndarray:
+    """A with its zeros: of four elements (4-bit ones in pairs) two are kept, of two TF32 elements one."""
+    full = np.zeros((16, depth), np.int64)
+    pairs = 2 if bits == 4 else 1
+    groups = depth // (2 if bits == 32 else 4 * pairs)
+    for row in range(16):
+        for group in range(groups):
+            choice = metadata(row, group)
+            if bits == 32:
+                full[row, 2 * group + (choice == 0xE)] = kept[row, group]
+                continue
+            for n, position in enumerate((choice & 3, choice >> 2)):
+                source, target = (2 * group + n) * pairs, (4 * group + position) * pairs
+                full[row, target : target + pairs] = kept[row, source : source + pairs]
+    return full
+
+
+def sparse(d: Draw) -> Drawn:
+    """A from R8, B from R12, metadata in R20: one of two words, by P0, so that lanes differ."""
+    opcode, kind, depth, bits = d.one_of(*SPARSE)
+    groups = depth // (2 if bits == 32 else 8 if bits == 4 else 4)
+    lanes_used = groups // 4
+    selector = d.number(0, {1: 3, 2: 1, 4: 0}[lanes_used])
+    choices = (0x4, 0xE) if bits == 32 else CHOICES
+    words = [sum(d.one_of(*choices) << 4 * k for k in range(8)) for _ in range(2)]
+    integers = kind[0] == "S"
+
+    def meaning(lanes: Lanes, k: int, active: int) -> Wrote:
+        inputs = lanes if integers else tamed(lanes, kind)
+
+        def metadata(row: int, group: int) -> int:
+            return nibble(lambda lane: words[not lanes[lane].predicate(0)], row, group, bits, lanes_used, selector)
+
+        a = dense(fragment(inputs, 0, 16, depth // 2, bits), depth, bits, metadata)
+        b = fragment(inputs, 4, 8, depth, bits)
+        if integers:
+            a, b = (np.where(m >> (bits - 1) & 1, m - (1 << bits), m) for m in (a, b))
+            sums = (a @ b.T & MASK).astype(np.uint32)
+        else:
+            sums = (floats(a, kind) @ floats(b, kind).T).astype(np.float32).view(np.uint32)
+        return Wrote(tuple(int(sums[place(k, j)]) for j in range(4)))
+
+    masked = [] if integers else [f"LOP3.LUT R{k}, R{k}, {TAMED[kind]:#x}, RZ, 0xc0, !PT" for k in range(8, 16)]
+    a, b = ("R8.ROW", "R12.COL") if integers else ("R8", "R12")
+    lines = [*masked, f"MOV R20, {words[1]:#x}", f"@P0 MOV R20, {words[0]:#x}"]
+    text = " ;\n".join([*lines, f"{opcode} R16, {a}, {b}, RZ, R20, {selector:#x}"])
+    return Drawn(text, meaning, warp=True, guarded=False)
+
+
+def dmma(d: Draw) -> Drawn:
+    """FP64 8x8x4: products added to C one after another."""
+
+    def meaning(lanes: Lanes, k: int, active: int) -> Wrote:
+        def double(lane: int, first: int) -> int:
+            return lanes[lane].words[first] | lanes[lane].words[first + 1] << 32
+
+        words: list[int] = []
+        for j in range(2):
+            total = double(k, 4 + 2 * j)
+            for t in range(4):
+                total = ieee.fma(ieee.DOUBLE, double(4 * (k // 4) + t, 0), double(4 * (2 * (k % 4) + j) + t, 2), total)
+            words += pair(total)
+        return Wrote(tuple(words))
+
+    name = "DMMA.8x8x4" if d.architecture >= 90 else "DMMA.884"
+    return Drawn(f"{name} R16, R8, R10, R12", meaning, warp=True, guarded=False)
+
+
+def place884(k: int, step: int, j: int, half: bool) -> tuple[int, int]:
+    """Row and column of element j of a step's result (PTX ISA, mma.m8n8k4)."""
+    upper = 4 * (k >= 16)
+    if half:
+        return k % 4 + upper, 4 * step + j
+    i = 2 * step + j
+    return (k & 1) + (i & 2) + upper, (i & 4) + (k & 2) + (i & 1)
+
+
+def hmma884(d: Draw) -> Drawn:
+    """Turing's 8x8x4 products of four groups of lanes, one step; A in R8, B in R10, C in R12."""
+    half, half_addend = d.one_of((True, True), (False, True), (False, False))
+    step = d.number(0, 1 if half else 3)
+    orders = d.one_of("ROW", "COL"), d.one_of("ROW", "COL")
+
+    def element(lanes: Lanes, k: int, first: int, line: int, inner: int, by_line: bool) -> float:
+        """Element (line, inner) of A, or of B by columns: a lane holds a line, or one inner index of four lines."""
+        lane, n = (line % 4, inner) if by_line else (inner, line % 4)
+        word = lanes[16 * (line >= 4) + 4 * (k % 16 // 4) + lane].words[first + n // 2]
+        return float(np.uint16(word >> 16 * (n % 2) & 0xFFFF).view(np.float16))
+
+    def addend(lanes: Lanes, k: int, row: int, column: int, j: int) -> float:
+        if not half_addend:
+            return float(np.uint32(lanes[k].words[4 + j]).view(np.float32))
+        word = lanes[16 * (row >= 4) + 4 * (k % 16 // 4) + row % 4].words[4 + column % 4 // 2]
+        return float(np.uint16(word >> 16 * (column % 2) & 0xFFFF).view(np.float16))
+
+    def meaning(lanes: Lanes, k: int, active: int) -> Wrote:
+        lanes, results = tamed(lanes, "F16"), []
+        for j in range(4 if half else 2):
+            row, column = place884(k, step, j, half)
+            terms = [addend(lanes, k, row, column, j)]
+            for n in range(4):
+                left = element(lanes, k, 0, row, n, orders[0] == "ROW")
+                terms.append(left * element(lanes, k, 2, column, n, orders[1] == "COL"))
+            results.append(math.fsum(terms))
+        if not half:
+            return Wrote(tuple(int(np.float32(value).view(np.uint32)) for value in results))
+        words = [int(np.float64(value).astype(np.float16).view(np.uint16)) for value in results]
+        return Wrote((words[1] << 16 | words[0], words[3] << 16 | words[2]))
+
+    kind = f"{'F16' if half else 'F32'}.{'F16' if half_addend else 'F32'}"
+    masked = [f"LOP3.LUT R{k}, R{k}, {TAMED['F16']:#x}, RZ, 0xc0, !PT" for k in range(8, 16)]
+    text = f"HMMA.884.{kind}.STEP{step} R16, R8.{orders[0]}, R10.{orders[1]}, R12"
+    return Drawn(" ;\n".join([*masked, text]), meaning, warp=True, guarded=False)
+
+
+DRAWS = (hmma, imma, bmma, hmma_half, sparse, dmma)
+DRAWS_75 = (hmma, imma, bmma, hmma_half, hmma884)
+DRAWS_90 = (sparse, dmma)
