@@ -206,6 +206,8 @@ def _what(e: dict) -> str:
         return f"missing (allowed: {schema.allowed(loc)})"
     if e["type"] == "extra_forbidden":
         return "unknown key" + (nearest(str(loc[-1]), schema.keys_of(loc[:-1])) or _elsewhere(loc))
+    if e["type"] == "value_error":  # values that contradict each other
+        return str(e["ctx"]["error"])
     value = list(e["input"]) if isinstance(e["input"], tuple) else e["input"]
     if "properties" in (schema.node_at(loc) or {}):
         return f"{value!r} stands where a section should (allowed: {schema.allowed(loc)})"

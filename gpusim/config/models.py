@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 Cycles = Annotated[int, Field(ge=0, le=100_000)]
 Count = Annotated[int, Field(ge=1, le=1 << 20)]
@@ -298,6 +298,12 @@ class WriteQueue(Section):
     high: Annotated[int, Field(ge=1, le=1024)] = Field(description="writes go first from this many on")
     low: Annotated[int, Field(ge=0, le=1024)] = Field(description="until as few are left, if reads wait")
 
+    @model_validator(mode="after")
+    def _marks_are_ordered(self) -> WriteQueue:
+        if not self.low < self.high <= self.entries:
+            raise ValueError("low must be below high, and high not above entries")
+        return self
+
 
 class DramTiming(Section):
     """Least distances between commands of a channel, command clocks, under their customary names (tRCD, ...)."""
@@ -328,6 +334,12 @@ class Dram(Section):
     banks: Annotated[int, Field(ge=1, le=32)] = Field(description="per channel")
     bank_groups: Annotated[int, Field(ge=1, le=8)]
     timing: DramTiming
+
+    @model_validator(mode="after")
+    def _groups_are_equal(self) -> Dram:
+        if self.banks % self.bank_groups:
+            raise ValueError(f"{self.banks} banks do not make {self.bank_groups} equal groups")
+        return self
 
 
 class GpuConfig(Section):

@@ -1,0 +1,297 @@
+"""Behind the SM: ports, L2 slices, DRAM banks. One SM; a command clock of DRAM is a cycle, so that times can be added up."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from fractions import Fraction
+from itertools import pairwise
+
+import pytest
+from microbench import PAUSE, PERFECT, SMALL, kernel, op, run, trace
+from reference.spread import spread as reference_spread
+
+from gpusim.config.loading import load_config
+from gpusim.errors import GpusimError
+from gpusim.model.hashing import POLYNOMIALS, parity_masks, split
+from gpusim.model.params import core_per_command_clock, l2_latency, sector_x16, shortest_round_trip
+from gpusim.model.simulate import simulate
+
+POINTER = op("LDC.64 R2, c[0x0][0x160]", 2, write=5)
+READY = [POINTER, op("NOP", 2, wait="5"), *[PAUSE] * 20]
+CLOCKS = ("clocks.core_mhz=1000", "clocks.memory_mhz=2000")
+ONE_BANK = ("l2.slices=1", "dram.channels=1", "dram.banks=1", "dram.bank_groups=1", *CLOCKS)
+BURST = 4
+PAGE = 2048
+
+
+def timing(**changed: int) -> tuple[str, ...]:
+    """Overrides of DRAM timing that make everything short but what is measured."""
+    short = {"rcd": 1, "ras": 1, "rp": 1, "rc": 1, "rrd": 1, "cl": 1, "ccd": 1, "ccdl": 1, "rtp": 1}
+    return tuple(f"dram.timing.{key}={value}" for key, value in (short | changed).items())
+
+
+def load(offset: int, counter: int) -> str:
+    """A load of one sector that goes around L1D."""
+    return op(f"LDG.E.STRONG.GPU R{8 + counter}, [R2.64+{hex(offset)}]", 1, write=counter)
+
+
+def done(*lines: str, overrides: tuple[str, ...] = ONE_BANK) -> list[int]:
+    """Cycles in which the loads among `lines` are visible to dependents, in the order of issue."""
+    waiting = "".join(str(k) for k in range(5) if any(f":W{k}:" in line for line in lines))
+    result = run([*READY, *lines, op("NOP", 2, wait=waiting), PAUSE], *overrides)
+    return (result.rows("LDG")["write_back"] + 1).tolist()
+
+
+def latency(*before: str, offset: int, overrides: tuple[str, ...] = ONE_BANK) -> int:
+    """Latency of a load long after other instructions."""
+    pauses = [PAUSE] * 30
+    lines = [line for text in before for line in (text, *pauses)]
+    result = run([*READY, *lines, load(offset, 4), op("NOP", 2, wait="4"), PAUSE], *overrides)
+    return int(result.rows("LDG")["write_back"][-1]) + 1 - result.issues("LDG")[-1]
+
+
+# ---- hashing
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 4, 6, 40, 44, 48, 64, 80, 128])
+def test_consecutive_lines_spread_over_all_slices_and_sets(count: int) -> None:
+    base = 0x7F0000000000 // 128 // count * count
+    numbers = [reference_spread(base + k, count) for k in range(count)]
+    assert sorted(numbers) == list(range(count))
+
+
+@pytest.mark.parametrize("stride", [2, 4, 8, 16, 32, 64, 128, 256, 1024, 3, 6, 12, 48, 384])
+def test_strides_spread_over_the_slices(stride: int) -> None:
+    numbers = [reference_spread((1 << 40) + k * stride, 48) for k in range(960)]
+    assert max(numbers.count(n) for n in range(48)) <= 2 * 960 / 48
+
+
+@pytest.mark.parametrize("bits", range(1, len(POLYNOMIALS)))
+def test_masks_are_remainders_of_powers(bits: int) -> None:
+    masks = parity_masks(bits)
+    power = 1
+    for position in range(50):
+        assert sum((int(masks[bit]) >> position & 1) << bit for bit in range(bits)) == power
+        power = power << 1 ^ (POLYNOMIALS[bits] if power >> (bits - 1) & 1 else 0)
+
+
+@pytest.mark.parametrize("bits", range(1, 13))
+def test_polynomials_are_primitive(bits: int) -> None:
+    power, order = 1, 0
+    while order == 0 or power != 1:
+        power = power << 1 ^ (POLYNOMIALS[bits] if power >> (bits - 1) & 1 else 0)
+        order += 1
+    assert order == 2**bits - 1
+
+
+def test_counts_split_into_an_odd_part_and_a_power_of_two() -> None:
+    assert [split(n) for n in (1, 3, 48, 44, 64)] == [(1, 0), (3, 0), (3, 4), (11, 2), (1, 6)]
+
+
+# ---- clocks
+
+
+def test_l2_clock_scales_latency_and_bandwidth() -> None:
+    slow = load_config("a6000", ["clocks.l2_mhz=900"])
+    assert l2_latency(slow) == 2 * l2_latency(load_config("a6000", []))
+    assert shortest_round_trip(slow) == 54 + 220 + 54
+    assert sector_x16(slow.l2.bytes_per_cycle / 2) == 32
+
+
+def test_dram_clocks_are_half_the_data_clocks() -> None:
+    assert core_per_command_clock(load_config("a6000", [])) == Fraction(1800, 4000)
+    assert latency(offset=0, overrides=(*ONE_BANK, *timing())) + 1 == latency(
+        offset=0, overrides=(*ONE_BANK, *timing(cl=2))
+    )
+    slower = latency(offset=0, overrides=(*ONE_BANK, *timing(cl=101), "clocks.memory_mhz=1000"))
+    assert slower - latency(offset=0, overrides=(*ONE_BANK, *timing(cl=1), "clocks.memory_mhz=1000")) == 200
+
+
+# ---- DRAM timing, each parameter from one value to the next
+
+
+@pytest.mark.parametrize("key", ["rp", "rcd", "cl"])
+@pytest.mark.parametrize("value", [20, 21])
+def test_a_row_conflict_takes_precharge_activation_and_read(key: str, value: int) -> None:
+    conflict = latency(load(0, 0), offset=PAGE, overrides=(*ONE_BANK, *timing(**{key: value})))
+    hit = latency(load(0, 0), offset=128, overrides=(*ONE_BANK, *timing(**{key: value})))
+    assert conflict - hit == (1 + value if key in ("rp", "rcd") else 2)
+    assert hit == 250 + 269 + 1 + (value if key == "cl" else 1) + BURST
+
+
+@pytest.mark.parametrize("value", [60, 61])
+@pytest.mark.parametrize(("key", "more"), [("ras", 1), ("rc", 0), ("rtp", 2)])
+def test_a_bank_opens_its_next_row_no_sooner_than_its_timing_lets_it(key: str, value: int, more: int) -> None:
+    first, second = done(load(0, 0), load(PAGE, 1), overrides=(*ONE_BANK, *timing(**{key: value})))
+    assert second - first == value + more  # then rp = 1; rtp counts from the read, rcd = 1 behind the activation
+
+
+@pytest.mark.parametrize("value", [60, 61])
+def test_activations_of_two_banks_are_apart(value: int) -> None:
+    banks = (*ONE_BANK, "dram.banks=2", *timing(rrd=value))
+    first, second = done(load(0, 0), load(PAGE, 1), overrides=banks)
+    assert second - first == value
+
+
+@pytest.mark.parametrize(("ccd", "ccdl", "same", "other"), [(4, 6, 6, 4), (4, 7, 7, 4), (5, 6, 6, 5), (1, 1, 4, 4)])
+def test_column_commands_are_apart_and_more_so_in_one_group(ccd: int, ccdl: int, same: int, other: int) -> None:
+    groups = (*ONE_BANK, "dram.banks=2", "dram.bank_groups=2", *timing(ccd=ccd, ccdl=ccdl))
+    # two lines of a row, then of two groups, opened long before; loads reach DRAM four cycles apart, so that one is late
+    opened = [load(0, 0), *[PAUSE] * 30, load(128, 1), *[PAUSE] * 30]
+    queued = [op("LDG.E.STRONG.GPU R20, [R2.64+0x200]", 1, write=2)]
+    for step, apart in ((0x100, same), (0x80, other)):
+        second = op(f"LDG.E.STRONG.GPU R21, [R2.64+{hex(0x200 + step)}]", 1, write=3)
+        times = done(*opened, *queued, second, overrides=groups)
+        assert times[3] - times[2] == max(apart, 4)
+
+
+def test_first_ready_goes_before_first_come() -> None:
+    # Given an open page, a load of another page and then one of the open page, while the bank cannot close
+    overrides = (*ONE_BANK, *timing(ras=200))
+    _, conflict, hit = done(load(0, 0), load(PAGE, 1), load(128, 2), overrides=overrides)
+    assert hit < conflict
+
+
+def test_transfers_open_a_row_once() -> None:
+    lines = [load(128 * n, n) for n in range(4)]
+    result = run([*READY, *lines, op("NOP", 2, wait="0123"), PAUSE], *ONE_BANK)
+    constants = result.counters["l1_instruction_misses"]
+    assert result.counters["dram_activates"] == constants + 1
+
+
+# ---- writes
+
+STORES = ("l2.sets=1", "l2.ways=1", *ONE_BANK)
+"""An L2 of one line: each other line that is touched sends the one before to DRAM."""
+
+
+def store(offset: int, width: str = "") -> str:
+    return op(f"STG.E{width} [R2.64+{hex(offset)}], R4", 2, read=0)
+
+
+def test_written_lines_go_to_dram_when_they_are_replaced() -> None:
+    result = run([*READY, store(0), *[PAUSE] * 20, load(PAGE, 1), op("NOP", 2, wait="1"), PAUSE], *STORES)
+    assert result.counters["l2_write_sectors"] == 1
+    assert result.counters["dram_write_sectors"] == 1
+    untouched = run([*READY, store(0), *[PAUSE] * 20, load(0, 1), op("NOP", 2, wait="1"), PAUSE], *STORES)
+    assert untouched.counters["dram_write_sectors"] == 0
+
+
+@pytest.mark.parametrize(("lanes", "asked"), [(8, 0), (7, 1)])
+def test_a_sector_is_read_from_dram_unless_all_of_it_was_written(lanes: int, asked: int) -> None:
+    address = [
+        op("S2R R0, SR_LANEID", 2, write=4),
+        op("IMAD.SHL.U32 R6, R0, 0x4, RZ", 6, wait="45"),
+        op("IADD3 R4, P0, R2, R6, RZ", 13, yields=True),
+        op("IADD3.X R5, RZ, R3, RZ, P0, !PT", 13, yields=True),
+        op(f"ISETP.LT.AND P1, PT, R0, {hex(lanes)}, PT", 13, yields=True),
+        op("@P1 STG.E [R4.64], R0", 2, read=0),
+        *[PAUSE] * 30,
+    ]
+    counters = run([POINTER, *address, load(0, 1), op("NOP", 2, wait="1"), PAUSE]).counters
+    assert counters["dram_read_sectors"] - 4 * counters["l1_instruction_misses"] == asked
+
+
+def test_the_bus_turns_round_between_writes_and_reads() -> None:
+    # Given two written lines of which one gives way to a read, which goes first; a second read comes during the write
+    def late(wtr: int) -> int:
+        overrides = (*STORES, *timing(), f"dram.timing.wtr={wtr}", "dram.timing.wl=50", "dram.timing.turnaround=0")
+        written = [store(0), store(128), *[PAUSE] * 30]
+        return done(*written, load(256, 1), op("NOP", 10), load(384, 2), overrides=(*overrides, "l2.ways=2"))[1]
+
+    assert late(101) - late(100) == 1
+
+
+def test_an_sm_waits_with_stores_until_earlier_ones_are_acknowledged() -> None:
+    stores = [store(128 * n) for n in range(8)]
+    free = run([*READY, *stores, PAUSE])
+    one = run([*READY, *stores, PAUSE], "interconnect.writes_in_flight=1")
+    starts = one.rows("STG")["execute"].tolist()
+    assert all(later - earlier >= shortest_round_trip(load_config("a6000", [])) for earlier, later in pairwise(starts))
+    assert max(free.rows("STG")["execute"].tolist()) < starts[2]
+
+
+def test_a_kernel_ends_when_its_writes_are_acknowledged() -> None:
+    # the store leaves 13 cycles after its start in L1D
+    result = run([*READY, store(0)])
+    start = int(result.rows("STG")["execute"][0])
+    assert result.result.cycles == 1840 + start + 13 + shortest_round_trip(load_config("a6000", []))
+
+
+# ---- L2
+
+SLICE = ("l2.slices=1", "dram.channels=1")
+
+
+def test_hits_pass_a_slice_at_its_bandwidth() -> None:
+    lines = [load(128 * n, n) for n in range(4)]
+    warm = [*lines, *[PAUSE] * 30]
+    for width, apart in ((32, 4), (4, 8), (1, 32)):
+        times = done(*warm, *lines, overrides=(*SLICE, f"l2.bytes_per_cycle={width}"))[4:]
+        assert {b - a for a, b in pairwise(times)} == {apart}
+
+
+def test_an_l2_miss_waits_for_an_entry_of_the_miss_table() -> None:
+    many = done(load(0, 0), load(PAGE, 1), overrides=SLICE)
+    one = done(load(0, 0), load(PAGE, 1), overrides=(*SLICE, "l2.mshr_entries=1"))
+    assert many[1] - many[0] < 100
+    assert one[1] - one[0] > 269
+
+
+def test_a_second_request_for_a_line_on_its_way_joins_the_first() -> None:
+    joined = run([*READY, load(0, 0), load(0, 1), op("NOP", 2, wait="01"), PAUSE], *SLICE)
+    sectors = joined.counters["dram_read_sectors"] - 4 * joined.counters["l1_instruction_misses"]
+    assert sectors == 1
+    # without room for a second one it waits at the head of the slice's queue and keeps others from their data
+    lines = load(0, 0), load(0, 1), load(PAGE, 2)
+    assert done(*lines, overrides=SLICE)[2] - done(*lines, overrides=SLICE)[0] < 100
+    assert done(*lines, overrides=(*SLICE, "l2.mshr_merges=1"))[2] - done(*lines, overrides=SLICE)[0] > 269
+
+
+@pytest.mark.parametrize("value", [3, 4])
+def test_atomics_on_one_word_take_turns_at_their_slice(value: int) -> None:
+    atomics = [op(f"ATOMG.E.ADD.STRONG.GPU PT, R{8 + n}, [R2.64], R0", 1, write=n) for n in range(3)]
+    body = [*READY, load(0, 4), *[PAUSE] * 30, *atomics, op("NOP", 2, wait="012"), PAUSE]
+    result = run(body, *SLICE, f"l2.atomic_interval={value}")
+    times = result.rows("ATOMG")["write_back"].tolist()
+    assert [b - a for a, b in pairwise(times)] == [32 * value] * 2
+
+
+def test_far_slices_take_longer_both_ways_together() -> None:
+    near = (*SLICE, "interconnect.gpcs=2")
+    overrides = (*near, "l2.partitions=2", "interconnect.far_latency=155", "l2.slices=2", "dram.channels=2")
+    times = {latency(load(offset, 0), offset=offset, overrides=overrides) for offset in range(0, 4096, 128)}
+    assert times == {250, 405}
+
+
+def test_replies_share_the_port_of_a_gpc() -> None:
+    lines = [load(128 * n, n) for n in range(4)]
+    warm = [*lines, *[PAUSE] * 30]
+    times = done(*warm, *lines, overrides=(*SLICE, "interconnect.gpc_bytes_per_cycle=1"))[4:]
+    assert {b - a for a, b in pairwise(times)} == {32}
+
+
+def test_kernels_find_what_the_last_one_left_if_l2_is_kept() -> None:
+    once = trace(kernel([*READY, load(0, 0), op("NOP", 2, wait="0")]))
+    twice = replace(once, launches=once.launches * 2)
+    for kept, hits in (("false", 0), ("true", 1)):
+        config = load_config("a6000", [*SMALL, PERFECT, f"l2.kept_between_kernels={kept}"])
+        first, second = simulate(twice, config).kernels
+        assert first.counters["l2_read_hits"] == 0
+        assert second.counters["l2_read_hits"] == hits
+
+
+# ---- configurations that make no sense
+
+
+@pytest.mark.parametrize(
+    "override",
+    [
+        "dram.write_queue={entries: 8, high: 9, low: 1}",
+        "dram.write_queue={entries: 8, high: 4, low: 4}",
+        "dram.banks=6",
+    ],
+)
+def test_contradictions_are_refused(override: str) -> None:
+    with pytest.raises(GpusimError, match="dram"):
+        load_config("a6000", [override])
