@@ -12,7 +12,7 @@ from itertools import zip_longest
 import numpy as np
 import pytest
 from microbench import SMALL, trace
-from reference.random_kernels import random_program
+from reference.random_kernels import ALL, random_program
 from reference.sm import Outcome, ReferenceGpu
 
 from gpusim.config.loading import load_config
@@ -52,11 +52,11 @@ def without_ties(row: Row, kind: Kind) -> Row:
     return row if kind < Kind.SFU or Kind.MISC_QUEUE < kind < Kind.MEMORY else row[:-1]
 
 
-def difference(seed: int) -> str:
+def difference(seed: int, classes: tuple[str, ...] = ALL, extra: tuple[str, ...] = ()) -> str:
     """Empty where model and reference agree on the program of a seed, else the program and the first difference."""
-    program = random_program(seed)
+    program = random_program(seed, classes)
     traced = trace.__wrapped__(program.text)
-    config = load_config(program.card, [*SMALL, *program.overrides])
+    config = load_config(program.card, [*SMALL, *program.overrides, *extra])
     result = simulate(traced, config, RunOptions(timeline=True)).kernels[0]
     gpu = ReferenceGpu(traced.launches[0], config)
     outcome = gpu.run()
@@ -92,6 +92,16 @@ def check(seeds: range) -> None:
 @pytest.mark.parametrize("first", range(0, QUICK, PER_TEST))
 def test_model_and_reference_agree(first):
     check(range(first, first + PER_TEST))
+
+
+MEMORY = ("global", "atomic", "copy", "local", "int")
+SHARING = ("sms=3", "sm.ctas=1", "l2.slices=3", "l2.sets=4", "l2.ways=2", "interconnect.gpcs=2")
+"""Three SMs that fight for an L2 of 24 lines and its DRAM."""
+
+
+def test_sms_share_the_memory_system_as_the_reference_does():
+    wrong = [text for seed in range(5000, 5020) if (text := difference(seed, MEMORY, SHARING))]
+    assert not wrong, f"{len(wrong)} programs differ\n\n" + "\n\n".join(wrong)
 
 
 @pytest.mark.slow

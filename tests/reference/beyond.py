@@ -116,7 +116,7 @@ class Beyond:
         self.unacknowledged += request.receive is None
         number = spread(request.line, self.config.l2.slices)
         request.arrival = depart + self.config.interconnect.request_latency + self._far(request.sm, number) // 2
-        self.slices[number].queue.append(request)
+        self.slices[number].put(request)
 
     def reply(self, reply: Reply) -> None:
         self.gpcs[reply.request.sm % len(self.gpcs)].replies.append(reply)
@@ -138,7 +138,7 @@ class Beyond:
             slice_.cycle(t)
         # no reply that is not yet known can be at its port before this
         known = 16 * (t + 1 + self.slices[0].latency)
-        for gpc in self.gpcs:
+        for gpc in (g for g in self.gpcs if g.replies):
             for reply in sorted(r for r in gpc.replies if r.start < known):
                 gpc.replies.remove(reply)
                 start = max(reply.start, gpc.free)

@@ -78,10 +78,10 @@ class Channel:
 
     def cycle(self, t: int) -> None:
         last = t * self.cycles_per_clock.denominator // self.cycles_per_clock.numerator
-        while self.clock <= last:
-            if self.arriving or self.waiting:
-                self._one_clock(self.clock)
+        while self.clock <= last and (self.arriving or self.waiting):
+            self._one_clock(self.clock)
             self.clock += 1
+        self.clock = last + 1
         for due in [fill for fill in self.filling if fill[0] <= t]:
             self.filling.remove(due)
             due[1].receive(t)
@@ -109,7 +109,9 @@ class Channel:
             self._row_command(row, c)
 
     def _choose_direction(self) -> None:
-        count = {d: sum(t.left for t in self.waiting if t.direction == d) for d in DIRECTIONS}
+        count = dict.fromkeys(DIRECTIONS, 0)
+        for transfer in self.waiting:
+            count[transfer.direction] += transfer.left
         queue = self.dram.write_queue
         if self.direction == "read":
             if count["write"] >= queue.high or (count["write"] and not count["read"]):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import insort
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -63,9 +64,12 @@ class Slice:
         self.free = self.reply_free = 0  # sixteenths
         self.order = 0
 
+    def put(self, request: Request) -> None:
+        insort(self.queue, request, key=lambda r: (r.arrival, r.sm))
+
     def cycle(self, t: int) -> None:
         while self.queue:
-            request = min(self.queue, key=lambda r: (r.arrival, r.sm))
+            request = self.queue[0]
             begin = max(16 * request.arrival, self.free)
             if begin > 16 * t:
                 return
@@ -79,7 +83,7 @@ class Slice:
             if request.kind == "atomic":
                 busy = max(busy, 16 * self.l2.atomic_interval * request.passes)
             self.free = begin + busy
-            self.queue.remove(request)
+            self.queue.pop(0)
             self._take(request, t)
 
     # ---- resources

@@ -105,7 +105,7 @@ OVERRIDES: dict[str, tuple[object, ...]] = {
         f"dram.timing.{key}": (1, 7, 60)
         for key in ("rcd", "ras", "rp", "rc", "rrd", "cl", "wl", "ccd", "ccdl", "rtp", "wr")
     },
-    "sms": (2, 3, 5),
+    "sms": (1, 2, 3),
     "clocks.l2_mhz": (700, 2500),
     "clocks.memory_mhz": (900, 3333),
     "interconnect.reply_latency": (0, 54),
