@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import sys
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from profile_cases import FakeLaunch, blob, install
 from sass_cases import compiled, needs_tools, programs
 from test_800_cli import call, refused
 
+from gpusim.emulator.launch import load_launch
 from gpusim.emulator.tracing import run_in_memory
 from gpusim.errors import GpusimError
 from gpusim.hardware.counts import check_counts
@@ -142,3 +144,21 @@ def test_equal_copies_of_an_image_are_one_different_ones_are_refused(profile) ->
     path.write_bytes(path.read_bytes() + compiled(path.parent / "add.cu", 75).data)
     with pytest.raises(GpusimError, match="2 different images of kernel add"):
         Report(path).program(Report(path).launch(1))
+
+
+HARDWARE = Path(__file__).resolve().parent.parent / "validation" / "hardware"
+
+
+def test_every_described_profile_is_in_the_table_of_measurements() -> None:
+    described = set()
+    for path in HARDWARE.glob("*.yaml"):
+        file = load_launch(path, profiled=True)
+        assert file.report is not None
+        described |= {(path.name, file.report.path, one.launch) for one in file.launches}
+    with (HARDWARE / "measured.csv").open(newline="") as table:
+        rows = list(csv.DictReader(table))
+    assert described == {(row["launch_file"], row["report"], int(row["launch"])) for row in rows}
+    for row in rows:
+        assert float(row["cycles"]) >= float(row["active_cycles"]) > 0
+        clock = float(row["cycles"]) / float(row["duration_ns"]) * 1e3
+        assert clock == pytest.approx(float(row["core_mhz"]), rel=0.03)
