@@ -109,7 +109,7 @@ class Report:
         return self._launches[index]
 
     def find(self, kernel: str | None, index: int | None, origin: str) -> ReportedLaunch:
-        """The launch that a launch file means: by index, by (part of) the kernel's name, or the only one.
+        """The launch that a launch file means: by index, by the kernel's name or a part of it, or the only one.
 
         Raises GpusimError naming `origin`, with the nearest kernel name or the list of launches.
         """
@@ -118,12 +118,14 @@ class Report:
             if kernel is not None and kernel not in launch.kernel:
                 raise GpusimError(f"{origin}: launch {index} of {self.path} is of {launch.kernel}, not '{kernel}'")
             return launch
-        found = [k for k, name in enumerate(self.kernels()) if kernel is None or kernel in name]
+        mangled, names = self.kernels(), self._names()
+        exact = [k for k in range(len(self)) if kernel in (None, mangled[k], names[k])]
+        found = exact or [k for k in range(len(self)) if kernel in mangled[k]]
         if len(found) == 1:
             return self.launch(found[0])
         if not found:
             raise GpusimError(
-                f"{origin}: {self.path} holds no kernel '{kernel}'{nearest(kernel or '', self._names())}; "
+                f"{origin}: {self.path} holds no kernel '{kernel}'{nearest(kernel or '', names)}; "
                 f"it holds {self._listing()}"
             )
         raise GpusimError(f"{origin}: say which with `launch: INDEX`; {self.path} holds {self._listing()}")
