@@ -71,6 +71,9 @@ def test_a_card_is_derived_from_what_the_profile_says(profile, tmp_path: Path, c
     assert peak == CARD["global_memory_bus_width"] / 8 * 2 * 6500
     assert config.dram.latency / 1200 == pytest.approx(base.dram.latency / base.clocks.core_mhz, rel=0.01)
     assert config.sm == base.sm
+    assert config.clocks.l2_mhz == base.clocks.l2_mhz
+    measured = {**launch.metrics, "lts__cycles_elapsed.avg.per_second": 1.1e9}
+    assert derive_card(type(launch)(**{**vars(launch), "metrics": measured})).load().clocks.l2_mhz == 1100
     code, text, _ = call(capsys, "config", "from-report", profile[0])
     assert code == 0
     file = tmp_path / "mine.yaml"

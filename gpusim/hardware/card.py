@@ -18,6 +18,7 @@ from gpusim.hardware.reports import ReportedLaunch
 
 KHZ_PER_MHZ, HZ_PER_MHZ = 1e3, 1e6
 CORE_CLOCKS = ("gpc__cycles_elapsed.avg.per_second", "smsp__cycles_elapsed.avg.per_second")
+L2_CLOCKS = ("lts__cycles_elapsed.avg.per_second",)
 MEMORY_CLOCKS = ("dram__cycles_elapsed.avg.per_second",)
 BUS_BITS = "global_memory_bus_width"
 LINE_BYTES = 128
@@ -97,6 +98,8 @@ def _sizes(launch: ReportedLaunch, card: GpuConfig) -> Iterator[Setting]:
     core = _clock(launch, CORE_CLOCKS, "clock_rate")
     memory = _clock(launch, MEMORY_CLOCKS, "memory_clock_rate")
     yield Setting("clocks.core_mhz", *core)
+    if (l2 := _measured_clock(launch, L2_CLOCKS)) is not None:
+        yield Setting("clocks.l2_mhz", *l2)
     yield Setting("clocks.memory_mhz", *memory)
     for key, attribute in (
         ("warps", "max_warps_per_multiprocessor"),
@@ -130,10 +133,15 @@ def _memory(launch: ReportedLaunch, card: GpuConfig) -> Iterator[Setting]:
 
 def _clock(launch: ReportedLaunch, measured: tuple[str, ...], attribute: str) -> tuple[float, str]:
     """A clock in MHz and its source: measured while the kernel ran, else the device's highest."""
-    value = launch.number(*measured)
-    if value is not None:
-        return round(value / HZ_PER_MHZ, 1), f"run: {next(name for name in measured if name in launch.metrics)}"
-    return float(launch.attribute(attribute)) / KHZ_PER_MHZ, f"device: {attribute}"
+    highest = float(launch.attribute(attribute)) / KHZ_PER_MHZ, f"device: {attribute}"
+    return _measured_clock(launch, measured) or highest
+
+
+def _measured_clock(launch: ReportedLaunch, names: tuple[str, ...]) -> tuple[float, str] | None:
+    value = launch.number(*names)
+    if value is None:
+        return None
+    return round(value / HZ_PER_MHZ, 1), f"run: {next(name for name in names if name in launch.metrics)}"
 
 
 def _current(card: GpuConfig, key: str) -> Any:
