@@ -55,26 +55,38 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _compared(args: argparse.Namespace) -> Iterator[Comparison]:
-    """Every kernel in the order of the command line."""
+    """Every kernel in the order of the command line; all input is opened before the first is run."""
     from gpusim.cli.progress import ProgressView
-    from gpusim.hardware.compare import compare_report
+    from gpusim.hardware.compare import compare_report, open_comparison, read_measurements
     from gpusim.model.simulate import RunOptions
 
     launches = iter(args.launch)
-    with ProgressView() as progress:
-        options = RunOptions(progress=progress, warn=progress.warn)
-        for path in args.measured:
-            if path.endswith(CSV_SUFFIX):
-                yield from _measured(Path(path), args, options)
-            else:
-                yield from compare_report(path, next(launches), args.config, args.set, options)
+    opened = [
+        read_measurements(path)
+        if path.endswith(CSV_SUFFIX)
+        else open_comparison(path, next(launches), args.config, args.set)
+        for path in args.measured
+    ]
+    for path, each in zip(args.measured, opened):
+        with ProgressView() as progress:
+            options = RunOptions(progress=progress, warn=progress.warn)
+            rows = (
+                _measured(Path(path), each, args, options) if isinstance(each, list) else compare_report(each, options)
+            )
+            for row in rows:
+                progress.say(
+                    f"{row.kernel}: {row.hardware.cycles:,.0f} cycles measured, {row.simulated.cycles:,.0f} simulated"
+                )
+                yield row
 
 
-def _measured(path: Path, args: argparse.Namespace, options: RunOptions) -> Iterator[Comparison]:
+def _measured(
+    path: Path, rows: list[dict[str, str]], args: argparse.Namespace, options: RunOptions
+) -> Iterator[Comparison]:
     """Every row of a CSV."""
-    from gpusim.hardware.compare import compare_measurement, read_measurements
+    from gpusim.hardware.compare import compare_measurement
 
-    for row in read_measurements(path):
+    for row in rows:
         if args.config:
             row["card"] = args.config
         beside = path.parent / row["trace"]

@@ -61,11 +61,15 @@ class ProgressView:
             self._bar.stop()
 
     def warn(self, message: str) -> None:
+        """A warning on a line of its own, above the live one."""
+        self.say(f"gpusim: warning: {message}")
+
+    def say(self, message: str) -> None:
         """A line of its own, above the live one."""
         if self._bar is not None:
-            self._bar.console.print(f"gpusim: warning: {message}", markup=False, highlight=False)
+            self._bar.console.print(message, markup=False, highlight=False)
         else:
-            print(f"gpusim: warning: {message}", file=sys.stderr)
+            print(message, file=sys.stderr)
 
     def __call__(self, progress: Progress) -> None:
         now = time.monotonic()

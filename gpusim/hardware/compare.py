@@ -20,6 +20,8 @@ from gpusim.results.stalls import STALL_REASONS
 
 if TYPE_CHECKING:
     from gpusim.config.models import GpuConfig
+    from gpusim.emulator.launch import LaunchFile
+    from gpusim.emulator.sources import OpenedSource
     from gpusim.model.simulate import RunOptions
     from gpusim.results.result import KernelResult
     from gpusim.trace.trace import Trace
@@ -111,19 +113,27 @@ def _percent(part: float | None, whole: float | None) -> float | None:
 # ---- reports
 
 
-def compare_report(
-    report: Path | str, launch: Path | str, config: str | None, overrides: Sequence[str], options: RunOptions
-) -> Iterator[Comparison]:
-    """Trace and simulate every launch of a launch file for a report, each on its own.
+@dataclass(frozen=True)
+class OpenedComparison:
+    """A report and its launch file with everything that can be wrong with them already found out."""
 
-    `config` names the card, None derives it from the report. The traces are streamed through a temporary folder.
+    source: OpenedSource
+    launch_file: LaunchFile
+    profiled: tuple[ReportedLaunch, ...]
+    hardware: tuple[Figures, ...]
+    cards: tuple[GpuConfig, ...]
+
+
+def open_comparison(
+    report: Path | str, launch: Path | str, config: str | None = None, overrides: Sequence[str] = ()
+) -> OpenedComparison:
+    """Open a report and its launch file; `config` names the card, None derives it from the report.
+
     Raises GpusimError for whatever is wrong with the input.
     """
     from gpusim.config import load_config
-    from gpusim.emulator.tracing import open_files, trace_opened
+    from gpusim.emulator.tracing import open_files
     from gpusim.hardware.card import derive_card
-    from gpusim.hardware.counts import check_report
-    from gpusim.trace.store import open_trace
 
     source, launch_file = open_files(report, launch)
     if launch_file is None or source.report is None:
@@ -131,18 +141,31 @@ def compare_report(
     named = launch_file.report
     if named is not None and Path(named.path).name != Path(report).name:
         raise GpusimError(f"{launch_file.path} belongs to {named.path}, not to {report}; give the files in one order")
-    profiled = [source.report.find(one.kernel, one.launch, str(launch_file.path)) for one in launch_file.launches]
-    hardware = [reported_figures(each) for each in profiled]
-    cards = [load_config(config, overrides) if config else derive_card(each).load(overrides) for each in profiled]
+    origin = str(launch_file.path)
+    profiled = tuple(source.report.find(one.kernel, one.launch, origin) for one in launch_file.launches)
+    cards = tuple(load_config(config, overrides) if config else derive_card(each).load(overrides) for each in profiled)
+    return OpenedComparison(source, launch_file, profiled, tuple(reported_figures(each) for each in profiled), cards)
+
+
+def compare_report(opened: OpenedComparison, options: RunOptions) -> Iterator[Comparison]:
+    """Trace and simulate every launch of a launch file for a report, each on its own.
+
+    The traces are streamed through a temporary folder. Raises GpusimError where a kernel cannot be run.
+    """
+    from gpusim.emulator.tracing import trace_opened
+    from gpusim.hardware.counts import check_report
+    from gpusim.trace.store import open_trace
+
     with tempfile.TemporaryDirectory(prefix="gpusim-compare-") as folder:
-        summary = trace_opened(source, launch_file, Path(folder) / "trace")
-        checks = check_report(source.report, launch_file, summary.executed)
+        summary = trace_opened(opened.source, opened.launch_file, Path(folder) / "trace")
+        checks = check_report(opened.source.report, opened.launch_file, summary.executed)
+        del summary  # the final buffers, which nobody compares here
         trace = open_trace(Path(folder) / "trace")
-        for k, (each, card) in enumerate(zip(profiled, cards)):
+        for k, (each, card) in enumerate(zip(opened.profiled, opened.cards)):
             begin = time.process_time()
             simulated = simulated_figures(_simulate_one(trace, k, card, options), card)
-            seconds = time.process_time() - begin
-            yield Comparison(each.label, each.function, card.name, hardware[k], simulated, not checks[k].ok, seconds)
+            seconds, differ = time.process_time() - begin, not checks[k].ok
+            yield Comparison(each.label, each.function, card.name, opened.hardware[k], simulated, differ, seconds)
 
 
 def _simulate_one(trace: Trace, index: int, config: GpuConfig, options: RunOptions) -> KernelResult:
