@@ -106,7 +106,8 @@ def pack(d: Draw) -> Drawn:
         result = ieee.convert(SINGLE, f, word, ROUNDINGS[mode])
         return 0 if relu and ieee.negative(f, result) and not ieee.is_nan(f, result) else result
 
-    text = f"F2FP{'.RELU' if relu else ''}.{kind}.F32.{'MERGE_C' if merge else 'PACK_AB'}{mode}"
+    names = d.one_of(f".{kind}.F32", ".BF16" if kind == "BF16" else "")  # sm_90 and sm_80 spell it differently
+    text = f"F2FP{'.RELU' if relu else ''}{names}.{'MERGE_C' if merge else 'PACK_AB'}{mode}"
     if merge:
         return Drawn(f"{text} R16, {a}, RZ", lambda lane: Wrote((one(a(lane)),)))
     return Drawn(f"{text} R16, {a}, {b}", lambda lane: Wrote((one(a(lane)) << 16 | one(b(lane)),)))

@@ -115,4 +115,19 @@ def to_single(d: Draw) -> Drawn:
     return Drawn(f"HADD2.F32 R16, -RZ, {a}", meaning)
 
 
-DRAWS = (arithmetic, arithmetic, limits, compares, to_single)
+def functions(d: Draw) -> Drawn:
+    """MUFU of a half where the result is exact: 2 to an integral power, the hyperbolic tangent of 0 and of infinity."""
+    (f, kind), name = (
+        d.one_of((HALF, "F16"), (BFLOAT, "BF16")) if d.architecture >= 90 else (HALF, "F16"),
+        d.one_of("EX2", "TANH"),
+    )
+    power = d.number(-10, 10)
+    one = ieee.encode(f, ieee.Fraction(1))
+    source, result = d.one_of(
+        *(((ieee.encode(f, ieee.Fraction(power)), ieee.encode(f, ieee.Fraction(2) ** power)),) if name == "EX2" else (
+            (0, 0), (f.infinity, one), (f.infinity | f.sign, one | f.sign), (f.nan, f.nan)))
+    )  # fmt: skip
+    return Drawn(f"MOV R20, {source:#x} ;\nMUFU.{name}.{kind} R16, R20", lambda lane: Wrote((result,)), guarded=False)
+
+
+DRAWS = (functions, arithmetic, arithmetic, limits, compares, to_single)

@@ -97,7 +97,8 @@ def atomic(d: Draw) -> Drawn:
     name = f"E.{operation}{'.' + kind if kind else ''}.STRONG.GPU"
     operands = "[R6.64], R8" + (", R10" if operation == "CAS" else "")
     if not returns:
-        return Drawn(f"{address}RED.{name} {operands}", meaning, warp=True, memory=True)
+        opcode = "REDG" if d.architecture >= 90 else "RED"
+        return Drawn(f"{address}{opcode}.{name} {operands}", meaning, warp=True, memory=True)
     return Drawn(f"{address}{d.one_of('ATOMG', 'ATOM')}.{name} PT, R16, {operands}", meaning, warp=True, memory=True)
 
 
@@ -119,7 +120,8 @@ def through_shared(d: Draw) -> Drawn:
 
 
 def shared_atomic(d: Draw) -> Drawn:
-    operation, kind = d.one_of(("ADD", ""), ("MIN", ""), ("MAX", "S32"), ("EXCH", ""), ("INC", ""), ("DEC", ""))
+    operation = d.one_of("ADD", "MIN", "MAX", "EXCH", "INC", "DEC", "AND", "OR", "XOR")
+    kind = d.one_of("", "S32") if operation in ("ADD", "MIN", "MAX") else ""
 
     def meaning(lanes: Lanes, k: int, active: int) -> Wrote:
         old = lanes[0].words[1]
@@ -142,6 +144,33 @@ def compare_and_swap(d: Draw) -> Drawn:
     suffix, store = (".64", "STS.64") if wide else ("", "STS")
     text = f"SHF.L.U32 R22, R0, 0x3, RZ ;\n{store} [R22], R8 ;\nATOMS.CAST.SPIN{suffix} R16, [R22], R8, R10"
     return Drawn(text, meaning, warp=True, guarded=False)
+
+
+def wide_shared_atomic(d: Draw) -> Drawn:
+    """The 64-bit forms of ATOMS, each lane at its own place."""
+    operation = d.one_of("CAS", "EXCH")
+
+    def meaning(lanes: Lanes, k: int, active: int) -> Wrote:
+        return Wrote(lanes[k].words[:2])
+
+    name = f"ATOMS.{operation}.64 R16, [R22], {'R8, R10' if operation == 'CAS' else 'R10'}"
+    return Drawn(f"SHF.L.U32 R22, R0, 0x3, RZ ;\nSTS.64 [R22], R8 ;\n{name}", meaning, warp=True, guarded=False)
+
+
+def constant(d: Draw) -> Drawn:
+    """LDC at an address in a register: the block and grid sizes, which begin bank 0."""
+    kind = d.one_of("U8", "S8", "U16", "S16", "", "64")
+    size = SIZES[kind]
+    offset = d.one_of(0, size) if size < 8 else 0
+
+    def meaning(lanes: Lanes, k: int, active: int) -> Wrote:
+        data = b"".join(n.to_bytes(4, "little") for n in (32, 1, 1, 1, 1, 1))
+        at = 8 * (k & 1) + offset
+        return Wrote(split(int.from_bytes(data[at : at + size], "little"), size))
+
+    text = f"LDC{'.' + kind if kind else ''} R16, c[0x0][R22+{offset:#x}]"
+    prepare = "LOP3.LUT R22, R0, 0x1, RZ, 0xc0, !PT ;\nSHF.L.U32 R22, R22, 0x3, RZ ;\n"
+    return Drawn(prepare + text, meaning, warp=True, guarded=False)
 
 
 def local(d: Draw) -> Drawn:
@@ -224,5 +253,6 @@ def spaces(d: Draw) -> Drawn:
     return Drawn(f"MOV R6, {low} ;\nMOV R7, {high} ;\nQSPC.E.{kind} P3, RZ, [R6]", meaning, warp=True, guarded=False)
 
 
-DRAWS = (load, store, atomic, atomic, through_shared, shared_atomic, compare_and_swap, local, matrices, copy, spaces)
+DRAWS = (load, store, atomic, atomic, through_shared, shared_atomic, compare_and_swap, local, matrices, copy, spaces,
+         wide_shared_atomic, constant)  # fmt: skip
 DRAWS_90 = (store_matrices, atomic)

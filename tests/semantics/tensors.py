@@ -128,8 +128,8 @@ def hmma_half(d: Draw) -> Drawn:
 SPARSE = (
     ("HMMA.SP.16816.F32", "F16", 16, 16), ("HMMA.SP.16832.F32", "F16", 32, 16), ("HMMA.SP.16816.F32.BF16", "BF16", 16, 16),
     ("HMMA.SP.16832.F32.BF16", "BF16", 32, 16), ("HMMA.SP.1688.F32.TF32", "TF32", 8, 32),
-    ("HMMA.SP.16816.F32.TF32", "TF32", 16, 32), ("IMMA.SP.16832.S8.S8", "S8", 32, 8), ("IMMA.SP.16864.S8.S8", "S8", 64, 8),
-    ("IMMA.SP.16864.S4.S4", "S4", 64, 4), ("IMMA.SP.168128.S4.S4", "S4", 128, 4),
+    ("HMMA.SP.16816.F32.TF32", "TF32", 16, 32), ("IMMA.SP.16832", "S8", 32, 8), ("IMMA.SP.16864", "S8", 64, 8),
+    ("IMMA.SP.16864", "S4", 64, 4), ("IMMA.SP.168128", "S4", 128, 4),
 )  # fmt: skip
 """Opcode, element kind, depth and bits of an element of the products with a 2:4 sparse A."""
 CHOICES = (0x4, 0x8, 0xC, 0x9, 0xD, 0xE)
@@ -170,6 +170,9 @@ def sparse(d: Draw) -> Drawn:
     choices = (0x4, 0xE) if bits == 32 else CHOICES
     words = [sum(d.one_of(*choices) << 4 * k for k in range(8)) for _ in range(2)]
     integers = kind[0] == "S"
+    left, right, saturates = d.one_of("S", "U"), d.one_of("S", "U"), d.one_of("", ".SAT")  # C is 0: nothing to saturate
+    if integers:
+        opcode += f".{left}{bits}.{right}{bits}{saturates}"
 
     def meaning(lanes: Lanes, k: int, active: int) -> Wrote:
         inputs = lanes if integers else tamed(lanes, kind)
@@ -180,7 +183,8 @@ def sparse(d: Draw) -> Drawn:
         a = dense(fragment(inputs, 0, 16, depth // 2, bits), depth, bits, metadata)
         b = fragment(inputs, 4, 8, depth, bits)
         if integers:
-            a, b = (np.where(m >> (bits - 1) & 1, m - (1 << bits), m) for m in (a, b))
+            a = np.where(a >> (bits - 1) & 1, a - (1 << bits), a) if left == "S" else a
+            b = np.where(b >> (bits - 1) & 1, b - (1 << bits), b) if right == "S" else b
             sums = (a @ b.T & MASK).astype(np.uint32)
         else:
             sums = (floats(a, kind) @ floats(b, kind).T).astype(np.float32).view(np.uint32)
