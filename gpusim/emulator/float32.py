@@ -52,7 +52,8 @@ def finish(value, x):
     """Word of a result after NaN, flush and saturation."""
     word = flush(canonical(value), x & FTZ)
     if x & SAT:
-        word = float_to_word(min(value, np.float32(1.0))) if value > np.float32(0.0) else np.uint32(0)
+        limited = min(value, np.float32(1.0)) if value > np.float32(0.0) else np.float32(0.0)
+        word = flush(float_to_word(limited), x & FTZ)
     return word
 
 
