@@ -38,12 +38,20 @@ def floats(patterns: np.ndarray, kind: str) -> np.ndarray:
     return (patterns & 0xFFFFE000).astype(np.uint32).view(np.float32).astype(np.float64)
 
 
-TAMED = {"F16": 0xBBFFBBFF, "BF16": 0xBFFFBFFF, "TF32": 0xBFFFFFFF}
-"""Masks that clear the highest exponent bit of every element, so that sums neither overflow nor are NaN."""
+TAMED = {"F16": (0xBBFFBBFF, 0), "BF16": (0xBFFFBFFF, 0x3C003C00), "TF32": (0xBFFFFFFF, 0x3C000000)}
+"""Bits that every element keeps and gets: below 2, and of the wide formats from 2^-7, so that sums in float64 are exact."""
 
 
 def tamed(lanes: Lanes, kind: str) -> Lanes:
-    return [Lane(tuple(word & TAMED[kind] for word in lane.words), lane.number) for lane in lanes]
+    kept, set_ = TAMED[kind]
+    return [Lane(tuple(word & kept | set_ for word in lane.words), lane.number) for lane in lanes]
+
+
+def taming(kind: str) -> list[str]:
+    """The instructions that do so to R8..R15."""
+    kept, set_ = TAMED[kind]
+    lines = [f"LOP3.LUT R{k}, R{k}, {kept:#x}, RZ, 0xc0, !PT" for k in range(8, 16)]
+    return lines + [f"LOP3.LUT R{k}, R{k}, {set_:#x}, RZ, 0xfc, !PT" for k in range(8, 16)]
 
 
 SHAPES = {"F16": (("1688", 8), ("16816", 16)), "BF16": (("1688", 8), ("16816", 16)), "TF32": (("1684", 4), ("1688", 8))}
@@ -61,7 +69,7 @@ def hmma(d: Draw) -> Drawn:
         return Wrote(tuple(int(sums[place(k, j)].view(np.uint32)) for j in range(4)))
 
     suffix = "" if kind == "F16" else f".{kind}"
-    masked = [f"LOP3.LUT R{k}, R{k}, {TAMED[kind]:#x}, RZ, 0xc0, !PT" for k in range(8, 16)]
+    masked = taming(kind)
     text = " ;\n".join([*masked, f"HMMA.{shape}.F32{suffix} R16, R8, R12, RZ"])
     return Drawn(text, meaning, warp=True, guarded=False)
 
@@ -120,7 +128,7 @@ def hmma_half(d: Draw) -> Drawn:
         low, high = ([int(words[place(k, j + n)]) for n in (0, 1)] for j in (0, 2))
         return Wrote((low[1] << 16 | low[0], high[1] << 16 | high[0]))
 
-    masked = [f"LOP3.LUT R{k}, R{k}, {TAMED['F16']:#x}, RZ, 0xc0, !PT" for k in range(8, 16)]
+    masked = taming("F16")
     text = " ;\n".join([*masked, f"HMMA.{shape}.F16 R16, R8, R12, RZ"])
     return Drawn(text, meaning, warp=True, guarded=False)
 
@@ -190,7 +198,7 @@ def sparse(d: Draw) -> Drawn:
             sums = (floats(a, kind) @ floats(b, kind).T).astype(np.float32).view(np.uint32)
         return Wrote(tuple(int(sums[place(k, j)]) for j in range(4)))
 
-    masked = [] if integers else [f"LOP3.LUT R{k}, R{k}, {TAMED[kind]:#x}, RZ, 0xc0, !PT" for k in range(8, 16)]
+    masked = [] if integers else taming(kind)
     a, b = ("R8.ROW", "R12.COL") if integers else ("R8", "R12")
     lines = [*masked, f"MOV R20, {words[1]:#x}", f"@P0 MOV R20, {words[0]:#x}"]
     text = " ;\n".join([*lines, f"{opcode} R16, {a}, {b}, RZ, R20, {selector:#x}"])
@@ -258,7 +266,7 @@ def hmma884(d: Draw) -> Drawn:
         return Wrote((words[1] << 16 | words[0], words[3] << 16 | words[2]))
 
     kind = f"{'F16' if half else 'F32'}.{'F16' if half_addend else 'F32'}"
-    masked = [f"LOP3.LUT R{k}, R{k}, {TAMED['F16']:#x}, RZ, 0xc0, !PT" for k in range(8, 16)]
+    masked = taming("F16")
     text = f"HMMA.884.{kind}.STEP{step} R16, R8.{orders[0]}, R10.{orders[1]}, R12"
     return Drawn(" ;\n".join([*masked, text]), meaning, warp=True, guarded=False)
 
