@@ -61,6 +61,17 @@ def test_how_it_is_simulated_changes_no_result(name: str, option: str) -> None:
     assert_same(found, reference(name, *FOUR_SMS))
 
 
+TWO_HALVES = (*FOUR_SMS, "l2.partitions=2", "interconnect.far_latency=154", "interconnect.gpcs=2", "l2.sets=4")
+
+
+@pytest.mark.parametrize("option", ["no skipping", "windows of 37", "two threads"])
+@pytest.mark.parametrize("name", ["ampere/histogram", "ampere/transpose"])
+def test_copies_in_two_halves_of_l2_depend_on_nothing_else(name: str, option: str) -> None:
+    expected = reference(name, *TWO_HALVES)
+    assert_same(simulate_small(first_launch(name), *TWO_HALVES, options=OPTIONS[option]), expected)
+    assert expected.result.cycles > reference(name, *FOUR_SMS, "l2.sets=4").result.cycles
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("option", ["no skipping", "windows of 1", "two threads"])
 @pytest.mark.parametrize("name", ["vecadd", "saxpy", "sgemm", "ffma", "collatz", "pointer_chase"])

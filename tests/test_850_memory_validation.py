@@ -48,6 +48,7 @@ def error(name, size):
         ("a40.latency", 65.8, 0.03),
         ("a40.latency", 256.9, 0.03),
         ("a100.latency", 95.5, 0.05),
+        ("a100.latency", 240.6, 0.05),
         ("a40.reads", 64, 0.10),
         ("a40.reads", 384, 0.10),
     ],
@@ -70,6 +71,13 @@ def test_a_slower_l2_shows_in_the_l2_plateau_only():
         plain = simulate_point(chosen, (size, 1.0))
         latency = load_config("a40").l2.latency
         assert simulate_point(chosen, (size, 1.0), [f"l2.latency={latency + 40}"]) == pytest.approx(plain + more, abs=1)
+
+
+@pytest.mark.parametrize(("size", "measured"), [(260, 205.6), (450, 401.5), (1500, 521)])
+def test_halves_of_l2_give_the_three_plateaus_of_an_a100(size, measured):
+    """With L2 of a 64th (2 x 320 KB): hits near, hits far or DRAM of the near half, DRAM of both halves."""
+    simulated = simulate_point(curve("a100.latency"), (size, 1.0), ["l2.sets=4"])
+    assert simulated == pytest.approx(measured, rel=0.05)
 
 
 # ---- programs

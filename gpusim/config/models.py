@@ -268,7 +268,7 @@ class Interconnect(Section):
 
     request_latency: Annotated[int, Field(ge=1, le=100_000)] = Field(description="SM to L2 slice")
     reply_latency: Cycles = Field(description="L2 slice to SM")
-    far_latency: Cycles = Field(description="both ways together, more to the slices of the other L2 partitions")
+    far_latency: Cycles = Field(description="both ways together, more to the slices of the other partitions")
     bytes_per_cycle: Count = Field(description="per SM and direction")
     gpcs: Annotated[int, Field(ge=1, le=64)] = Field(description="groups of SMs that share a reply port")
     gpc_bytes_per_cycle: Count = Field(description="replies to the SMs of a GPC")
@@ -279,7 +279,7 @@ class Interconnect(Section):
 
 class L2(Section):
     slices: Annotated[int, Field(ge=1, le=1024)]
-    partitions: Annotated[int, Field(ge=1, le=8)] = Field(description="GPC and slice n belong to n mod partitions")
+    partitions: Annotated[int, Field(ge=1, le=8)] = Field(description="GPC and slice n belong to n mod partitions, which keep copies of each other's lines")
     sets: Annotated[int, Field(ge=1, le=65536)] = Field(description="per slice")
     ways: Count
     line_bytes: Literal[128]

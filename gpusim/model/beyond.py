@@ -1,4 +1,4 @@
-"""Everything behind the SMs, event by event: DRAM channels, then L2 slices, in every cycle in which one has work.
+"""Everything behind the SMs, event by event: DRAM channels, copies, L2 slices, in every cycle in which one has work.
 
 A cycle can be served when no request can arrive in it that is not known: all SMs have simulated up to some cycle, and a
 request takes `interconnect.request_latency` cycles to its slice. What is served so early is answered in time, because a
@@ -10,7 +10,7 @@ from __future__ import annotations
 from gpusim.jit import inlined, njit
 from gpusim.model.dram import cycle_of, next_fill, run_clocks
 from gpusim.model.interconnect import next_departure, pass_gpcs
-from gpusim.model.l2 import data_arrive, run_slice, wake_slices
+from gpusim.model.l2 import data_arrive, run_slice, take_copies, wake_slices
 from gpusim.model.state import FOREVER
 
 
@@ -28,6 +28,10 @@ def run_beyond(S, P):
         for number in range(machine.dram_channels):
             if S.channel_next[number] <= now:
                 run_channel(S, P, number, now)
+        if machine.l2_partitions > 1:
+            for number in range(machine.l2_slices):
+                if S.copy_next[number] <= now:
+                    take_copies(S, P, number, now)
         for number in range(machine.l2_slices):
             if S.slice_next[number] <= now:
                 run_slice(S, P, number, now)
@@ -40,7 +44,7 @@ def next_work(S, P):
     for number in range(P.machine[0].dram_channels):
         first = min(first, S.channel_next[number])
     for number in range(P.machine[0].l2_slices):
-        first = min(first, S.slice_next[number])
+        first = min(first, S.slice_next[number], S.copy_next[number])
     return first
 
 

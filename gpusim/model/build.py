@@ -75,6 +75,8 @@ def build_state(params: Params, threads: int, window: int) -> st.State:
     l2_lines, l2_sets = sectored(int(m.l2_slices), int(m.l2_sets), int(m.l2_ways))
     slices = records(int(m.l2_slices), st.SLICE)
     slices.head, slices.tail = -1, -1
+    copies = records(len(slices), st.COPIES)
+    copies.head, copies.tail = -1, -1
     channels, banks, transfers = dram(params)
     gpcs = records(int(m.gpcs), st.GPC)
     gpcs.head, gpcs.tail = -1, -1
@@ -101,6 +103,8 @@ def build_state(params: Params, threads: int, window: int) -> st.State:
         l2_hash=np.full(power_of_two(2 * len(l2_lines)), -1, np.int64),
         slices=slices,
         slice_next=np.full(len(slices), st.FOREVER, np.int64),
+        copies=copies,
+        copy_next=np.full(len(slices), st.FOREVER, np.int64),
         nodes=records(sms * st.MESSAGES, st.NODE),
         gpcs=gpcs,
         channels=channels,

@@ -109,6 +109,16 @@ def far(P, sm, number):
 
 
 @inlined
+def first_slice(P, sm, kind, home):
+    """Slice that looks up a request for a line of slice `home`: reads through L1 ask their own partition's first."""
+    machine = P.machine[0]
+    if not far(P, sm, home) or (kind != READ_LINE and kind != READ_CODE):
+        return home
+    near = home - home % machine.l2_partitions + sm % machine.gpcs % machine.l2_partitions
+    return near if near < machine.l2_slices else home
+
+
+@inlined
 def take_node(S):
     """A free NODE, or -1 and a fault."""
     gpu = S.gpu[0]
@@ -172,11 +182,10 @@ def route_request(S, P, place):
         return
     sm = place // MESSAGES
     entry = S.nodes[node]
-    number = slice_of(P, message.line)
+    number = first_slice(P, sm, message.kind, slice_of(P, message.line))
     arrival = message.time + machine.request_latency
     if far(P, sm, number):
         arrival += machine.far_latency // 2
-    entry.time = arrival * machine.sms + sm
     entry.kind = message.kind
     entry.line = message.line
     entry.sectors = message.sectors
@@ -185,10 +194,25 @@ def route_request(S, P, place):
     entry.high = message.high
     entry.passes = message.passes
     entry.sm = sm
+    entry.copy_at = NONE
+    join_slice(S, P, number, node, arrival)
+
+
+@inlined
+def join_slice(S, P, number, node, arrival):
+    """Put a request that arrives in some cycle into a slice's queue."""
     queue = S.slices[number]
+    S.nodes[node].time = arrival * P.machine[0].sms + S.nodes[node].sm
     insert_behind(S.nodes, queue, node)
     if queue.head == node:
         S.slice_next[number] = max(arrival, (queue.free + 15) // 16)
+
+
+@inlined
+def pass_on(S, P, number, home, node, now):
+    """Slice `number` has no copy of what a request reads: ask the slice to which the line belongs."""
+    S.nodes[node].copy_at = number
+    join_slice(S, P, home, node, now + max(P.machine[0].far_latency // 2, 1))
 
 
 @njit
@@ -233,12 +257,22 @@ def collect_requests(S, P, first, end):
 
 @inlined
 def send_reply(S, P, number, node, ready):
-    """A slice has the data of a request in cycle `ready`: they pass its port, then join the queue of the SM's GPC."""
+    """A slice has the data of a request in cycle `ready`: they pass its port, then join the queue of the SM's GPC.
+
+    A request that was passed on goes back instead: its data have then paid for the latency of L2 that comes there.
+    """
     machine = P.machine[0]
     server = S.slices[number]
     entry = S.nodes[node]
     start = max(16 * ready, server.reply_free)
     server.reply_free = start + popcount64(entry.sectors) * machine.l2_sector_x16
+    if entry.copy_at != NONE:
+        way = max(machine.far_latency - machine.far_latency // 2, 1)
+        entry.time = ((start + 15) // 16 - machine.l2_latency + way) * machine.l2_slices + number
+        copies = S.copies[entry.copy_at]
+        insert_behind(S.nodes, copies, node)
+        S.copy_next[entry.copy_at] = S.nodes[copies.head].time // machine.l2_slices
+        return
     entry.time = start * machine.l2_slices + number
     insert_behind(S.nodes, S.gpcs[entry.sm % machine.gpcs], node)
 

@@ -7,10 +7,19 @@ it. Data go to DRAM and back through `dram`, replies to SMs through `interconnec
 from __future__ import annotations
 
 from gpusim.jit import inlined, popcount64
-from gpusim.model.cache import NONE, find_line, oldest_idle, replace_line, touch
+from gpusim.model.cache import NONE, hash_of, oldest_idle, replace_line, touch
 from gpusim.model.dram import READ, WRITE_BACK, room_in_queue, start_transfer
 from gpusim.model.hashing import spread
-from gpusim.model.interconnect import ATOMIC, WRITE, acknowledge, acknowledged, send_reply, take_first
+from gpusim.model.interconnect import (
+    ATOMIC,
+    WRITE,
+    acknowledge,
+    acknowledged,
+    pass_on,
+    send_reply,
+    slice_of,
+    take_first,
+)
 from gpusim.model.state import FOREVER
 
 SECTORS = 4
@@ -28,13 +37,32 @@ def set_of(P, number, line):
 
 
 @inlined
+def find_in_slice(S, P, number, line):
+    """Place of a line in slice `number`, or -1. Slices of several partitions may hold the same line."""
+    machine = P.machine[0]
+    lines = machine.l2_sets * machine.l2_ways
+    place = S.l2_hash[hash_of(line, len(S.l2_hash) - 1)]
+    while place != NONE and (S.l2_lines[place].line != line or place // lines != number):
+        place = S.l2_lines[place].hash_next
+    return place
+
+
+@inlined
+def belongs_elsewhere(P, number, entry):
+    """Whether slice `number` can only have a copy of the line that a request reads."""
+    return P.machine[0].l2_partitions > 1 and entry.copy_at == NONE and slice_of(P, entry.line) != number
+
+
+@inlined
 def run_slice(S, P, number, now):
     """Take the requests that a slice can begin in cycle `now`; note when the next one may begin."""
     machine = P.machine[0]
     server = S.slices[number]
     while S.slice_next[number] <= now:
         entry = S.nodes[server.head]
-        lacks = lacking(S, P, number, entry.line, entry.sectors, entry.kind)
+        lacks = 0
+        if not belongs_elsewhere(P, number, entry):
+            lacks = lacking(S, P, number, entry.line, entry.sectors, entry.kind)
         if lacks:
             server.lacks = lacks
             S.slice_next[number] = FOREVER  # until a transfer wakes it
@@ -57,7 +85,7 @@ def run_slice(S, P, number, now):
 def lacking(S, P, number, line, sectors, kind):
     """What a request lacks: 0 nothing, OTHER an entry or way that waits for data, else some room in a DRAM queue."""
     machine = P.machine[0]
-    place = find_line(S.l2_lines, S.l2_hash, 0, len(S.l2_hash) - 1, line)
+    place = find_in_slice(S, P, number, line)
     missing = sectors if kind != WRITE else 0
     request = missing
     if place != NONE:
@@ -84,7 +112,7 @@ def lacking(S, P, number, line, sectors, kind):
 @inlined
 def bring_in(S, P, number, sm, line, now):
     """Place of a line in L2; one that is absent replaces the least recently used, which is written back if dirty."""
-    place = find_line(S.l2_lines, S.l2_hash, 0, len(S.l2_hash) - 1, line)
+    place = find_in_slice(S, P, number, line)
     s = set_of(P, number, line)
     if place != NONE:
         touch(S.l2_lines, S.l2_sets, s, place)
@@ -107,19 +135,25 @@ def serve(S, P, number, node, now):
     entry = S.nodes[node]
     sectors = entry.sectors
     counters = S.counters[entry.sm]
+    if belongs_elsewhere(P, number, entry):
+        look_for_copy(S, P, number, node, now)
+        return
     place = bring_in(S, P, number, entry.sm, entry.line, now)
     row = S.l2_lines[place]
     if entry.kind == WRITE:
         counters.l2_write_sectors += popcount64(sectors)
         write_bytes(row, entry.low, entry.high)
         row.dirty |= sectors
+        drop_copies(S, P, number, entry.line, sectors)
         acknowledge(S, P, number, node, now)
         return
     missing = sectors & ~row.valid
-    counters.l2_read_sectors += popcount64(sectors)
+    if entry.copy_at == NONE:
+        counters.l2_read_sectors += popcount64(sectors)
     counters.l2_read_hits += popcount64(sectors & (row.valid | row.pending))
     if entry.kind == ATOMIC:
         row.dirty |= sectors
+        drop_copies(S, P, number, entry.line, sectors)
     if missing:
         ask_dram(S, P, number, place, entry.sm, missing & ~row.pending, now)
     if acknowledged(entry.kind, entry.token):
@@ -129,6 +163,58 @@ def serve(S, P, number, node, now):
         wait_for_data(S.nodes, row, node)
     else:
         send_reply(S, P, number, node, now + P.machine[0].l2_latency)
+
+
+@inlined
+def look_for_copy(S, P, number, node, now):
+    """A read asks for a line of another partition: answer it from the copy that lies here, or pass it on."""
+    entry = S.nodes[node]
+    counters = S.counters[entry.sm]
+    counters.l2_read_sectors += popcount64(entry.sectors)
+    place = find_in_slice(S, P, number, entry.line)
+    if place == NONE or entry.sectors & ~S.l2_lines[place].valid:
+        pass_on(S, P, number, slice_of(P, entry.line), node, now)
+        return
+    counters.l2_read_hits += popcount64(entry.sectors)
+    touch(S.l2_lines, S.l2_sets, set_of(P, number, entry.line), place)
+    send_reply(S, P, number, node, now + P.machine[0].l2_latency)
+
+
+@inlined
+def take_copies(S, P, number, now):
+    """Requests that slice `number` passed on come back by cycle `now` with data; it keeps a copy and answers them."""
+    machine = P.machine[0]
+    copies = S.copies[number]
+    while S.copy_next[number] <= now:
+        node = take_first(S.nodes, copies)
+        S.copy_next[number] = FOREVER if copies.head == NONE else S.nodes[copies.head].time // machine.l2_slices
+        entry = S.nodes[node]
+        keep_copy(S, P, number, entry.sm, entry.line, entry.sectors, now)
+        entry.copy_at = NONE
+        send_reply(S, P, number, node, now + machine.l2_latency)
+
+
+@inlined
+def keep_copy(S, P, number, sm, line, sectors, now):
+    """Keep sectors of another partition's line, unless that takes a line or a write-back for which there is no room."""
+    if find_in_slice(S, P, number, line) == NONE:
+        victim = oldest_idle(S.l2_lines, S.l2_sets, set_of(P, number, line))
+        if victim == NONE or not room_in_queue(S, P, number, WRITE_BACK, popcount64(S.l2_lines[victim].dirty)):
+            return
+    S.l2_lines[bring_in(S, P, number, sm, line, now)].valid |= sectors
+
+
+@inlined
+def drop_copies(S, P, number, line, sectors):
+    """Sectors of a line change in slice `number`, to which it belongs: copies are valid no more."""
+    machine = P.machine[0]
+    if machine.l2_partitions == 1:
+        return
+    first = number - number % machine.l2_partitions
+    for other in range(first, min(first + machine.l2_partitions, machine.l2_slices)):
+        place = find_in_slice(S, P, other, line)
+        if other != number and place != NONE:
+            S.l2_lines[place].valid &= ~sectors
 
 
 @inlined

@@ -257,6 +257,7 @@ NODE = np.dtype(
         *MESSAGE.descr,
         ("sm", "i8"),
         ("left", "i8"),  # sectors that a waiting request still lacks
+        ("copy_at", "i8"),  # slice that passed a request on and keeps a copy of the line, -1 none
         ("previous", "i8"),  # neighbours in a list, or the next free node
         ("next", "i8"),
     ]
@@ -331,6 +332,9 @@ SLICE = np.dtype(
         ("misses", "i8"),  # lines that await data
     ]
 )
+
+COPIES = np.dtype([("head", "i8"), ("tail", "i8")])
+"""Requests on their way back to the slice that passed them on, in the order of arrival: cycle * slices + slice left."""
 
 BANK = np.dtype(
     [
@@ -449,6 +453,8 @@ class State(NamedTuple):
     l2_hash: np.ndarray
     slices: np.recarray  # [slices]
     slice_next: np.ndarray  # [slices] int64: next cycle in which each has work
+    copies: np.recarray  # [slices] COPIES
+    copy_next: np.ndarray  # [slices] int64: cycle in which the first of its copies arrives
     nodes: np.recarray  # [sms * MESSAGES]
     gpcs: np.recarray  # [gpcs]
     channels: np.recarray  # [channels]

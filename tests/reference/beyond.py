@@ -39,9 +39,11 @@ class SmPorts:
         self.replies_due = 0
         self.writes_due = 0
 
-    def read(self, line: int, sectors: int, ready: int, receive: Callable[[int], None]) -> int:
-        """A read of sectors (mask) of a 128-byte line; returns its departure."""
-        return self._send("read", line, sectors, ready, 1, receive)
+    def read(
+        self, line: int, sectors: int, ready: int, receive: Callable[[int], None], keeps_copy: bool = False
+    ) -> int:
+        """A read of sectors (mask) of a 128-byte line; returns its departure. keeps_copy: through L1."""
+        return self._send("read", line, sectors, ready, 1, receive, keeps_copy=keeps_copy)
 
     def write(self, line: int, sectors: int, written: int, ready: int) -> int:
         """`written`: mask of the line's bytes."""
@@ -99,7 +101,7 @@ class Beyond:
         self.gpc_sector = ticks(config.interconnect.gpc_bytes_per_cycle)
         self.channels = [Channel(config) for _ in range(config.dram.channels)]
         self.slices = [
-            Slice(config, number, self.channels[number % config.dram.channels], self.reply, self.acknowledge)
+            Slice(config, number, self.channels[number % config.dram.channels], self)
             for number in range(config.l2.slices)
         ]
 
@@ -114,9 +116,34 @@ class Beyond:
 
     def take(self, request: Request, depart: int) -> None:
         self.unacknowledged += request.receive is None
-        number = spread(request.line, self.config.l2.slices)
+        number = self._first_slice(request)
         request.arrival = depart + self.config.interconnect.request_latency + self._far(request.sm, number) // 2
         self.slices[number].put(request)
+
+    def _first_slice(self, request: Request) -> int:
+        l2 = self.config.l2
+        home = spread(request.line, l2.slices)
+        near = home - home % l2.partitions + request.sm % self.config.interconnect.gpcs % l2.partitions
+        return near if request.keeps_copy and near < l2.slices else home
+
+    def pass_on(self, request: Request, asker: Slice, t: int) -> None:
+        """A slice without a copy asks the one to which the line belongs."""
+        request.asker = asker
+        request.arrival = t + max(self.config.interconnect.far_latency // 2, 1)
+        request.first_try = None
+        self.slices[spread(request.line, self.config.l2.slices)].queue.append(request)
+
+    def come_back(self, request: Request, number: int, start: int, latency: int) -> None:
+        """Data leave slice `number` in `start` (sixteenths) for the slice that asked."""
+        far = self.config.interconnect.far_latency
+        cycle = -(-start // 16) - latency + max(far - far // 2, 1)
+        request.asker.copies.append((cycle, number, self.count(), request))
+
+    def drop_copies(self, owner: Slice, line: int, sectors: int) -> None:
+        first = owner.number - owner.number % self.config.l2.partitions
+        for other in self.slices[first : first + self.config.l2.partitions]:
+            if other is not owner:
+                other.drop(line, sectors)
 
     def reply(self, reply: Reply) -> None:
         self.gpcs[reply.request.sm % len(self.gpcs)].replies.append(reply)
@@ -134,6 +161,8 @@ class Beyond:
     def cycle(self, t: int) -> None:
         for channel in self.channels:
             channel.cycle(t)
+        for slice_ in self.slices:
+            slice_.take_copies(t)
         for slice_ in self.slices:
             slice_.cycle(t)
         # no reply that is not yet known can be at its port before this

@@ -95,7 +95,8 @@ class L1Data:
         request = missing & ~line.pending
         if request:
             line.pending |= request
-            self.ports.read(number, request, ready, lambda at: self._sectors_arrive(line, request, at))
+            arrive = self._sectors_arrive
+            self.ports.read(number, request, ready, lambda at: arrive(line, request, at), keeps_copy=True)
         if missing:
             entry.lines_awaited += 1
             line.waiting.append(entry)

@@ -5,10 +5,14 @@ from __future__ import annotations
 from bisect import insort
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from gpusim.config.models import GpuConfig
 from reference.dram import Channel, Transfer
 from reference.spread import spread
+
+if TYPE_CHECKING:
+    from reference.beyond import Beyond
 
 SECTOR_BYTES = 0xFFFFFFFF
 
@@ -27,6 +31,8 @@ class Request:
     receive: Callable[[int], None] | None  # None: acknowledged
     written: int = 0
     passes: int = 1
+    keeps_copy: bool = False
+    asker: Slice | None = None  # that passed it on
     arrival: int = 0
     first_try: int | None = None
     lacks: int = 0
@@ -51,11 +57,10 @@ class Line:
 
 
 class Slice:
-    def __init__(
-        self, config: GpuConfig, number: int, channel: Channel, reply: Callable, acknowledge: Callable
-    ) -> None:
+    def __init__(self, config: GpuConfig, number: int, channel: Channel, beyond: Beyond) -> None:
         self.config, self.l2, self.number, self.channel = config, config.l2, number, channel
-        self.reply, self.acknowledge = reply, acknowledge
+        self.beyond = beyond
+        self.copies: list[tuple[int, int, int, Request]] = []  # cycle, slice that sends it, number in all
         slowness = config.clocks.core_mhz / (config.clocks.l2_mhz or config.clocks.core_mhz)
         self.latency = max(1, round(self.l2.latency * slowness))
         self.sector = ticks(self.l2.bytes_per_cycle / slowness)
@@ -86,6 +91,37 @@ class Slice:
             self.queue.pop(0)
             self._take(request, t)
 
+    # ---- copies of lines of other partitions
+
+    def _belongs_elsewhere(self, request: Request) -> bool:
+        return request.asker is None and spread(request.line, self.l2.slices) != self.number
+
+    def _look_for_copy(self, request: Request, t: int) -> None:
+        entry = self._find(request.line)
+        if entry is None or request.sectors & ~entry.valid:
+            self.beyond.pass_on(request, self, t)
+            return
+        self._bring_in(request.line, t)
+        self._reply(request, t)
+
+    def take_copies(self, t: int) -> None:
+        for copy in sorted(copy for copy in self.copies if copy[0] <= t):
+            self.copies.remove(copy)
+            request = copy[-1]
+            self._keep_copy(request, t)
+            request.asker = None
+            self._reply(request, t)
+
+    def _keep_copy(self, request: Request, t: int) -> None:
+        if self._find(request.line) is None and not self._has_place(request.line):
+            return
+        self._bring_in(request.line, t).valid |= request.sectors
+
+    def drop(self, line: int, sectors: int) -> None:
+        entry = self._find(line)
+        if entry:
+            entry.valid &= ~sectors
+
     # ---- resources
 
     def _lines(self, line: int) -> list[Line]:
@@ -102,6 +138,8 @@ class Slice:
         return sorted((entry for entry in ways if not entry.pending), key=lambda entry: entry.used)[0]
 
     def _may_be_taken(self, request: Request) -> bool:
+        if self._belongs_elsewhere(request):
+            return True
         entry = self._find(request.line)
         if request.kind != "write":
             missing = request.sectors & ~(entry.valid if entry else 0)
@@ -113,10 +151,11 @@ class Slice:
                 return False
             if not self.channel.has_room("read", ask.bit_count()):
                 return False
-        if entry:
-            return True
+        return entry is not None or self._has_place(request.line)
+
+    def _has_place(self, line: int) -> bool:
         try:
-            victim = self._victim(request.line)
+            victim = self._victim(line)
         except IndexError:
             return False
         return victim is None or self.channel.has_room("write", victim.dirty.bit_count())
@@ -138,15 +177,19 @@ class Slice:
         return entry
 
     def _take(self, request: Request, t: int) -> None:
+        if self._belongs_elsewhere(request):
+            self._look_for_copy(request, t)
+            return
         entry = self._bring_in(request.line, t)
         if request.kind != "read":
             entry.dirty |= request.sectors
+            self.beyond.drop_copies(self, request.line, request.sectors)
         if request.kind == "write":
             entry.written |= request.written
             for sector in range(4):
                 if entry.written >> 32 * sector & SECTOR_BYTES == SECTOR_BYTES:
                     entry.valid |= 1 << sector
-            self.acknowledge(request, self.number, t + self.latency)
+            self.beyond.acknowledge(request, self.number, t + self.latency)
             return
         request.lacks = request.sectors & ~entry.valid
         ask = request.lacks & ~entry.pending
@@ -155,7 +198,7 @@ class Slice:
             transfer = Transfer("read", entry.line, ask.bit_count(), lambda at: self._data_arrive(entry, ask, at))
             self.channel.start(transfer, t)
         if request.receive is None:
-            self.acknowledge(request, self.number, t + self.latency)
+            self.beyond.acknowledge(request, self.number, t + self.latency)
         elif request.lacks:
             entry.waiting.append(request)
         else:
@@ -173,4 +216,7 @@ class Slice:
     def _reply(self, request: Request, t: int) -> None:
         start = max(16 * (t + self.latency), self.reply_free)
         self.reply_free = start + self.sector * request.sectors.bit_count()
-        self.reply(Reply(start, self.number, request))
+        if request.asker:
+            self.beyond.come_back(request, self.number, start, self.latency)
+        else:
+            self.beyond.reply(Reply(start, self.number, request))

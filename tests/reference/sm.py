@@ -103,7 +103,8 @@ class ReferenceSm:
     # ---- memory
 
     def _fetch_line(self, key: tuple[str, int], ready: int) -> None:
-        self.ports.read(self._line_number(key), 0xF, ready, lambda at: self.first_level.line_arrives(key, at))
+        arrives = self.first_level.line_arrives
+        self.ports.read(self._line_number(key), 0xF, ready, lambda at: arrives(key, at), keeps_copy=True)
 
     @staticmethod
     def _line_number(key: tuple[str, int]) -> int:
