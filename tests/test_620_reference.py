@@ -99,8 +99,12 @@ SHARING = ("sms=3", "sm.ctas=1", "l2.slices=3", "l2.sets=4", "l2.ways=2", "inter
 """Three SMs that fight for an L2 of 24 lines and its DRAM."""
 
 
-def test_sms_share_the_memory_system_as_the_reference_does():
-    wrong = [text for seed in range(5000, 5020) if (text := difference(seed, MEMORY, SHARING))]
+HALVES = ("l2.slices=4", "l2.partitions=2", "interconnect.far_latency=60")
+
+
+@pytest.mark.parametrize(("first", "more"), [(5000, ()), (5020, HALVES)], ids=["one partition", "two halves"])
+def test_sms_share_the_memory_system_as_the_reference_does(first, more):
+    wrong = [text for seed in range(first, first + 20) if (text := difference(seed, MEMORY, (*SHARING, *more)))]
     assert not wrong, f"{len(wrong)} programs differ\n\n" + "\n\n".join(wrong)
 
 

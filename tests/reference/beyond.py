@@ -131,7 +131,7 @@ class Beyond:
         request.asker = asker
         request.arrival = t + max(self.config.interconnect.far_latency // 2, 1)
         request.first_try = None
-        self.slices[spread(request.line, self.config.l2.slices)].queue.append(request)
+        self.slices[spread(request.line, self.config.l2.slices)].put(request)
 
     def come_back(self, request: Request, number: int, start: int, latency: int) -> None:
         """Data leave slice `number` in `start` (sixteenths) for the slice that asked."""
