@@ -159,4 +159,4 @@ def _draw(axes, result: SimulatedCurve) -> None:
     axes.set_ylabel(result.curve.file.unit)
     axes.set_title(result.curve.data.id, fontsize=10)
     axes.grid(alpha=0.3)
-    axes.legend(fontsize=8)
+    axes.legend(fontsize=8, loc="lower right")
