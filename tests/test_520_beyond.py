@@ -155,8 +155,7 @@ def test_first_ready_goes_before_first_come() -> None:
 def test_transfers_open_a_row_once() -> None:
     lines = [load(128 * n, n) for n in range(4)]
     result = run([*READY, *lines, op("NOP", 2, wait="0123"), PAUSE], *ONE_BANK)
-    constants = result.counters["l1_instruction_misses"]
-    assert result.counters["dram_activates"] == constants + 1
+    assert result.counters["dram_activates"] == 1
 
 
 # ---- writes
@@ -189,7 +188,7 @@ def test_a_sector_is_read_from_dram_unless_all_of_it_was_written(lanes: int, ask
         *[PAUSE] * 30,
     ]
     counters = run([POINTER, *address, load(0, 1), op("NOP", 2, wait="1"), PAUSE]).counters
-    assert counters["dram_read_sectors"] - 4 * counters["l1_instruction_misses"] == asked
+    assert counters["dram_read_sectors"] == asked
 
 
 def test_the_bus_turns_round_between_writes_and_reads() -> None:
@@ -220,6 +219,15 @@ def test_a_kernel_ends_when_its_writes_are_acknowledged() -> None:
 
 # ---- L2
 
+
+def test_an_empty_kernel_is_active_for_one_l2_access() -> None:
+    # Nsight Compute reports: 260 cycles active of 2119 on an RTX 3080, 278 of 2107 on an A40
+    active = run([], "sm.sub_core.fetch.perfect=false").result.cycles - 1840
+    assert active == pytest.approx(278, rel=0.15)
+    cold = run([], "sm.sub_core.fetch.perfect=false", "l2.holds_code=false").result.cycles - 1840
+    assert cold - active == pytest.approx(269 + (24 + 3 * 6 + 24 + 4) * 0.45, abs=1)  # four sectors of one row
+
+
 SLICE = ("l2.slices=1", "dram.channels=1")
 
 
@@ -240,7 +248,7 @@ def test_an_l2_miss_waits_for_an_entry_of_the_miss_table() -> None:
 
 def test_a_second_request_for_a_line_on_its_way_joins_the_first() -> None:
     joined = run([*READY, load(0, 0), load(0, 1), op("NOP", 2, wait="01"), PAUSE], *SLICE)
-    sectors = joined.counters["dram_read_sectors"] - 4 * joined.counters["l1_instruction_misses"]
+    sectors = joined.counters["dram_read_sectors"]
     assert sectors == 1
     # without room for a second one it waits at the head of the slice's queue and keeps others from their data
     lines = load(0, 0), load(0, 1), load(PAGE, 2)
@@ -277,8 +285,7 @@ def test_kernels_find_what_the_last_one_left_if_l2_is_kept() -> None:
     for kept, hits in (("false", 0), ("true", 1)):
         config = load_config("a6000", [*SMALL, PERFECT, f"l2.kept_between_kernels={kept}"])
         first, second = simulate(twice, config).kernels
-        assert first.counters["l2_read_hits"] == 0
-        assert second.counters["l2_read_hits"] == hits
+        assert [kernel.counters["dram_read_sectors"] for kernel in (first, second)] == [1, 1 - hits]
 
 
 # ---- configurations that make no sense

@@ -288,6 +288,7 @@ class L2(Section):
     mshr_entries: Count = Field(description="lines of a slice that await data")
     mshr_merges: Count = Field(description="requests that wait for one of them")
     atomic_interval: Cycles = Field(description="between atomic operations of an access on one address")
+    holds_code: bool = Field(description="a kernel's instructions and constants are in L2 when it starts")
     kept_between_kernels: bool = Field(description="a kernel finds the data of the one before")
 
 

@@ -12,6 +12,7 @@ from gpusim.model.dram import READ, WRITE_BACK, room_in_queue, start_transfer
 from gpusim.model.hashing import spread
 from gpusim.model.interconnect import (
     ATOMIC,
+    READ_CODE,
     WRITE,
     acknowledge,
     acknowledged,
@@ -86,7 +87,7 @@ def lacking(S, P, number, line, sectors, kind):
     """What a request lacks: 0 nothing, OTHER an entry or way that waits for data, else some room in a DRAM queue."""
     machine = P.machine[0]
     place = find_in_slice(S, P, number, line)
-    missing = sectors if kind != WRITE else 0
+    missing = sectors if kind != WRITE and not always_there(P, kind) else 0
     request = missing
     if place != NONE:
         row = S.l2_lines[place]
@@ -107,6 +108,12 @@ def lacking(S, P, number, line, sectors, kind):
         if not room_in_queue(S, P, number, WRITE_BACK, dirty):
             return dirty + DIRECTION * (1 + WRITE_BACK)
     return 0
+
+
+@inlined
+def always_there(P, kind):
+    """Whether a read finds its sectors whatever happened before: code and constants, loaded with the kernel."""
+    return kind == READ_CODE and P.machine[0].l2_holds_code
 
 
 @inlined
@@ -147,6 +154,8 @@ def serve(S, P, number, node, now):
         drop_copies(S, P, number, entry.line, sectors)
         acknowledge(S, P, number, node, now)
         return
+    if always_there(P, entry.kind):
+        row.valid |= sectors
     missing = sectors & ~row.valid
     if entry.copy_at == NONE:
         counters.l2_read_sectors += popcount64(sectors)

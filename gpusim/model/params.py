@@ -44,7 +44,7 @@ MACHINE = np.dtype(
             "cta_launch_latency request_latency reply_latency far_latency port_bytes "
             "gpcs gpc_sector_x16 writes_in_flight l2_slices slice_odd slice_bits l2_partitions "
             "l2_sets set_odd set_bits l2_ways l2_latency l2_sector_x16 "
-            "l2_misses l2_merges atomic_interval "
+            "l2_misses l2_merges atomic_interval l2_holds_code "
             # DRAM; times in its command clocks, of which `clocks` take `clock_cycles` cycles
             "dram_channels dram_latency clocks clock_cycles read_entries write_entries write_high write_low "
             "row_lines banks bank_groups burst rcd ras rp rc rrd cl wl ccd ccdl rtp wr wtr turnaround transfers "
@@ -184,6 +184,7 @@ def memory_values(config: GpuConfig) -> dict[str, int]:
         l2_sets=l2.sets, set_odd=set_odd, set_bits=set_bits, l2_ways=l2.ways, l2_latency=l2_latency(config),
         l2_sector_x16=sector_x16(l2.bytes_per_cycle * l2_mhz(config) / config.clocks.core_mhz),
         l2_misses=l2.mshr_entries, l2_merges=l2.mshr_merges, atomic_interval=l2.atomic_interval,
+        l2_holds_code=l2.holds_code,
         dram_channels=dram.channels, dram_latency=dram.latency, clocks=ratio.denominator, clock_cycles=ratio.numerator,
         read_entries=dram.queue_entries, write_entries=dram.write_queue.entries,
         write_high=dram.write_queue.high, write_low=dram.write_queue.low,

@@ -80,7 +80,7 @@ def global_accesses(dynamic: Dynamic) -> list[Access]:
             for byte in range(first % LINE, first % LINE + count):
                 access.bytes |= 1 << byte
                 access.sectors |= 1 << byte // SECTOR
-        access.lanes_of_word[address // 4] += 1
+            access.lanes_of_word[first // 4] += 1
     return list(accesses.values())
 
 

@@ -141,7 +141,7 @@ class Slice:
         if self._belongs_elsewhere(request):
             return True
         entry = self._find(request.line)
-        if request.kind != "write":
+        if request.kind != "write" and not self._always_there(request):
             missing = request.sectors & ~(entry.valid if entry else 0)
             ask = missing & ~(entry.pending if entry else 0)
             if missing and entry and entry.pending and len(entry.waiting) >= self.l2.mshr_merges:
@@ -159,6 +159,9 @@ class Slice:
         except IndexError:
             return False
         return victim is None or self.channel.has_room("write", victim.dirty.bit_count())
+
+    def _always_there(self, request: Request) -> bool:
+        return self.l2.holds_code and request.line >> 40 in (1, 2)
 
     # ---- lookup
 
@@ -191,6 +194,8 @@ class Slice:
                     entry.valid |= 1 << sector
             self.beyond.acknowledge(request, self.number, t + self.latency)
             return
+        if self._always_there(request):
+            entry.valid |= request.sectors
         request.lacks = request.sectors & ~entry.valid
         ask = request.lacks & ~entry.pending
         if ask:

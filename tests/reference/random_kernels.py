@@ -118,6 +118,7 @@ OVERRIDES: dict[str, tuple[object, ...]] = {
     "l2.mshr_entries": (1, 3),
     "l2.mshr_merges": (1, 3),
     "l2.atomic_interval": (0, 9),
+    "l2.holds_code": ("true", "false"),
     "dram.channels": (1, 3),
     "dram.queue_entries": (4, 10),
     "dram.write_queue": ("{entries: 4, high: 3, low: 1}", "{entries: 20, high: 12, low: 5}"),
