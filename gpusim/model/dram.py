@@ -7,7 +7,7 @@ is wanted. Writes wait until there are many, since turning the bus round costs t
 
 from __future__ import annotations
 
-from gpusim.jit import inlined, popcount64, trailing_zeros64
+from gpusim.jit import inlined, njit, popcount64, trailing_zeros64
 from gpusim.model.cache import NONE
 from gpusim.model.state import FOREVER
 
@@ -42,7 +42,7 @@ def bank_and_row(P, line):
     return group * per_group + bank + (row << 8)
 
 
-@inlined
+@njit
 def start_transfer(S, P, number, direction, line, sectors, place, sm, now):
     """Hand sectors of a line of slice `number` to its channel in cycle `now`; there is room in its queue."""
     machine = P.machine[0]

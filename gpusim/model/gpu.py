@@ -18,7 +18,7 @@ from gpusim.results.stalls import Stall
 NO_INSTRUCTION = int(Stall.NO_INSTRUCTION)
 
 RUNNING, NEEDS_CTAS, FINISHED, DEADLOCK, FAULT = 0, 1, 2, 3, 4
-"""Why `run_windows` and `dispatch` return: out of budget, the next CTAs are not loaded, all done, nothing can move."""
+"""Why `run_windows` and its parts return: out of budget, the next CTAs are not loaded, all done, nothing can move."""
 
 
 @inlined
@@ -116,45 +116,33 @@ def fill_gpu(S, P):
     return RUNNING
 
 
-@njit
-def dispatch(S, P, end):
-    """Refill the places that CTAs have left, earliest first, and run those SMs on to the window's end."""
+@inlined
+def unfinished_sm(S, P, end):
+    """An SM that has to go on to the window's end: while CTAs are left, the one that stopped first for a free place."""
     gpu = S.gpu[0]
-    machine = P.machine[0]
-    while gpu.next_cta < gpu.cta_total:
-        first = -1
-        for sm in range(machine.sms):
+    first = -1
+    for sm in range(P.machine[0].sms):
+        if gpu.next_cta < gpu.cta_total:
             if S.sms[sm].paused and (first < 0 or S.sms[sm].now < S.sms[first].now):
                 first = sm
-        if first < 0:
-            return RUNNING
-        unit = S.sms[first]
-        while unit.live_ctas < gpu.ctas_per_sm and gpu.next_cta < gpu.cta_total:
-            if not next_cta_loaded(S):
-                return NEEDS_CTAS
-            launch_cta(S, P, first, unit.now + machine.cta_launch_latency)
-        unit.paused = 0
-        run_sm(S, P, 0, first, end)
-    for sm in range(machine.sms):  # those that stopped for a CTA that another has got
-        if S.sms[sm].now < end:
-            S.sms[sm].paused = 0
-            run_sm(S, P, 0, sm, end)
-    return RUNNING
+        elif S.sms[sm].now < end:  # stopped for a CTA that another has got
+            return sm
+    return first
 
 
-@njit
-def window_end(S, P):
-    """Serve the last window's requests; return the end of the next, FOREVER if no SM can ever do anything again."""
+@inlined
+def first_activity(S, P):
+    """First cycle in which an SM can do anything by itself or send what it has booked, FOREVER if none can."""
     gpu = S.gpu[0]
     machine = P.machine[0]
-    gpu.first = FOREVER if machine.skip else gpu.now
-    if machine.skip:
-        for sm in range(machine.sms):
-            if S.sms[sm].live_ctas > 0:
-                gpu.first = min(gpu.first, S.sms[sm].wake, next_reply(S, sm))
-            gpu.first = min(gpu.first, next_departure(S, sm))
-    run_beyond(S, P)
-    return FOREVER if gpu.first >= FOREVER else max(gpu.now, gpu.first) + machine.window
+    if not machine.skip:
+        return gpu.now
+    first = FOREVER
+    for sm in range(machine.sms):
+        if S.sms[sm].live_ctas > 0:
+            first = min(first, S.sms[sm].wake, next_reply(S, sm))
+        first = min(first, next_departure(S, sm))
+    return first
 
 
 @njit
@@ -170,18 +158,22 @@ def all_done(S, P):
 
 @kernel
 def begin_window(S, P):
-    """Choose the next window. Returns RUNNING (gpu.window_end is set), NEEDS_CTAS, FINISHED, DEADLOCK or FAULT."""
+    """Serve the last window's requests and choose the next window.
+
+    Returns RUNNING (gpu.window_end is set), NEEDS_CTAS, FINISHED, DEADLOCK or FAULT.
+    """
     gpu = S.gpu[0]
     if gpu.fault:
         return FAULT
     if not gpu.filled and fill_gpu(S, P) == NEEDS_CTAS:
         return NEEDS_CTAS
-    end = window_end(S, P)
+    gpu.first = first_activity(S, P)
+    run_beyond(S, P)  # replies may bring the first activity forward
     if all_done(S, P):
         return FINISHED
-    if end >= FOREVER:
+    if gpu.first >= FOREVER:
         return DEADLOCK
-    gpu.window_end = end
+    gpu.window_end = max(gpu.now, gpu.first) + P.machine[0].window
     return RUNNING
 
 
@@ -196,8 +188,17 @@ def run_share(S, P, thread, first, step):
 def end_window(S, P):
     """Refill CTAs, then take the window's requests. Returns RUNNING or NEEDS_CTAS (call again)."""
     gpu = S.gpu[0]
-    if dispatch(S, P, gpu.window_end) == NEEDS_CTAS:
-        return NEEDS_CTAS
+    while True:
+        sm = unfinished_sm(S, P, gpu.window_end)
+        if sm < 0:
+            break
+        unit = S.sms[sm]
+        while unit.live_ctas < gpu.ctas_per_sm and gpu.next_cta < gpu.cta_total:
+            if not next_cta_loaded(S):
+                return NEEDS_CTAS
+            launch_cta(S, P, sm, unit.now + P.machine[0].cta_launch_latency)
+        unit.paused = 0
+        run_sm(S, P, 0, sm, gpu.window_end)
     collect_requests(S, P, gpu.window_end - P.machine[0].window, gpu.window_end)
     gpu.now = gpu.window_end
     return RUNNING

@@ -255,7 +255,7 @@ def collect_requests(S, P, first, end):
 # ---- replies: from the slices to the SMs
 
 
-@inlined
+@njit
 def send_reply(S, P, number, node, ready):
     """A slice has the data of a request in cycle `ready`: they pass its port, then join the queue of the SM's GPC.
 
@@ -309,7 +309,7 @@ def acknowledge(S, P, number, node, now):
     free_node(S, node)
 
 
-@inlined
+@njit
 def deliver(S, sm, time, kind, line, sectors, token):
     """Put a reply that arrives in cycle `time` into an SM's ring: behind all that are not later, data last."""
     unit = S.sms[sm]

@@ -6,7 +6,7 @@ it. Data go to DRAM and back through `dram`, replies to SMs through `interconnec
 
 from __future__ import annotations
 
-from gpusim.jit import inlined, popcount64
+from gpusim.jit import inlined, njit, popcount64
 from gpusim.model.cache import NONE, hash_of, oldest_idle, replace_line, touch
 from gpusim.model.dram import READ, WRITE_BACK, room_in_queue, start_transfer
 from gpusim.model.hashing import spread
@@ -116,7 +116,7 @@ def always_there(P, kind):
     return kind == READ_CODE and P.machine[0].l2_holds_code
 
 
-@inlined
+@njit
 def bring_in(S, P, number, sm, line, now):
     """Place of a line in L2; one that is absent replaces the least recently used, which is written back if dirty."""
     place = find_in_slice(S, P, number, line)
