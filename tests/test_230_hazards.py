@@ -381,7 +381,9 @@ def test_large_bundled_traces_have_no_hazard(name: str) -> None:
 
 
 @pytest.mark.parametrize("card", CARDS.values())
-@pytest.mark.parametrize("name", SOURCES)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[pytest.mark.slow] * (name == "bigcode")) for name in SOURCES]
+)
 def test_kernels_have_no_hazard(name: str, card: str) -> None:
     opened(name, architecture_of(card))  # skips what this architecture lacks
     assert found_in(trace_in_memory(SOURCES[name], small_launch(name), architecture_of(card)), card) == []
