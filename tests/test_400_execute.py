@@ -127,6 +127,33 @@ def test_a_second_write_port_removes_the_clash() -> None:
     assert load_and_add(13, 6, "sm.sub_core.register_file.write_ports=2").distance("LDS", "IADD3") == 24
 
 
+def written(first: str, second: str, between: list[int], ports: int) -> list[int]:
+    """Write-backs of two results after the issue of the first, by NOPs of these stall counts; a line of LDC is there."""
+    nops = [op("NOP", stall) for stall in between[1:]]
+    pair = [op(first, between[0], write=3), *nops, op(second, write=0), op("NOP", 2), op("NOP", wait="03")]
+    lines = [op("LDC R10, c[0x0][0x160]", 2, write=4), op("NOP", wait="4"), SETTLE, *pair]
+    result = run(lines, f"sm.sub_core.register_file.write_ports={ports}", directives=".shared 64")
+    rows = [result.rows(text.split()[0])[-1] for text in (first, second)]
+    return [int(row["write_back"] - rows[0]["issue"]) for row in rows]
+
+
+@pytest.mark.parametrize("register", [8, 9])
+@pytest.mark.parametrize(
+    ("first", "second", "between", "cycle"),
+    [
+        ("LDC.64 R4, c[0x0][0x160]", "LDS R{}, [0x10]", [3], 25),
+        ("DADD R4, R2, R6", "MUFU.RCP R{}, R2", [11, 11, 5], 43),
+    ],
+    ids=["loads", "variable units"],
+)
+def test_of_two_results_of_one_cycle_the_one_known_first_gets_the_port(first, second, between, cycle, register) -> None:
+    # Given two units whose results come in one cycle, the second to a single bank and with the lower counter
+    second = second.format(register)
+    assert written(first, second, between, 2) == [cycle, cycle]
+    # Then with one port the instruction that went to its unit first writes first
+    assert written(first, second, between, 1) == [cycle, cycle + 1]
+
+
 # ---- variable-latency units
 
 

@@ -16,7 +16,6 @@ from reference.random_kernels import ALL, random_program
 from reference.sm import Outcome, ReferenceGpu
 
 from gpusim.config.loading import load_config
-from gpusim.model.kinds import Kind
 from gpusim.model.simulate import RunOptions, simulate
 from gpusim.results.result import KernelResult
 
@@ -47,11 +46,6 @@ def reference_rows(outcome: Outcome) -> dict[tuple[int, int, int], list[Row]]:
     return rows
 
 
-def without_ties(row: Row, kind: Kind) -> Row:
-    """Write-back of variable latency is left out: results of one cycle that want one port are written in any order."""
-    return row if kind < Kind.SFU or Kind.MISC_QUEUE < kind < Kind.MEMORY else row[:-1]
-
-
 def difference(seed: int, classes: tuple[str, ...] = ALL, extra: tuple[str, ...] = ()) -> str:
     """Empty where model and reference agree on the program of a seed, else the program and the first difference."""
     program = random_program(seed, classes)
@@ -63,10 +57,8 @@ def difference(seed: int, classes: tuple[str, ...] = ALL, extra: tuple[str, ...]
     model, reference = model_rows(result), reference_rows(outcome)
     found = []
     for warp in sorted(model.keys() | reference.keys()):
-        pairs = zip_longest(model[warp], reference[warp])
-        for ours, theirs in pairs:
-            kind = gpu.streams.program[(ours or theirs)[0]].kind
-            if not ours or not theirs or without_ties(ours, kind) != without_ties(theirs, kind):
+        for ours, theirs in zip_longest(model[warp], reference[warp]):
+            if ours != theirs:
                 found.append((min(row[2] for row in (ours, theirs) if row), warp, ours, theirs))
                 break
     if not found and result.cycles == outcome.cycles:

@@ -1,7 +1,8 @@
 """Completions at known future cycles: dependence counters fall, loads write registers, memory instructions end.
 
-One binary heap per sub-core, ordered by (cycle, kind, lateness, warp, counter, banks). Equal keys have equal effects,
-so the order in which they were pushed never matters. Results that wait for a write port stay before those that come
+One binary heap per sub-core, ordered by (cycle, kind), then by (cycle due, number of the push). So results of one kind
+that become visible in one cycle and want one write port get it in the order in which that cycle became known, which for
+a unit that completes in order is that of its instructions. Results that wait for a port stay before those that come
 later: compilers rely on units that complete in order.
 """
 
@@ -20,9 +21,9 @@ RESULT = 4  # the result of another variable-latency unit is written; its counte
 GROUP = 5  # LDGDEPBAR is through: its group ends when the copies are complete
 
 NO_COUNTER = 7
-TIME_SHIFT, KIND_SHIFT, LATE_SHIFT = 24, 20, 12
-ON_TIME = 255  # of the lateness field, which counts down
-INDEX_BITS = 20
+TIME_SHIFT = 4  # of the key: cycle and kind
+ORDER_BITS = 27  # pushes that are told apart: far more than the events of one cycle can be apart
+INDEX_SHIFT, INDEX_BITS, ROW_SHIFT = 12, 20, 32  # of event_what
 NO_INDEX = (1 << INDEX_BITS) - 1
 
 
@@ -32,13 +33,35 @@ def push_event(S, c, time, kind, local, counter, banks, index, row):
 
     `local` is the warp's number in the sub-core, `index` the static instruction, or NO_INDEX where nobody asks.
     """
-    key = time << TIME_SHIFT | kind << KIND_SHIFT | ON_TIME << LATE_SHIFT | local << 8 | counter << 4 | banks
-    insert_event(S, c, time, key, row << INDEX_BITS | index)
+    core = S.sub_cores[c]
+    core.event_number += 1
+    order = time << ORDER_BITS | core.event_number & ((1 << ORDER_BITS) - 1)
+    what = row << ROW_SHIFT | index << INDEX_SHIFT | local << 8 | counter << 4 | banks
+    insert_event(S, c, time << TIME_SHIFT | kind, order, what)
 
 
 @inlined
-def insert_event(S, c, time, key, instruction):
-    """Add an event by its key."""
+def comes_before(core, place, key, order):
+    """Whether the event at a place of the heap is taken before one of this key and order."""
+    other = core.event_key[place]
+    return other < key or (other == key and core.event_order[place] < order)
+
+
+@inlined
+def set_event(core, place, key, order, what):
+    core.event_key[place] = key
+    core.event_order[place] = order
+    core.event_what[place] = what
+
+
+@inlined
+def move_event(core, place, source):
+    set_event(core, place, core.event_key[source], core.event_order[source], core.event_what[source])
+
+
+@inlined
+def insert_event(S, c, key, order, what):
+    """Add an event."""
     core = S.sub_cores[c]
     place = core.event_count
     if place >= EVENTS:
@@ -47,15 +70,12 @@ def insert_event(S, c, time, key, instruction):
     core.event_count = place + 1
     while place > 0:
         parent = (place - 1) >> 1
-        if core.event_key[parent] <= key:
+        if comes_before(core, parent, key, order):
             break
-        core.event_key[place] = core.event_key[parent]
-        core.event_instruction[place] = core.event_instruction[parent]
+        move_event(core, place, parent)
         place = parent
-    core.event_key[place] = key
-    core.event_instruction[place] = instruction
-    if time < core.wake:
-        core.wake = time
+    set_event(core, place, key, order, what)
+    core.wake = min(core.wake, key >> TIME_SHIFT)
 
 
 @inlined
@@ -64,22 +84,19 @@ def pop_event(S, c):
     core = S.sub_cores[c]
     last = core.event_count - 1
     core.event_count = last
-    key = core.event_key[last]
-    row = core.event_instruction[last]
+    key, order, what = core.event_key[last], core.event_order[last], core.event_what[last]
     place = 0
     while True:
         child = 2 * place + 1
         if child >= last:
             break
-        if child + 1 < last and core.event_key[child + 1] < core.event_key[child]:
+        if child + 1 < last and comes_before(core, child + 1, core.event_key[child], core.event_order[child]):
             child += 1
-        if key <= core.event_key[child]:
+        if not comes_before(core, child, key, order):
             break
-        core.event_key[place] = core.event_key[child]
-        core.event_instruction[place] = core.event_instruction[child]
+        move_event(core, place, child)
         place = child
-    core.event_key[place] = key
-    core.event_instruction[place] = row
+    set_event(core, place, key, order, what)
 
 
 @inlined
@@ -107,14 +124,6 @@ def load_port_taken(S, P, c, banks, cycle):
 
 
 @inlined
-def delay_event(S, c, key, instruction, now):
-    """Try again in the next cycle, before what is due then."""
-    late = max((key >> LATE_SHIFT & ON_TIME) - 1, 0)
-    rest = key & ((1 << TIME_SHIFT) - 1) & ~(ON_TIME << LATE_SHIFT)
-    insert_event(S, c, now + 1, (now + 1) << TIME_SHIFT | late << LATE_SHIFT | rest, instruction)
-
-
-@inlined
 def run_events(S, P, sm, k, now):
     """Apply every event due by `now`.
 
@@ -124,20 +133,19 @@ def run_events(S, P, sm, k, now):
     core = S.sub_cores[c]
     held = 0  # bit per kind, some event of which could not write its result in this cycle
     while core.event_count > 0 and core.event_key[0] >> TIME_SHIFT <= now:
-        key = core.event_key[0]
-        instruction = core.event_instruction[0]
-        row = instruction >> INDEX_BITS
-        index = instruction & NO_INDEX
+        kind = core.event_key[0] & ((1 << TIME_SHIFT) - 1)
+        order, what = core.event_order[0], core.event_what[0]
         pop_event(S, c)
-        kind = key >> KIND_SHIFT & 15
-        local = key >> 8 & 15
-        counter = key >> 4 & 15
-        banks = key & 15
+        local = what >> 8 & 15
+        counter = what >> 4 & 15
+        banks = what & 15
         if held >> kind & 1 or (banks and kind != COPY and load_port_taken(S, P, c, banks, now - 1)):
             S.counters[sm].write_port_conflicts += 1
             held |= 1 << kind
-            delay_event(S, c, key, instruction, now)
+            insert_event(S, c, (now + 1) << TIME_SHIFT | kind, order, what)  # it is still due before later ones
             continue
+        index = what >> INDEX_SHIFT & NO_INDEX
+        row = what >> ROW_SHIFT
         w = sm * P.machine[0].warps + local * SUB_CORES + k
         warp = S.warps[w]
         if counter != NO_COUNTER:

@@ -127,8 +127,10 @@ SUB_CORE = np.dtype(
         ("result_mask", "i8"),  # bit per future cycle in which a result leaves the queue
         # events
         ("event_count", "i8"),
-        ("event_key", "i8", (EVENTS,)),
-        ("event_instruction", "i8", (EVENTS,)),  # timeline row << 20 | static index
+        ("event_number", "i8"),  # pushed so far
+        ("event_key", "i8", (EVENTS,)),  # cycle << 4 | kind
+        ("event_order", "i8", (EVENTS,)),  # among equal keys: cycle due << 27 | number
+        ("event_what", "i8", (EVENTS,)),  # timeline row << 32 | static index << 12 | warp << 8 | counter << 4 | banks
         # memory queue
         ("queue_head", "i8"),
         ("queue_count", "i8"),

@@ -16,7 +16,6 @@ from reference.warp import Dynamic, Warp
 
 COUNTER_ONLY, LOAD, NO_RESULT, COPY, OTHER_RESULT, GROUP = range(6)
 """Kinds of completions, in the order in which they are taken."""
-NO_COUNTER = 7
 STORES = (Kind.GLOBAL_STORE, Kind.SHARED_STORE, Kind.GLOBAL_REDUCTION)
 RESULTS_AHEAD = 62
 
@@ -25,10 +24,8 @@ RESULTS_AHEAD = 62
 class Completion:
     kind: int
     due: int
-    local_warp: int
-    counter: int
-    banks: tuple[int, ...]
-    number: int
+    number: int  # in the order in which `due` became known
+    counter: int | None = field(compare=False)
     dynamic: Dynamic = field(compare=False)
 
 
@@ -64,10 +61,7 @@ class SubCore:
 
     def complete(self, due: int, kind: int, dynamic: Dynamic, counter: int | None) -> None:
         self.number += 1
-        number = NO_COUNTER if counter is None else counter
-        self.completions.append(
-            Completion(kind, due, dynamic.warp.local, number, dynamic.static.banks, self.number, dynamic)
-        )
+        self.completions.append(Completion(kind, due, self.number, counter, dynamic))
 
     def memory_done(self, dynamic: Dynamic, cycle: int) -> None:
         """A memory instruction is visible, or complete, in this cycle."""
@@ -80,7 +74,7 @@ class SubCore:
         self.complete(cycle, how, dynamic, dynamic.static.write_counter)
 
     def take_completions(self, t: int) -> None:
-        due = sorted((c for c in self.completions if c.due <= t), key=lambda c: (c.kind, c))
+        due = sorted(c for c in self.completions if c.due <= t)
         self.completions = [c for c in self.completions if c.due > t]
         held = set()  # kinds of which one could not be written
         for completion in due:
@@ -91,7 +85,7 @@ class SubCore:
                     self.completions.append(completion)
                     continue
                 dynamic.write_back = t - 1
-            if completion.counter != NO_COUNTER:
+            if completion.counter is not None:
                 warp.counters[completion.counter] -= 1
             if completion.kind in (LOAD, NO_RESULT, COPY):
                 warp.outstanding -= 1
