@@ -6,6 +6,7 @@ from dataclasses import replace
 from fractions import Fraction
 from itertools import pairwise
 
+import numpy as np
 import pytest
 from microbench import PAUSE, PERFECT, SMALL, kernel, op, run, trace
 from reference.spread import spread as reference_spread
@@ -199,6 +200,20 @@ def test_the_bus_turns_round_between_writes_and_reads() -> None:
         return done(*written, load(256, 1), op("NOP", 10), load(384, 2), overrides=(*overrides, "l2.ways=2"))[1]
 
     assert late(101) - late(100) == 1
+
+
+@pytest.mark.parametrize(("wr", "apart"), [(1, 60), (50, 1 + BURST + 50 + 20 + 20)])
+def test_a_written_bank_closes_after_its_write_recovery_however_far_apart_reads_are(wr: int, apart: int) -> None:
+    # Given a bank that after a read may close as late as the next column command of any bank may come
+    overrides = (*STORES, *timing(ccd=60, rtp=60, rp=20, rcd=20), "dram.timing.wl=1", f"dram.timing.wr={wr}")
+    rows = [store(PAGE * n) for n in range(5)]
+
+    def read_behind(writes: int) -> int:
+        queue = "dram.write_queue={entries: 20, high: 1, low: 0}"
+        return done(*rows[:writes], load(8 * PAGE, 1), overrides=(*overrides, queue))[0]
+
+    # Then each further row that is written delays a read behind it by the bus or by the bank, whichever is slower
+    assert np.diff([read_behind(writes) for writes in range(1, 6)]).tolist() == [apart] * 4
 
 
 def test_an_sm_waits_with_stores_until_earlier_ones_are_acknowledged() -> None:

@@ -220,7 +220,7 @@ def column_command(S, P, number, node, clock):
     if entry.left == 0:
         leave_bank(S, channel, bank, node)
         finish(S, channel, node, cycle_of(P, end))
-    return clock + min(apart, machine.rtp)
+    return min(clock + apart, bank.precharge_ok)
 
 
 @inlined
