@@ -8,7 +8,20 @@ from __future__ import annotations
 from itertools import pairwise
 
 import pytest
-from microbench import NO_STREAM, PAUSE, PERFECT, Run, gaps, kernel, op, run, simulate_small, trace
+from microbench import (
+    NO_LAUNCH_LINES,
+    NO_STREAM,
+    PAUSE,
+    PERFECT,
+    START_AT_ONCE,
+    Run,
+    gaps,
+    kernel,
+    op,
+    run,
+    simulate_small,
+    trace,
+)
 
 NOP = op("NOP")
 LINE = 8  # instructions of 16 bytes in a line of 128
@@ -24,7 +37,7 @@ def stream_lines(count: int) -> str:
 @pytest.mark.boundscheck
 @pytest.mark.parametrize("cycles", [3, 4, 6])
 def test_an_instruction_issues_three_cycles_after_its_fetch(cycles: int) -> None:
-    result = run([NOP], f"sm.sub_core.fetch.hit_to_issue={cycles}")
+    result = run([NOP], f"sm.sub_core.fetch.hit_to_issue={cycles}", START_AT_ONCE)
     assert result.issues()[0] == cycles
 
 
@@ -155,7 +168,7 @@ def looped(lines: int, card: str) -> Run:
     # the three instructions that are fetched ahead of the branch lie in its line
     body = [*[NOP] * (lines * LINE - len(tail) - 3), *tail, *[NOP] * 3]
     text = kernel([*head, "LOOP:", *body], architecture=architecture)
-    return simulate_small(trace(text), NO_STREAM, card=card)
+    return simulate_small(trace(text), NO_STREAM, NO_LAUNCH_LINES, card=card)
 
 
 @pytest.mark.parametrize(("card", "capacity"), [("a6000", 256), ("rtx2080ti", 128)])
@@ -168,3 +181,50 @@ def test_loop_of_the_size_of_l0_misses_each_line_once(card: str, capacity: int) 
 def test_a_line_more_misses_in_one_set_of_l0(card: str, capacity: int, ways: int) -> None:
     # Given least recently used replacement: all lines of the set that has one too many miss again
     assert looped(capacity + 1, card).counters["l0_instruction_misses"] == 1 + capacity + 1 + ways + 1
+
+
+# ---- what a launch brings (empty kernels on an A40 and an RTX 3080, an RTX 2070's first instructions)
+
+ROUND_TRIP = 39 + 30 + 1 + 39  # cycles of an L0 miss whose line is in the GPC's cache
+
+
+def first_lines(*overrides: str, card: str = "a6000") -> list[int]:
+    """Cycles in which the first instruction of each of ten lines issues, the kernel's first issue being 0."""
+    text = kernel([NOP] * (10 * LINE - 1), architecture=75 if card == "rtx2080ti" else 86)
+    issued = simulate_small(trace(text), *overrides, card=card).issues()
+    return [cycle - issued[0] for cycle in issued[::LINE]]
+
+
+@pytest.mark.parametrize("start", [0, 148])
+def test_warps_start_when_the_launch_has_brought_the_program(start: int) -> None:
+    result = simulate_small(trace(kernel([NOP])), f"sm.instruction_hierarchy.launch.start={start}")
+    assert result.issues()[0] == start + 3
+    assert result.stalls["no_instruction"] == 3
+
+
+@pytest.mark.parametrize("lines", [2, 3, 4, 8])
+def test_the_line_behind_those_of_a_launch_is_asked_for_with_the_second(lines: int) -> None:
+    found = first_lines(f"sm.instruction_hierarchy.launch.lines={lines}")
+    # issue of a line's first instruction is 3 behind its fetch; the second line is fetched as the sixth instruction issues
+    assert found[:lines] == [LINE * n for n in range(lines)]
+    assert found[lines] == LINE - 3 + ROUND_TRIP + 3
+    assert found[lines + 1 :] == [found[lines] + LINE * n for n in range(1, 10 - lines)]
+
+
+def test_without_launch_lines_the_first_comes_from_the_gpc_cache() -> None:
+    cold = simulate_small(trace(kernel([NOP])), NO_LAUNCH_LINES, START_AT_ONCE)
+    assert cold.issues()[0] == ROUND_TRIP + 3
+
+
+def test_lines_beyond_those_a_launch_can_ask_for_come_from_l2() -> None:
+    near = first_lines()
+    far = first_lines("sm.instruction_hierarchy.launch.code_bytes=512")
+    assert far[:4] == near[:4]
+    assert far[4] - near[4] > 100
+
+
+@pytest.mark.parametrize(("offset", "misses"), [(0x28, [109]), (0x118, [298])])
+def test_the_launch_brings_the_first_line_of_constant_bank_0(offset: int, misses: list[int]) -> None:
+    # Given an operand of the bank's first line (A40 112, RTX 3080 106 cycles), and one of another
+    result = run([op(f"MOV R1, c[0x0][{hex(offset)}]", 1)])
+    assert [result.stalls["imc_miss"]] == misses

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from microbench import PAUSE, PERFECT, Run, kernel, op, run, simulate_small, trace
+from microbench import PAUSE, PERFECT, START_AT_ONCE, Run, kernel, op, run, simulate_small, trace
 
 from gpusim.config.loading import load_config
 from gpusim.errors import GpusimError
@@ -145,14 +145,14 @@ def test_a_free_place_is_refilled_whichever_sm_it_is_on() -> None:
 
 @pytest.mark.parametrize("latency", [0, 10])
 def test_a_cta_starts_after_the_end_of_another_and_the_launch_latency(latency: int) -> None:
-    _, ends = issued_on(CTA_ZERO_IS_LONG, 6, "sm.ctas=1", f"cta_launch_latency={latency}")
+    _, ends = issued_on(CTA_ZERO_IS_LONG, 6, "sm.ctas=1", f"cta_launch_latency={latency}", START_AT_ONCE)
     # its EXIT drains for a cycle, and the place is filled in the next
     assert np.diff(ends).tolist() == [ends[0] + 3 + latency] * 4
 
 
 def test_as_many_ctas_run_together_as_fit() -> None:
     # Given CTAs of 16 warps, of which 48 / 16 = 3 fit on an SM
-    result = simulate_small(trace(kernel([PAUSE, PAUSE], block=512, grid=4)), PERFECT)
+    result = simulate_small(trace(kernel([PAUSE, PAUSE], block=512, grid=4)), PERFECT, START_AT_ONCE)
     starts = np.sort(result.result.timeline["issue"][result.result.timeline["sequence"] == 0])
     assert (starts < 45).sum() == 48
     assert len(starts) == 64
@@ -160,9 +160,9 @@ def test_as_many_ctas_run_together_as_fit() -> None:
 
 
 def test_occupancy_of_a_full_sm_is_one() -> None:
-    result = simulate_small(trace(kernel([PAUSE] * 20, block=512, grid=3)), PERFECT)
+    result = simulate_small(trace(kernel([PAUSE] * 20, block=512, grid=3)), PERFECT, START_AT_ONCE)
     assert result.result.occupancy == pytest.approx(1.0, abs=0.05)
-    one = simulate_small(trace(kernel([PAUSE] * 20, block=512, grid=1)), PERFECT)
+    one = simulate_small(trace(kernel([PAUSE] * 20, block=512, grid=1)), PERFECT, START_AT_ONCE)
     assert one.result.occupancy == pytest.approx(1 / 3, abs=0.02)
 
 
@@ -200,7 +200,7 @@ def test_every_resident_warp_cycle_has_one_reason(name: str) -> None:
 
 
 def test_a_warp_is_resident_until_its_last_instruction_has_drained() -> None:
-    result = run([NOP, PAUSE], block=256)
+    result = run([NOP, PAUSE], START_AT_ONCE, block=256)
     ends = [result.issues("EXIT", sub_core=k, warp=warp)[0] + 2 for k in range(4) for warp in range(2)]
     assert result.result.resident_warp_cycles == sum(ends)
     assert result.result.cycles - result.counters["launch_cycles"] == max(ends)
@@ -255,7 +255,7 @@ def test_two_ready_warps_and_one_is_not_selected() -> None:
 
 
 def test_a_missing_instruction_is_no_instruction() -> None:
-    result = simulate_small(trace(kernel([NOP])))
+    result = simulate_small(trace(kernel([NOP])), START_AT_ONCE)
     first = int(result.result.timeline["issue"][0])
     assert reasons_of(result, 0) == {"no_instruction": first, "selected": 1}
 

@@ -69,7 +69,7 @@ TWO_HALVES = (*FOUR_SMS, "l2.partitions=2", "interconnect.far_latency=154", "int
 def test_copies_in_two_halves_of_l2_depend_on_nothing_else(name: str, option: str) -> None:
     expected = reference(name, *TWO_HALVES)
     assert_same(simulate_small(first_launch(name), *TWO_HALVES, options=OPTIONS[option]), expected)
-    assert expected.result.cycles > reference(name, *FOUR_SMS, "l2.sets=4").result.cycles
+    assert expected.result.cycles != reference(name, *FOUR_SMS, "l2.sets=4").result.cycles
 
 
 @pytest.mark.slow
@@ -163,6 +163,8 @@ SENSITIVE = {
     "sm.sub_core.memory_queue.address_to_grant_regular=6": waits("LDG.E R4, [R2.64]"),
     "sm.instruction_hierarchy.l0_to_l1=40": [op("FADD R4, RZ, c[0x0][0x160]")],
     "sm.instruction_hierarchy.l1_to_l0=38": [op("FADD R4, RZ, c[0x0][0x160]")],
+    "sm.instruction_hierarchy.launch.start=149": [op("NOP")],
+    "sm.instruction_hierarchy.launch.gpc_latency=31": [op("FADD R4, RZ, c[0x0][0x28]")],
     "sm.memory_shared.l1_data.miss_latency=14": waits("LDG.E R4, [R2.64]"),
     "sm.memory_shared.l1_data.fill_latency=9": waits("LDG.E R4, [R2.64]"),
     "sm.memory_latency.global_load.regular.raw=[33, 34, 38]": TWICE,

@@ -223,12 +223,25 @@ class L1Data(Section):
     fill_latency: Cycles = Field(description="from the arrival of the last sector to the earliest dependent issue")
 
 
+class LaunchPrefetch(Section):
+    """What a launch brings near an SM before the warps of its first CTAs start."""
+
+    start: Cycles = Field(description="from an SM's first CTA to the start of its warps")
+    lines: Annotated[int, Field(ge=0, le=64)] = Field(description="of the program, in L0 and the stream buffer")
+    code_bytes: Annotated[int, Field(ge=0)] = Field(description="of the program, in the GPC's cache")
+    constant_bytes: Annotated[int, Field(ge=0)] = Field(description="of constant bank 0, in the GPC's cache")
+    gpc_latency: Annotated[int, Field(ge=1, le=4096)] = Field(
+        description="from an L1 miss to the arrival of a line of the GPC's cache"
+    )
+
+
 class InstructionHierarchy(Section):
     """L1 instruction cache, unified with the L1.5 constant cache."""
 
     l1: Cache
     l0_to_l1: Cycles
     l1_to_l0: Cycles
+    launch: LaunchPrefetch
 
 
 class MemoryShared(Section):

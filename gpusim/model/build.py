@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from gpusim.model import state as st
-from gpusim.model.first_level import CONSTANT_SPACE
+from gpusim.model.first_level import CODE_SPACE, CONSTANT_SPACE
 from gpusim.model.params import Params
 from gpusim.results.stalls import STALL_REASONS
 from gpusim.trace.trace import MEMORY_RECORD_DTYPE
@@ -53,18 +53,45 @@ def dram(params: Params) -> tuple[np.recarray, np.recarray, np.recarray]:
     return channels, banks, transfers
 
 
+def fill_at_start(entries: np.recarray, caches: int, sets: int, ways: int, lines: range) -> None:
+    """Put lines into each of some equal small caches in cycle 0: empty ways first, then the lowest."""
+    each = entries.reshape(caches, sets * ways)
+    for line in lines:
+        way = (line - lines.start) // sets
+        place = line % sets * ways + (way if way < ways else 0)
+        each.line[:, place], each.stamp[:, place] = line, 0
+
+
+def prefetch_program(params: Params, state: st.State) -> None:
+    """Put what a launch prefetches into the instruction caches, its last lines into the stream buffers.
+
+    A stream buffer goes on behind them when the first of its lines is taken.
+    """
+    m = params.machine[0]
+    lines = min(int(m.launch_lines), -(-len(params.code) // int(m.line_instructions)))
+    streamed = min(int(m.stream_lines), max(lines - 1, 0))
+    in_l1 = -(-lines * int(m.line_instructions) * 16 // int(m.l1i_line_bytes))
+    code = range(CODE_SPACE, CODE_SPACE + in_l1)
+    fill_at_start(state.l0, len(state.sub_cores), int(m.l0_sets), int(m.l0_ways), range(lines - streamed))
+    fill_at_start(state.l1_instructions, len(state.sms), int(m.l1i_sets), int(m.l1i_ways), code)
+    state.sub_cores.stream_head = lines - streamed
+    state.sub_cores.stream_count = streamed
+    state.sub_cores.stream_next = lines
+
+
 def power_of_two(at_least: int) -> int:
     return 1 << max(at_least - 1, 1).bit_length()
 
 
 def build_state(params: Params, threads: int, window: int) -> st.State:
-    """A fresh State: caches cold, nothing resident, stream pools empty."""
+    """A fresh State: caches cold but for what a launch brings, nothing resident, stream pools empty."""
     m = params.machine[0]
     sms, cores = int(m.sms), int(m.sms) * st.SUB_CORES
     units = records(sms, st.SM)
     units.table_next[:] = np.arange(1, st.PENDING_TABLE + 1)
     units.waiter_next[:] = np.arange(1, st.WAITERS + 1)
     units.waiter_next[:, -1] = -1
+    units.gpc_ready = st.FOREVER
     core = records(cores, st.SUB_CORE)
     core.greedy = m.warps // st.SUB_CORES - 1  # the highest slot (artifact of arXiv 2503.20481)
     core.cached, core.constant_hold = -1, -1
@@ -83,7 +110,7 @@ def build_state(params: Params, threads: int, window: int) -> st.State:
     gpu = records(1, st.GPU)
     gpu.node_free = -1
     tracked = sms * int(m.warps) * int(m.registers)
-    return st.State(
+    state = st.State(
         gpu=gpu,
         sms=units,
         sub_cores=core,
@@ -122,6 +149,8 @@ def build_state(params: Params, threads: int, window: int) -> st.State:
         warp_starts=np.zeros((0, 3), np.int64),
         timeline=records(0, st.TIMELINE),
     )
+    prefetch_program(params, state)
+    return state
 
 
 def keep_l2(before: st.State, fresh: st.State) -> st.State:

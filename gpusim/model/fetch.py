@@ -73,6 +73,7 @@ def take_stream_head(S, P, c, now):
     core.stream_first = (core.stream_first + 1) % STREAM_LINES
     core.stream_count -= 1
     core.stream_wanted = 0
+    core.stream_active = 1
 
 
 @inlined

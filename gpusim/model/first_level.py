@@ -1,5 +1,7 @@
 """The SM's L1 instruction cache, unified with the L1.5 constant cache: one request and one reply a cycle.
 
+Behind it lie L2 and, for what a launch has prefetched, a cache of the GPC, whose lines come after a fixed time.
+
 39 cycles from L0, 39 back and one for the lookup make the 79 that a constant miss costs on silicon
 (arXiv 2503.20481 section 5.4 and its artifact's configuration).
 """
@@ -60,6 +62,30 @@ def memory_line(S, P, kind, line):
 
 
 @inlined
+def in_gpc_cache(P, whole):
+    """Whether the launch has brought a line to the GPC's cache: the start of the program and of constant bank 0."""
+    machine = P.machine[0]
+    if whole >= CODE_SPACE:
+        return whole - CODE_SPACE < machine.gpc_code_lines
+    return whole - CONSTANT_SPACE < machine.gpc_constant_lines
+
+
+@inlined
+def arrive_from_gpc(S, P, sm, now):
+    """Lines of the GPC's cache that arrive by `now`."""
+    unit = S.sms[sm]
+    while unit.gpc_ready <= now:
+        for waiting in range(unit.missing_count):
+            if unit.missing_ready[waiting] <= now:
+                whole = memory_line(S, P, unit.missing_kind[waiting], unit.missing_line[waiting])
+                fill_first_level(S, P, sm, whole, now)
+                break
+        unit.gpc_ready = FOREVER
+        for waiting in range(unit.missing_count):
+            unit.gpc_ready = min(unit.gpc_ready, unit.missing_ready[waiting])
+
+
+@inlined
 def first_level(S, P, sm, now):
     """Look up the oldest request that has arrived."""
     unit = S.sms[sm]
@@ -88,8 +114,14 @@ def first_level(S, P, sm, now):
     unit.missing_kind[waiting] = kind
     unit.missing_target[waiting] = target
     unit.missing_line[waiting] = line
+    unit.missing_ready[waiting] = FOREVER
     unit.missing_count = waiting + 1
-    if not asked:
+    if asked:
+        return
+    if in_gpc_cache(P, whole):
+        unit.missing_ready[waiting] = now + machine.gpc_latency
+        unit.gpc_ready = min(unit.gpc_ready, now + machine.gpc_latency)
+    else:
         send(S, P, sm, now + 1, READ_CODE, whole, ALL_SECTORS, 0)
 
 
@@ -129,7 +161,7 @@ def answer(S, P, sm, kind, target, line, now):
 
 @njit
 def fill_first_level(S, P, sm, whole, now):
-    """A line arrives from L2: answer everything that waited for it."""
+    """A line arrives from L2 or the GPC's cache: answer everything that waited for it."""
     unit = S.sms[sm]
     machine = P.machine[0]
     base = (sm * machine.l1i_sets + whole % machine.l1i_sets) * machine.l1i_ways
@@ -143,12 +175,14 @@ def fill_first_level(S, P, sm, whole, now):
             unit.missing_kind[kept] = kind
             unit.missing_target[kept] = target
             unit.missing_line[kept] = line
+            unit.missing_ready[kept] = unit.missing_ready[waiting]
             kept += 1
     unit.missing_count = kept
 
 
 @inlined
 def first_level_wake(S, sm, now):
-    """Next cycle in which a request can be looked up."""
+    """Next cycle in which a request can be looked up or a line arrives from the GPC's cache."""
     unit = S.sms[sm]
-    return max(unit.first_arrival[unit.first_head], now + 1) if unit.first_count > 0 else FOREVER
+    lookup = max(unit.first_arrival[unit.first_head], now + 1) if unit.first_count > 0 else FOREVER
+    return min(lookup, unit.gpc_ready)

@@ -69,8 +69,8 @@ def launch_warp(S, P, sm, slot, place, number, table, now):
 
 
 @njit
-def launch_cta(S, P, sm, now):
-    """Place the next CTA of the grid on an SM that has room; its warps may fetch from cycle `now` on."""
+def launch_cta(S, P, sm, now, start):
+    """Place the next CTA of the grid on an SM that has room in cycle `now`; its warps may fetch from `start` on."""
     machine = P.machine[0]
     gpu = S.gpu[0]
     slot = 0
@@ -85,12 +85,12 @@ def launch_cta(S, P, sm, now):
         cta.expected[barrier] = 0
     first = gpu.chunk_table + (gpu.next_cta - gpu.chunk_first) * gpu.warps_per_cta
     for number in range(gpu.warps_per_cta):
-        launch_warp(S, P, sm, slot, cta.first_slot + number, number, first + number, now)
+        launch_warp(S, P, sm, slot, cta.first_slot + number, number, first + number, start)
     unit = S.sms[sm]
     if unit.live_ctas == 0:
         unit.active_since = now
     unit.live_ctas += 1
-    unit.wake = min(unit.wake, now)
+    unit.wake = min(unit.wake, start)
     S.counters[sm].ctas_launched += 1
     gpu.next_cta += 1
 
@@ -111,7 +111,7 @@ def fill_gpu(S, P):
             break
         if not next_cta_loaded(S):
             return NEEDS_CTAS
-        launch_cta(S, P, sm, 0)
+        launch_cta(S, P, sm, 0, P.machine[0].launch_start)
     gpu.filled = 1
     return RUNNING
 
@@ -196,7 +196,8 @@ def end_window(S, P):
         while unit.live_ctas < gpu.ctas_per_sm and gpu.next_cta < gpu.cta_total:
             if not next_cta_loaded(S):
                 return NEEDS_CTAS
-            launch_cta(S, P, sm, unit.now + P.machine[0].cta_launch_latency)
+            start = unit.now + P.machine[0].cta_launch_latency
+            launch_cta(S, P, sm, start, start)
         unit.paused = 0
         run_sm(S, P, 0, sm, gpu.window_end)
     collect_requests(S, P, gpu.window_end - P.machine[0].window, gpu.window_end)

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from gpusim.config.models import GpuConfig, MemoryShared
+from gpusim.config.models import GpuConfig, InstructionHierarchy, MemoryShared
 from gpusim.model.hashing import parity_masks, split
 from gpusim.model.state import SUB_CORES
 
@@ -36,6 +36,7 @@ MACHINE = np.dtype(
             "queue_entries register_read grant_regular grant_uniform interval_regular interval_uniform "
             # instruction hierarchy
             "l1i_sets l1i_ways l0_to_l1 l1_to_l0 l1i_line_bytes "
+            "launch_start launch_lines gpc_code_lines gpc_constant_lines gpc_latency "
             # memory shared unit
             "grant_interval pending_instructions table_entries shared_minimum shared_bytes "
             "l1_lines l1_sets l1_ways mshr_entries tag_lookups return_bytes miss_latency fill_latency "
@@ -148,7 +149,7 @@ def build_machine(
         interval_uniform=core.memory_queue.address_interval_uniform,
         l1i_sets=sm.instruction_hierarchy.l1.sets, l1i_ways=sm.instruction_hierarchy.l1.ways,
         l0_to_l1=sm.instruction_hierarchy.l0_to_l1, l1_to_l0=sm.instruction_hierarchy.l1_to_l0,
-        l1i_line_bytes=sm.instruction_hierarchy.l1.line_bytes,
+        l1i_line_bytes=sm.instruction_hierarchy.l1.line_bytes, **launch_values(sm.instruction_hierarchy),
         grant_interval=shared.grant_interval, pending_instructions=shared.pending_instructions,
         table_entries=shared.pending_requests, shared_minimum=shared.shared_memory.minimum_cycles,
         shared_bytes=shared.shared_memory.data_bytes_per_cycle,
@@ -168,6 +169,15 @@ def build_machine(
         machine[name] = values.pop(name)
     assert not values, f"not in MACHINE: {sorted(values)}"
     return machine
+
+
+def launch_values(hierarchy: InstructionHierarchy) -> dict[str, int]:
+    """The part of MACHINE that describes what a launch brings near the SMs."""
+    launch, line_bytes = hierarchy.launch, hierarchy.l1.line_bytes
+    return dict(
+        launch_start=launch.start, launch_lines=launch.lines, gpc_latency=launch.gpc_latency,
+        gpc_code_lines=launch.code_bytes // line_bytes, gpc_constant_lines=launch.constant_bytes // line_bytes,
+    )  # fmt: skip
 
 
 def memory_values(config: GpuConfig) -> dict[str, int]:

@@ -11,7 +11,7 @@ from gpusim.model.control import allocate, control, raise_counters
 from gpusim.model.events import TIME_SHIFT, run_events
 from gpusim.model.execute import fp64_unit, fp64_wake
 from gpusim.model.fetch import arrive_lines, fetch, fetch_wake
-from gpusim.model.first_level import fill_first_level, first_level, first_level_wake
+from gpusim.model.first_level import arrive_from_gpc, fill_first_level, first_level, first_level_wake
 from gpusim.model.interconnect import ACKNOWLEDGE, READ_CODE, READ_LINE, next_reply
 from gpusim.model.issue import arrive_constants, issue
 from gpusim.model.kinds import Kind
@@ -98,6 +98,7 @@ def sm_cycle(S, P, thread, sm, now):
     unit = S.sms[sm]
     machine = P.machine[0]
     replies(S, P, sm, now)
+    arrive_from_gpc(S, P, sm, now)
     first_level(S, P, sm, now)
     memory_unit(S, P, sm, now)
     fp64_unit(S, P, sm, now)

@@ -221,6 +221,8 @@ SM = np.dtype(
         ("missing_kind", "i8", (FIRST_LEVEL_REQUESTS,)),
         ("missing_target", "i8", (FIRST_LEVEL_REQUESTS,)),
         ("missing_line", "i8", (FIRST_LEVEL_REQUESTS,)),
+        ("missing_ready", "i8", (FIRST_LEVEL_REQUESTS,)),  # arrival from the GPC's cache, FOREVER from L2
+        ("gpc_ready", "i8"),  # the earliest of them
         ("reply_free", "i8"),
         ("constants_pending", "i8"),  # LDC misses waiting
         ("constant_line", "i8", (LDC_WAITING,)),

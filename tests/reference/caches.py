@@ -50,9 +50,11 @@ class LineRequest:
 
 
 class FirstLevel:
-    """One lookup a cycle, one reply a cycle."""
+    """One lookup a cycle, one reply a cycle. Behind it the GPC's cache, with what the launch brought, and L2."""
 
-    def __init__(self, config: GpuConfig, fetch_line: Callable[[tuple[str, int], int], None]) -> None:
+    def __init__(
+        self, config: GpuConfig, instructions: int, fetch_line: Callable[[tuple[str, int], int], None]
+    ) -> None:
         hierarchy = config.sm.instruction_hierarchy
         self.line_bytes = hierarchy.l1.line_bytes
         self.to_l1, self.to_l0 = hierarchy.l0_to_l1, hierarchy.l1_to_l0
@@ -61,6 +63,17 @@ class FirstLevel:
         self.missing: dict[tuple[str, int], list[LineRequest]] = {}
         self.reply_free = 0
         self.fetch_line = fetch_line
+        launch = hierarchy.launch
+        self.gpc_latency = launch.gpc_latency
+        self.gpc_lines = {
+            "code": launch.code_bytes // self.line_bytes,
+            "constant": launch.constant_bytes // self.line_bytes,
+        }
+        self.from_gpc: list[tuple[int, tuple[str, int]]] = []  # arrival, line
+        code_line = config.sm.sub_core.fetch.l0.line_bytes
+        program = -(-instructions * 16 // code_line) * code_line
+        for line in range(-(-min(launch.lines * code_line, program) // self.line_bytes)):
+            self.cache.fill(("code", line), 0)
 
     @property
     def full(self) -> bool:
@@ -82,8 +95,16 @@ class FirstLevel:
             return
         if request.key not in self.missing:
             self.missing[request.key] = []
-            self.fetch_line(request.key, t + 1)
+            if request.key[1] < self.gpc_lines[request.key[0]]:
+                self.from_gpc.append((t + self.gpc_latency, request.key))
+            else:
+                self.fetch_line(request.key, t + 1)
         self.missing[request.key].append(request)
+
+    def lines_arrive(self, t: int) -> None:
+        """From the GPC's cache."""
+        while self.from_gpc and self.from_gpc[0][0] <= t:
+            self.line_arrives(self.from_gpc.pop(0)[1], t)
 
     def line_arrives(self, key: tuple[str, int], t: int) -> None:
         self.cache.fill(key, t)

@@ -24,6 +24,7 @@ class Fetch:
 
     def __init__(self, config: GpuConfig, first_level: FirstLevel, instructions: int) -> None:
         self.config = config.sm.sub_core.fetch
+        self.launch = config.sm.instruction_hierarchy.launch
         self.first_level = first_level
         self.instructions = instructions
         self.l0 = SmallCache(self.config.l0.sets, self.config.l0.ways)
@@ -35,6 +36,15 @@ class Fetch:
         self.next = 0
         self.active = False
         self.head_wanted = False
+        self._take_launch()
+
+    def _take_launch(self) -> None:
+        """The program's first lines are there; the last of them stand in the stream buffer."""
+        self.next = min(self.launch.lines, self.line_of(self.instructions - 1) + 1)
+        streamed = min(self.config.stream_buffer_lines, max(self.next - 1, 0))
+        for line in range(self.next - streamed):
+            self.l0.fill(line, 0)
+        self.stream = [StreamLine(self.next - streamed + n, n, True) for n in range(streamed)]
 
     def line_of(self, index: int) -> int:
         return index // (self.config.l0.line_bytes // 16)
@@ -59,6 +69,7 @@ class Fetch:
     def _pop_head(self) -> None:
         self.stream.pop(0)
         self.first_place += 1
+        self.active = True
 
     def _into_l0(self, line: int, t: int, warps: list[Warp]) -> None:
         self.l0.fill(line, t)

@@ -53,7 +53,7 @@ class ReferenceSm:
     def __init__(self, launch: Launch, config: GpuConfig, number: int, ports: SmPorts, streams: Streams) -> None:
         self.config, self.launch, self.number, self.ports, self.streams = config, launch, number, ports, streams
         self.slots = ctas_per_sm(config, launch)
-        self.first_level = FirstLevel(config, self._fetch_line)
+        self.first_level = FirstLevel(config, len(streams.program), self._fetch_line)
         lines = l1_lines(config, launch, self.slots)
         self.shared = SharedUnit(config, ports, self.first_level, lines, self._memory_done)
         execution, size = config.sm.sub_core.execution, len(self.streams.program)
@@ -123,6 +123,7 @@ class ReferenceSm:
         self._start_ctas(t)
         self.ports.take_replies(t)
         self.shared.constant_lines_arrive(t)
+        self.first_level.lines_arrive(t)
         self.first_level.lookup(t)
         self.shared.grant(t, [core.queue for core in self.sub_cores])
         if self.fp64:
@@ -142,7 +143,7 @@ class ReferenceGpu:
         """At first one CTA for each SM in turn until all are full, then a CTA for each place as it becomes free."""
         if t == 0:
             while self.launched < len(self.streams.ctas) and not self.sms[self.launched % len(self.sms)].full:
-                self._launch(self.sms[self.launched % len(self.sms)], 0)
+                self._launch(self.sms[self.launched % len(self.sms)], self.config.sm.instruction_hierarchy.launch.start)
         for sm in self.sms:
             while self.launched < len(self.streams.ctas) and not sm.full:
                 self._launch(sm, t + self.config.cta_launch_latency)
