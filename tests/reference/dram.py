@@ -81,6 +81,8 @@ class Channel:
         while self.clock <= last and (self.arriving or self.waiting):
             self._one_clock(self.clock)
             self.clock += 1
+        if self.clock <= last:  # clocks without a transfer: they end the writes
+            self._choose_direction()
         self.clock = last + 1
         for due in [fill for fill in self.filling if fill[0] <= t]:
             self.filling.remove(due)

@@ -152,7 +152,7 @@ class ReferenceGpu:
         sm.take_cta(self.launched, start)
         self.launched += 1
 
-    def run(self, limit: int = 1_000_000) -> Outcome:
+    def run(self, limit: int = 3_000_000) -> Outcome:
         """Raises Deadlock if the kernel has not ended after `limit` cycles."""
         t = 0
         while self.beyond.unacknowledged or self.launched < len(self.streams.ctas) or any(s.resident for s in self.sms):
