@@ -218,7 +218,8 @@ def test_a_written_bank_closes_after_its_write_recovery_however_far_apart_reads_
 
 def test_reads_go_first_again_once_the_last_write_is_done() -> None:
     # Given a read that comes together with the write of the line it replaces, long after another write
-    overrides = (*STORES, *timing(), "dram.timing.wl=50", "dram.timing.wtr=50")
+    queue = "dram.write_queue={entries: 20, high: 12, low: 0}"
+    overrides = (*STORES, *timing(), "dram.timing.wl=50", "dram.timing.wtr=50", queue)
     behind_writes = latency(store(0), store(128), offset=256, overrides=overrides)
     # Then it is as fast as one that replaces a line nobody wrote
     assert behind_writes == latency(load(0, 0), load(128, 1), offset=256, overrides=overrides)
