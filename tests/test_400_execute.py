@@ -212,3 +212,45 @@ def test_a_longer_queue_lets_more_issue_back_to_back(queue: int) -> None:
     distances = run(lines, f"sm.sub_core.execution.sfu.queue_entries={queue}").gaps()[1:]
     assert distances[: queue + 1] == [1] * (queue + 1)
     assert distances[queue + 2] == 8
+
+
+# ---- matrix instructions of several passes (clock windows of a Turing GeForce card, gpgpu-sim/tensorcore-microbenchmarks)
+
+PASS, PASS_LATENCY = 8, 14  # cycles of a pass, and from its start to the next one's
+
+
+def matrix(accumulator: int, **control: object) -> str:
+    return op(f"HMMA.1688.F32 R{accumulator}, R12, R10, R{accumulator}", 1, **control)
+
+
+def matrix_run(*overrides: str, block: int = 32, count: int = 4) -> Run:
+    chains = [matrix(20 + 4 * n, write=n) for n in range(count)]
+    return run([SETTLE, *chains, op("NOP", wait="0123")], *overrides, block=block, card="rtx2080ti")
+
+
+def test_a_lone_warp_waits_for_the_last_pass_of_its_matrix_instruction() -> None:
+    assert matrix_run().gaps("HMMA") == [PASS_LATENCY, PASS + PASS_LATENCY, PASS + PASS_LATENCY]
+
+
+def test_passes_of_two_warps_fill_the_unit() -> None:
+    issued = sorted(matrix_run(block=256).rows("HMMA", warp=None)["issue"].tolist())
+    assert gaps(issued)[3:] == [2 * PASS] * 4
+
+
+def test_one_pass_waits_for_nothing() -> None:
+    assert matrix_run("sm.sub_core.execution.tensor.fp32_accumulate_passes=1").gaps("HMMA") == [PASS] * 3
+
+
+@pytest.mark.parametrize(("passes", "latency"), [(1, PASS_LATENCY), (2, 2 * PASS_LATENCY), (3, 3 * PASS_LATENCY)])
+def test_the_counter_falls_with_the_last_pass(passes: int, latency: int) -> None:
+    lines = [SETTLE, op("HMMA.1688.F32 R20, R12, R10, R20", 2, write=0), op("FADD R4, R20, RZ", wait="0")]
+    found = run(lines, f"sm.sub_core.execution.tensor.fp32_accumulate_passes={passes}", card="rtx2080ti")
+    assert found.distance("HMMA", "FADD") == latency
+    row = found.rows("HMMA")[0]
+    assert row["write_back"] == row["execute"] + latency
+
+
+def test_an_f16_instruction_waits_behind_passes_of_its_warp() -> None:
+    lines = [SETTLE, matrix(20, write=0), op("HMMA.1688.F16 R24, R12, R10, R24", 2, write=1), op("NOP", wait="01")]
+    # the unit is the second pass's for 8 cycles from 14 on
+    assert run(lines, card="rtx2080ti").distance("HMMA.1688.F32", "HMMA.1688.F16") == PASS_LATENCY + PASS

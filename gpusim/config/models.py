@@ -121,6 +121,9 @@ class TensorTiming(Section):
     fma_per_cycle_4: Count = Field(description="of 4-bit operands")
     fma_per_cycle_1: Count = Field(description="of 1-bit operands")
     fma_per_cycle_fp32_accumulate: Count = Field(description="of 16-bit operands with F32 accumulators, issue interval")
+    fp32_accumulate_passes: Annotated[int, Field(ge=1, le=4)] = Field(
+        description="through the unit of such an instruction, each waiting for the result of the one before"
+    )
     pipeline: Cycles = Field(description="latency beyond the interval of the multiplication")
 
 

@@ -182,6 +182,8 @@ class CodeBuilder:
             row.kind = RULES.get(name, Kind.FIXED)
             row.unit = UNITS.get(info.unit, Unit.MISC)
             row.latency, row.interval = self._fixed(index, info)
+            if info.latency_class == "tensor" and accumulates_fp32(info.opcode):
+                row.passes = execution.tensor.fp32_accumulate_passes
             row.is_imad = info.opcode.split(".")[0] == "IMAD"
             self._rules(row, index, info)
 
@@ -282,6 +284,16 @@ class CodeBuilder:
         raise GpusimError(f"{self.program.name}: {info.opcode}: instructions of class '{name}' are not modelled")
 
 
+def operand_bits(opcode: str) -> int:
+    """Width of a matrix instruction's factors, from its mnemonic."""
+    operand = re.search(r"\.[SU]([48])", opcode)
+    return 1 if opcode.startswith("BMMA") else int(operand.group(1)) if operand else 16
+
+
+def accumulates_fp32(opcode: str) -> bool:
+    return operand_bits(opcode) == 16 and ".F32" in opcode
+
+
 def tensor_timing(opcode: str, config: GpuConfig) -> tuple[int, int]:
     """(latency, initiation interval) of a matrix instruction from its mnemonic, e.g. HMMA.16816.F32.
 
@@ -291,11 +303,9 @@ def tensor_timing(opcode: str, config: GpuConfig) -> tuple[int, int]:
     tensor = config.sm.sub_core.execution.tensor
     shape = re.search(r"\.(8|16)8(\d+)", opcode)
     m, k = (int(shape.group(1)), int(shape.group(2))) if shape else (8, 4)
-    operand = re.search(r"\.[SU]([48])", opcode)
-    bits = 1 if opcode.startswith("BMMA") else int(operand.group(1)) if operand else 16
     fma = m * 8 * k // (2 if ".SP" in opcode else 1)
-    interval = max(1, fma // getattr(tensor, f"fma_per_cycle_{bits}"))
+    interval = max(1, fma // getattr(tensor, f"fma_per_cycle_{operand_bits(opcode)}"))
     latency = interval + tensor.pipeline
-    if bits == 16 and ".F32" in opcode:
+    if accumulates_fp32(opcode):
         interval = max(1, fma // tensor.fma_per_cycle_fp32_accumulate)
     return latency, interval

@@ -27,10 +27,12 @@ def allocate(S, P, sm, k, now):
     local = core.allocate_warp
     index = core.allocate_index
     unit = core.allocate_unit
-    if core.unit_entry[unit] > now:  # the one before was held here and is that unit's too
+    single = P.code[index].passes <= 1  # several passes: the unit is not entered here
+    if single and core.unit_entry[unit] > now:  # the one before was held here and is that unit's too
         return
     if allocate_reads(S, P, sm, k, local, index, now):
-        core.unit_entry[unit] = now + P.code[index].interval
+        if single:
+            core.unit_entry[unit] = now + P.code[index].interval
         execute_fixed(S, P, sm, k, local, index, core.allocate_row, now)
         core.allocate_valid = 0
     else:

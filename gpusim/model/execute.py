@@ -10,7 +10,7 @@ from gpusim.jit import inlined, popcount64
 from gpusim.model.events import GROUP, LOWER, NO_COUNTER, NO_INDEX, RESULT, book_write, push_event
 from gpusim.model.kinds import VARIABLE_FP64, VARIABLE_MISC, VARIABLE_SFU, Kind
 from gpusim.model.operands import read_variable
-from gpusim.model.scoreboard import result_known
+from gpusim.model.scoreboard import UNHELD, result_known
 from gpusim.model.state import FOREVER, FP64_QUEUE, SUB_CORES
 
 SFU, FP64, ASYNC_BARRIER = int(Kind.SFU), int(Kind.FP64), int(Kind.ASYNC_BARRIER)
@@ -43,32 +43,44 @@ def queue_result(core, ready, now):
 def execute_fixed(S, P, sm, k, local, index, row, now):
     """An instruction leaves Allocate in cycle `now`: decide the rest of its way."""
     c = sm * SUB_CORES + k
-    core = S.sub_cores[c]
     code = P.code[index]
-    if P.machine[0].scoreboard:
-        result_known(S, P, sm * P.machine[0].warps + local * SUB_CORES + k, index, now)
     execute = now + 1 + code.read_window
-    done = execute + code.latency
-    if code.has_result:
-        done = queue_result(core, done, now)
-        book_write(core, code.banks_written, done)
     if code.read_counter != NO_COUNTER or P.machine[0].scoreboard:
         push_event(S, c, execute, LOWER, local, code.read_counter, 0, index, -1)
-    if code.write_counter != NO_COUNTER:
-        # matrix instructions of Turing: a dependent may issue after the latency, counted from an unheld issue
-        due = max(now - 2 + code.latency, now + 1)
-        if code.kind == ASYNC_BARRIER:
-            push_event(S, c, due, GROUP, local, NO_COUNTER, 0, NO_INDEX, -1)
-        else:
-            push_event(S, c, due, LOWER, local, code.write_counter, 0, NO_INDEX, -1)
     if row >= 0:
         entry = S.timeline[row]
         entry.allocate = now
         entry.execute = execute
         if code.source_count > 0:
             entry.read = now + 1
-        if code.has_result:
-            entry.write_back = done
+    warp = S.warps[sm * P.machine[0].warps + local * SUB_CORES + k]
+    if code.passes > 1 and warp.passes_left > 0:
+        warp.pass_allocated = 1  # the last pass through the tensor unit decides on the rest
+    else:
+        finish_fixed(S, P, sm, k, local, index, row, now, now)
+
+
+@inlined
+def finish_fixed(S, P, sm, k, local, index, row, allocated, now):
+    """Decide in cycle `now` when the result of an instruction leaves, as if it had left Allocate in `allocated`."""
+    c = sm * SUB_CORES + k
+    core = S.sub_cores[c]
+    code = P.code[index]
+    if P.machine[0].scoreboard:
+        result_known(S, P, sm * P.machine[0].warps + local * SUB_CORES + k, index, allocated)
+    done = allocated + 1 + code.read_window + code.latency
+    if code.has_result:
+        done = queue_result(core, done, now)
+        book_write(core, code.banks_written, done)
+        if row >= 0:
+            S.timeline[row].write_back = done
+    if code.write_counter != NO_COUNTER:
+        # matrix instructions of Turing: a dependent may issue after the latency, counted from an unheld issue
+        due = max(allocated - UNHELD + code.latency, now + 1)
+        if code.kind == ASYNC_BARRIER:
+            push_event(S, c, due, GROUP, local, NO_COUNTER, 0, NO_INDEX, -1)
+        else:
+            push_event(S, c, due, LOWER, local, code.write_counter, 0, NO_INDEX, -1)
 
 
 @inlined

@@ -48,6 +48,7 @@ def launch_warp(S, P, sm, slot, place, number, table, now):
     warp.barrier_until = now
     warp.membar_until = now
     warp.hold_counter = -1
+    warp.passes_left = 0
     warp.fetch_index = warp.index
     warp.fetch_from = now
     warp.fetch_line = -1

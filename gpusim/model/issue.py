@@ -27,12 +27,13 @@ from gpusim.model.state import (
     PENDING_CONSTANTS,
     SUB_CORES,
 )
+from gpusim.model.tensor import join_passes
 from gpusim.results.stalls import Stall
 
 MEMORY, BARRIER_KIND = int(Kind.MEMORY), int(Kind.BARRIER)
 SFU, MISC_QUEUE = int(Kind.SFU), int(Kind.MISC_QUEUE)
 ASYNC_BARRIER, MEMBAR_KIND, GLOBAL_TO_SHARED = int(Kind.ASYNC_BARRIER), int(Kind.MEMBAR), int(Kind.GLOBAL_TO_SHARED)
-INT, FP32, NO_UNIT = int(Unit.INT), int(Unit.FP32), int(Unit.NONE)
+INT, FP32, TENSOR, NO_UNIT = int(Unit.INT), int(Unit.FP32), int(Unit.TENSOR), int(Unit.NONE)
 READY, WAIT = int(Stall.NOT_SELECTED), int(Stall.WAIT)
 LONG, SHORT = int(Stall.LONG_SCOREBOARD), int(Stall.SHORT_SCOREBOARD)
 NO_INSTRUCTION, BRANCH_RESOLVING = int(Stall.NO_INSTRUCTION), int(Stall.BRANCH_RESOLVING)
@@ -51,9 +52,11 @@ def scoreboard_reason(warp, blocking):
 
 
 @inlined
-def unit_busy(P, core, code, now):
+def unit_busy(P, core, warp, code, now):
     """Whether the input latch that a fixed-latency instruction needs is taken."""
-    if code.unit == NO_UNIT or core.unit_free[code.unit] <= now:
+    if code.unit == TENSOR and warp.passes_left > 0:
+        return True
+    if code.unit == NO_UNIT or code.passes > 1 or core.unit_free[code.unit] <= now:
         return False
     fp32_elsewhere = code.unit == FP32 and P.machine[0].fp32_in_int_pipe and not code.is_imad
     return not (fp32_elsewhere and core.unit_free[INT] <= now)
@@ -113,7 +116,7 @@ def arrive_constants(S, P, sm, k, now):
 @inlined
 def in_flight(warp):
     """Whether memory accesses or results of a warp are still on the way."""
-    return warp.outstanding > 0 or warp.counters != 0 or warp.registers_due > 0
+    return warp.outstanding > 0 or warp.counters != 0 or warp.registers_due > 0 or warp.passes_left > 0
 
 
 @inlined
@@ -206,7 +209,7 @@ def eligibility(S, P, sm, k, w, now):
     if reason != READY:
         return reason
     warp.next_check = now + 1
-    if unit_busy(P, core, code, now):
+    if unit_busy(P, core, warp, code, now):
         return MATH_PIPE
     if code.has_result and results_waiting(core, now) >= P.machine[0].result_entries:
         return DISPATCH
@@ -296,7 +299,7 @@ def issue(S, P, thread, sm, k, now):
 @inlined
 def take_unit(P, core, code, now):
     """Occupy the unit's input latch and, for an instruction with a result, a result queue entry."""
-    if code.unit != NO_UNIT:
+    if code.unit != NO_UNIT and code.passes <= 1:
         unit = code.unit
         if core.unit_free[unit] > now:
             unit = INT  # FP32 on Ampere's second data path
@@ -353,6 +356,8 @@ def issue_warp(S, P, thread, sm, k, local, now):
     if code.is_imad:
         core.port_block = now + 1 + machine.imad_port_block
     take_unit(P, core, code, now)
+    if code.passes > 1:
+        join_passes(core, warp, local, code, index, core.control_row, now)
     select(S, thread, w, now)
     S.counters[sm].warp_instructions += 1
     S.counters[sm].thread_instructions += popcount64(mask)

@@ -62,6 +62,7 @@ CODE = np.dtype(
         ("unit", "i8"),  # Unit
         ("latency", "i8"),  # fixed: issue to dependent issue
         ("interval", "i8"),  # cycles the unit's latch is busy
+        ("passes", "i8"),  # through the tensor unit, each as long as the interval
         ("stall", "i8"),  # cycles to the warp's next issue, by stall count and yield
         ("raised", "i8"),  # added to WARP.counters in Control
         ("write_counter", "i8"),

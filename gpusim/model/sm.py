@@ -19,6 +19,7 @@ from gpusim.model.l1_data import fill_line, finish_entry
 from gpusim.model.memory_local import address_unit, address_wake
 from gpusim.model.memory_shared import fill_constant, grant_wake, memory_unit
 from gpusim.model.state import FOREVER, LDC_WAITING, MESSAGES, SUB_CORES
+from gpusim.model.tensor import begin_pass, pass_wake
 
 MEMORY = int(Kind.MEMORY)
 
@@ -62,7 +63,9 @@ def sub_core_cycle(S, P, thread, sm, k, now):
     allocate(S, P, sm, k, now)
     control(S, P, sm, k, now)
     address_unit(S, P, sm, k, now)  # behind Allocate: fixed-latency reads go first
+    begin_pass(S, P, sm, k, now)
     ready = issue(S, P, thread, sm, k, now)
+    begin_pass(S, P, sm, k, now)  # of an instruction issued just now
     fetch(S, P, sm, k, now)
     raise_counters(S, P, sm, k, now)
     core.wake = min(core.wake, sub_core_wake(S, P, sm, k, ready, now))
@@ -84,7 +87,7 @@ def sub_core_wake(S, P, sm, k, ready, now):
         first = min(first, core.event_key[0] >> TIME_SHIFT)
     for pending in range(core.constants_pending):
         first = min(first, core.constant_ready[pending])
-    first = min(first, address_wake(core, now))
+    first = min(first, address_wake(core, now), pass_wake(S, P, sm, k))
     for rank in range(core.warp_count):
         local = core.order[rank]
         if not (queued and ready >> local & 1):

@@ -69,6 +69,11 @@ WARP = np.dtype(
         ("hold_counter", "i8"),  # DEPBAR.LE: counter that the next instructions wait for, -1 if none
         ("hold_limit", "i8"),
         ("hold_from", "i8"),  # first cycle in which it holds them
+        ("passes_left", "i8"),  # passes that its matrix instruction has not begun
+        ("pass_ready", "i8"),  # first cycle the next of them can begin
+        ("pass_index", "i8"),  # that instruction
+        ("pass_row", "i8"),  # its row of the timeline
+        ("pass_allocated", "i8"),  # 1: it has left Allocate
         ("fetch_index", "i8"),  # static index of the next instruction to fetch
         ("fetch_from", "i8"),  # first cycle it may fetch
         ("fetch_line", "i8"),  # line it waits for, -1 if none
@@ -106,6 +111,7 @@ SUB_CORE = np.dtype(
         ("control_record", "i8"),
         ("control_row", "i8"),
         ("control_unit", "i8"),  # unit whose latch it took
+        ("passes", "i8"),  # local warps, as bits, that have passes through the tensor unit left
         ("raise_warp", "i8"),  # dependence counters raised at the end of this cycle
         ("raise_value", "i8"),
         ("raise_index", "i8"),

@@ -45,7 +45,8 @@ class Issue:
             self._issue(self._choose(ready), t)
 
     def _may_retire(self, warp: Warp) -> bool:
-        return warp.outstanding == 0 and not any(warp.counters) and not self.sub_core.holds(warp)
+        nothing_left = warp.outstanding == 0 and not any(warp.counters) and warp.matrix is None
+        return nothing_left and not self.sub_core.holds(warp)
 
     # ---- conditions
 
@@ -60,7 +61,7 @@ class Issue:
         assert warp.buffer[0].index == static.index
         if not self._dependences_met(warp, static, t):
             return False
-        if static.is_fixed and not self._unit_available(static, t):
+        if static.is_fixed and not self._unit_available(static, warp, t):
             return False
         if static.line is not None and static.line not in self.sub_core.constants.cache:
             self.sub_core.constants.ask(static.line, t)
@@ -88,8 +89,10 @@ class Issue:
         mine = (rising.static.write_counter, rising.static.read_counter) if rising and rising.warp is warp else ()
         return warp.counters[counter] + mine.count(counter)
 
-    def _unit_available(self, static: Static, t: int) -> bool:
-        if self._latch(static, t) is None:
+    def _unit_available(self, static: Static, warp: Warp, t: int) -> bool:
+        if static.unit == Unit.TENSOR and warp.matrix is not None:
+            return False
+        if static.passes <= 1 and self._latch(static, t) is None:
             return False
         entries = self.sm.sub_core.execution.result_queue_entries
         return not static.has_result or self.sub_core.results_reserved(t) < entries
@@ -116,7 +119,9 @@ class Issue:
         static = step.static
         dynamic = Dynamic(warp, step, warp.issued, t)
         self.log.append(dynamic)
-        if static.is_fixed:
+        if static.passes > 1:
+            warp.matrix, dynamic.passes_left, dynamic.pass_ready = dynamic, static.passes, t
+        elif static.is_fixed:
             dynamic.latch = self._latch(static, t)
             self.unit_free[dynamic.latch] = t + static.interval
         if static.line is not None:

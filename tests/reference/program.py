@@ -39,6 +39,7 @@ class Static:
     unit: Unit
     latency: int
     interval: int
+    passes: int  # through the tensor unit; above 1: several
     stall: int
     yields: bool
     write_counter: int | None
@@ -98,6 +99,7 @@ def _static(index: int, row: np.record, instruction: np.record) -> Static:
         unit=Unit(int(row.unit)),
         latency=int(row.latency),
         interval=int(row.interval),
+        passes=int(row.passes),
         stall=int(instruction.stall),
         yields=bool(instruction.yields),
         write_counter=int(row.write_counter) if row.write_counter < 6 else None,

@@ -75,6 +75,7 @@ OVERRIDES: dict[str, tuple[object, ...]] = {
     f"{_CORE}.register_file.cache": ("true", "false"),
     f"{_CORE}.execution.fp32_in_int_pipe": ("true", "false"),
     f"{_CORE}.execution.result_queue_entries": (2, 4, 8, 16),
+    f"{_CORE}.execution.tensor.fp32_accumulate_passes": (1, 2, 3),
     f"{_CORE}.execution.fp64_shared": ("true", "false"),
     f"{_CORE}.execution.sfu.queue_entries": (1, 3),
     f"{_CORE}.execution.fp64.initiation_interval": (2, 16),
@@ -270,7 +271,8 @@ class _Body:
             if name[0] in "DS" and name[1:] in ("", "2", "4"):
                 name = (self.register if name[0] == "D" else self.source)(int(name[1:] or 1))
             elif name == "C":
-                name = f"c[0x0][{self.random.randrange(0x160, 0x220, 8):#x}]"
+                offset = self.random.choice((0x0, *[self.random.randrange(0x160, 0x220, 8)] * 3))
+                name = f"c[0x0][{offset:#x}]"
             elif name == "P":
                 name = f"P{self.random.randrange(1, 4)}"
             words.append(name + comma)
@@ -393,6 +395,7 @@ class _Body:
 
     def _tensor(self) -> None:
         self.fill("HMMA.16816.F32 D4, S4, S2, S4", "HMMA.16816.F16 D2, S4, S2, S2", "HMMA.1688.F16 D2, S2, S, S2")
+        self.fill("HMMA.1688.F32 D4, S2, S, S4")
 
     def _exit(self) -> None:
         """Some warps, or some lanes of all, are done; rarely, or little would be left to compare."""

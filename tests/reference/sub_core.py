@@ -104,28 +104,51 @@ class SubCore:
         self.try_allocate(t)
         self.try_control(t)
         self.compute_address(t)
+        self.begin_pass(t)
         self.issue.cycle(t)
+        self.begin_pass(t)
         self.fetch_one(t)
         self.fetch.prefetch(t)
         self.raise_counters()
 
     def try_allocate(self, t: int) -> None:
         dynamic = self.allocate
-        if dynamic is None or t < self.unit_open[dynamic.latch]:
+        if dynamic is None or (dynamic.latch is not None and t < self.unit_open[dynamic.latch]):
             return
         static = dynamic.static
         if not self.registers.try_read(static, dynamic.warp, t):
             return
         self.allocate = None
-        self.unit_open[dynamic.latch] = t + static.interval
+        if dynamic.latch is not None:
+            self.unit_open[dynamic.latch] = t + static.interval
         execute = t + 1 + static.window
         dynamic.allocate, dynamic.read, dynamic.execute = t, t + 1 if static.sources else -1, execute
-        if static.has_result:
-            self._write_back(dynamic, execute + static.latency, t)
         if static.read_counter is not None:
             self.complete(execute, COUNTER_ONLY, dynamic, static.read_counter)
+        if dynamic.passes_left == 0:
+            self._finish(dynamic, t, t)
+
+    def begin_pass(self, t: int) -> None:
+        """The tensor unit takes the pass that has been ready longest, of equals that of the lowest warp."""
+        waiting = [w.matrix for w in self.warps if w.matrix is not None and w.matrix.pass_ready <= t]
+        if not waiting or t < self.issue.unit_free[Unit.TENSOR]:
+            return
+        dynamic = min(waiting, key=lambda d: (d.pass_ready, d.warp.local))
+        self.issue.unit_free[Unit.TENSOR] = t + dynamic.static.interval
+        dynamic.passes_left -= 1
+        dynamic.pass_ready = t + dynamic.static.latency
+        if dynamic.passes_left == 0:
+            dynamic.warp.matrix = None
+            if dynamic.allocate >= 0:
+                self._finish(dynamic, t + 2, t)
+
+    def _finish(self, dynamic: Dynamic, allocated: int, t: int) -> None:
+        """The result of a fixed-latency instruction, as if it had left Allocate in `allocated`."""
+        static = dynamic.static
+        if static.has_result:
+            self._write_back(dynamic, allocated + 1 + static.window + static.latency, t)
         if static.write_counter is not None:
-            falls = max(t - 2 + static.latency, t + 1)
+            falls = max(allocated - 2 + static.latency, t + 1)
             if static.kind == Kind.ASYNC_BARRIER:
                 self.complete(falls, GROUP, dynamic, None)
             else:

@@ -83,6 +83,7 @@ class Warp:
     outstanding: int = 0
     open_group: CopyGroup = field(default_factory=CopyGroup)
     closed_groups: list[CopyGroup] = field(default_factory=list)
+    matrix: Dynamic | None = None  # its matrix instruction with passes through the tensor unit left
     retired: bool = False
 
     @property
@@ -127,6 +128,8 @@ class Dynamic:
     write_back: int = -1
     counted: bool = False  # its dependence counters have risen
     latch: object = None  # the unit whose latch it took
+    passes_left: int = 0  # through the tensor unit, not begun
+    pass_ready: int = 0  # first cycle the next may begin
     group: CopyGroup | None = None  # of an LDGSTS its group, of an LDGDEPBAR the one that it closes
 
     @property
