@@ -137,8 +137,7 @@ def demand(S, P, sm, k, w, line, now):
     core.pending_line[core.pending_lines] = line
     core.pending_ready[core.pending_lines] = FOREVER
     core.pending_lines += 1
-    core.request_port = now + 1
-    request_first_level(S, P, sm, now + machine.l0_to_l1, FETCH, k, line)
+    core.request_port = request_first_level(S, P, sm, now, FETCH, k, line)
     return 0
 
 
@@ -165,9 +164,8 @@ def prefetch(S, P, sm, k, now):
     core.stream_ready[place] = FOREVER + line
     core.stream_count += 1
     core.stream_next = line + 1
-    core.request_port = now + 1
     S.counters[sm].instruction_prefetches += 1
-    request_first_level(S, P, sm, now + machine.l0_to_l1, PREFETCH, k + SUB_CORES * place, line)
+    core.request_port = request_first_level(S, P, sm, now, PREFETCH, k + SUB_CORES * place, line)
 
 
 @inlined

@@ -37,18 +37,21 @@ def first_level_full(S, sm):
 
 
 @inlined
-def request_first_level(S, P, sm, arrival, kind, target, line):
-    """Queue a request that arrives in cycle `arrival`. Requests are made in the order of their arrival."""
+def request_first_level(S, P, sm, now, kind, target, line):
+    """Send a request over the SM's one port to this cache; returns the cycle from which its sender may use it again."""
     unit = S.sms[sm]
+    depart = max(now, unit.request_free)
+    unit.request_free = depart + 1
     if unit.first_count >= FIRST_LEVEL_REQUESTS:
         S.gpu[0].fault = FAULT_FIRST_LEVEL
-        return
+        return depart + 1
     place = (unit.first_head + unit.first_count) % FIRST_LEVEL_REQUESTS
     unit.first_count += 1
-    unit.first_arrival[place] = arrival
+    unit.first_arrival[place] = depart + P.machine[0].l0_to_l1
     unit.first_kind[place] = kind
     unit.first_target[place] = target
     unit.first_line[place] = line
+    return depart + 1
 
 
 @inlined

@@ -81,7 +81,7 @@ def constant_missing(S, P, sm, k, code, now):
         core.constant_ready[pending] = FOREVER
         core.constants_pending = pending + 1
         S.counters[sm].constant_misses += 1
-        request_first_level(S, P, sm, now + machine.l0_to_l1, OPERAND, k, line)
+        request_first_level(S, P, sm, now, OPERAND, k, line)
     return True
 
 

@@ -187,7 +187,7 @@ def constant_load(S, P, sm, w, index, mask, record, row, now):
     unit.constants_pending = entry + 1
     unit.constant_line[entry] = line if line >= 0 else -1 - line
     if line >= 0:
-        request_first_level(S, P, sm, now + machine.l0_to_l1, LDC, 0, line)
+        request_first_level(S, P, sm, now, LDC, 0, line)
 
 
 @inlined

@@ -159,7 +159,7 @@ SUB_CORE = np.dtype(
         ("pending_lines", "i8"),
         ("pending_line", "i8", (PENDING_LINES,)),
         ("pending_ready", "i8", (PENDING_LINES,)),
-        ("request_port", "i8"),  # first cycle the port to L1 is free
+        ("request_port", "i8"),  # first cycle in which it may use the SM's port to L1 again
         # L0 constant cache
         ("constants_pending", "i8"),
         ("constant_line", "i8", (PENDING_CONSTANTS,)),
@@ -223,6 +223,7 @@ SM = np.dtype(
         ("first_kind", "i8", (FIRST_LEVEL_REQUESTS,)),
         ("first_target", "i8", (FIRST_LEVEL_REQUESTS,)),
         ("first_line", "i8", (FIRST_LEVEL_REQUESTS,)),
+        ("request_free", "i8"),  # first cycle the port to this cache is free
         ("missing_count", "i8"),
         ("missing_kind", "i8", (FIRST_LEVEL_REQUESTS,)),
         ("missing_target", "i8", (FIRST_LEVEL_REQUESTS,)),

@@ -62,6 +62,7 @@ class FirstLevel:
         self.queue: deque[LineRequest] = deque()
         self.missing: dict[tuple[str, int], list[LineRequest]] = {}
         self.reply_free = 0
+        self.port_free = 0
         self.fetch_line = fetch_line
         launch = hierarchy.launch
         self.gpc_latency = launch.gpc_latency
@@ -80,9 +81,12 @@ class FirstLevel:
         """Whether sub-cores must hold their requests back."""
         return len(self.queue) >= FULL_FOR_SUB_CORES
 
-    def request(self, space: str, byte: int, t: int, answer: Callable[[int], None]) -> None:
-        """Made in cycle t by a requester, for the line that holds this byte."""
-        self.queue.append(LineRequest((space, byte // self.line_bytes), t + self.to_l1, answer))
+    def request(self, space: str, byte: int, t: int, answer: Callable[[int], None]) -> int:
+        """Made in cycle t by a requester, for the line that holds this byte. Returns the cycle in which it leaves."""
+        departs = max(t, self.port_free)
+        self.port_free = departs + 1
+        self.queue.append(LineRequest((space, byte // self.line_bytes), departs + self.to_l1, answer))
+        return departs
 
     def lookup(self, t: int) -> None:
         waiting = sum(len(requests) for requests in self.missing.values())

@@ -30,7 +30,7 @@ class Fetch:
         self.l0 = SmallCache(self.config.l0.sets, self.config.l0.ways)
         self.requested: set[int] = set()
         self.arrivals: list[tuple[int, int, int | None]] = []  # cycle, line, ring place of a prefetch
-        self.port_taken = -1  # the cycle in which the request port was last used
+        self.port_taken = -1  # the cycle in which its last request leaves
         self.stream: list[StreamLine] = []
         self.first_place = 0  # ring place of the head
         self.next = 0
@@ -107,7 +107,7 @@ class Fetch:
             self.head_wanted = True
         elif line in self.requested:
             warp.waits_for = line
-        elif self.port_taken != t and len(self.requested) < OUTSTANDING_LINES and not self.first_level.full:
+        elif self.port_taken < t and len(self.requested) < OUTSTANDING_LINES and not self.first_level.full:
             warp.waits_for = line
             self._restart_stream(line)
             self.requested.add(line)
@@ -128,7 +128,7 @@ class Fetch:
     def prefetch(self, t: int) -> None:
         if not self.active or len(self.stream) >= self.config.stream_buffer_lines:
             return
-        if self.port_taken == t or self.first_level.full:
+        if self.port_taken >= t or self.first_level.full:
             return
         behind = self.next > self.line_of(self.instructions - 1)
         if behind or self.next in self.l0 or self.next in self.requested:
@@ -140,9 +140,8 @@ class Fetch:
         self.next += 1
 
     def _request(self, line: int, t: int, place: int | None) -> None:
-        self.port_taken = t
         byte = line * self.config.l0.line_bytes
-        self.first_level.request("code", byte, t, lambda at: self.arrivals.append((at, line, place)))
+        self.port_taken = self.first_level.request("code", byte, t, lambda at: self.arrivals.append((at, line, place)))
 
 
 class ConstantCache:
