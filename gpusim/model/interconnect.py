@@ -10,14 +10,14 @@ from __future__ import annotations
 from gpusim.jit import inlined, njit, popcount64
 from gpusim.model.cache import NONE
 from gpusim.model.hashing import spread
-from gpusim.model.state import FAULT_NODES, FAULT_REPLIES, FAULT_REQUESTS, FOREVER, MESSAGES
+from gpusim.model.state import FAULT_NODES, FAULT_REPLIES, FAULT_REQUESTS, FOREVER, MESSAGES, SUB_CORES
 
 READ_LINE = 0  # L1D fill: sectors of a line
 READ_ENTRY = 1  # read that bypasses L1D; token: pending request table entry
-WRITE = 2  # acknowledged
-ATOMIC = 3  # token: table entry, or -1 for a reduction, which is acknowledged
+WRITE = 2  # acknowledged; token: see writer_token
+ATOMIC = 3  # token: table entry; a reduction is acknowledged as a write
 READ_CODE = 4  # instruction or constant line of the first-level cache
-ACKNOWLEDGE = 5  # of a write or reduction: no data, uses no port
+ACKNOWLEDGE = 5  # of a write or reduction: no data, uses no port; token: that of the request
 
 FAR_FUTURE = 1 << 48  # later than any cycle; times are multiplied here
 DEPARTURE_BACKLOG = 1024  # requests that wait for the SM's port before it accepts no more accesses
@@ -65,17 +65,36 @@ def send_data(S, P, sm, time, kind, line, sectors, token, low, high, passes):
     message.high = high
     message.passes = passes
     unit.out_count += 1
-    if acknowledged(kind, token):
+    if token < 0:
         unit.writes_due += 1
+        S.warps[sm * P.machine[0].warps + writer_slot(token)].writes_due += 1
     else:
         unit.replies_due += 1
     return depart
 
 
 @inlined
-def acknowledged(kind, token):
-    """Whether L2 answers a request with an acknowledgement instead of data."""
-    return kind == WRITE or (kind == ATOMIC and token == NONE)
+def writer_token(slot):
+    """Token of a write or reduction of a warp slot; negative: L2 answers it with an acknowledgement instead of data."""
+    return -1 - slot
+
+
+@inlined
+def writer_slot(token):
+    return -1 - token
+
+
+@inlined
+def take_acknowledgement(S, P, sm, token, now):
+    """A write or reduction has been taken by L2; with a warp's last its memory barrier may issue."""
+    slot = writer_slot(token)
+    warp = S.warps[sm * P.machine[0].warps + slot]
+    S.sms[sm].writes_due -= 1
+    warp.writes_due -= 1
+    if warp.writes_due == 0:
+        warp.next_check = min(warp.next_check, now)
+        core = S.sub_cores[sm * SUB_CORES + slot % SUB_CORES]
+        core.wake = min(core.wake, now)
 
 
 @inlined
@@ -305,7 +324,7 @@ def acknowledge(S, P, number, node, now):
     if far(P, sm, number):
         arrival += machine.far_latency - machine.far_latency // 2
     S.gpu[0].last_acknowledge = max(S.gpu[0].last_acknowledge, arrival)
-    deliver(S, sm, arrival, ACKNOWLEDGE, 0, 0, NONE)
+    deliver(S, sm, arrival, ACKNOWLEDGE, 0, 0, S.nodes[node].token)
     free_node(S, node)
 
 

@@ -186,7 +186,7 @@ def waits_for_memory(S, w, code):
     if code.kind == ASYNC_BARRIER and all_groups_taken(warp):
         warp.next_check = FOREVER
         return LONG
-    if code.kind == MEMBAR_KIND and warp.outstanding > 0:
+    if code.kind == MEMBAR_KIND and (warp.outstanding > 0 or warp.writes_due > 0):
         warp.next_check = FOREVER
         return MEMBAR
     return READY

@@ -9,7 +9,7 @@ from gpusim.jit import inlined, njit, popcount64
 from gpusim.model.cache import NONE, find_line, oldest_idle, replace_line, touch
 from gpusim.model.copies import accept_copy
 from gpusim.model.events import COMPLETE, COPY, LOAD, push_event
-from gpusim.model.interconnect import ATOMIC, READ_ENTRY, READ_LINE, WRITE, send, send_data
+from gpusim.model.interconnect import ATOMIC, READ_ENTRY, READ_LINE, WRITE, send, send_data, writer_token
 from gpusim.model.kinds import Kind
 from gpusim.model.state import FAULT_WAITERS, LINE_BUCKETS, SUB_CORES
 
@@ -202,11 +202,12 @@ def store(S, P, sm, w, index, row, start):
     unit = S.sms[sm]
     machine = P.machine[0]
     left = start
+    token = writer_token(w - sm * machine.warps)
     for access in range(unit.access_count):
         time = start + machine.miss_latency + access // machine.tag_lookups
         line, sectors = unit.access_line[access], unit.access_sectors[access]
         low, high = unit.access_low[access], unit.access_high[access]
-        left = send_data(S, P, sm, time, WRITE, line, sectors, NONE, low, high, 0)
+        left = send_data(S, P, sm, time, WRITE, line, sectors, token, low, high, 0)
         S.counters[sm].l1_store_sectors += popcount64(sectors)
     finish(S, P, sm, w, index, row, left + 1, COMPLETE, 0)
 
@@ -217,11 +218,12 @@ def atomic(S, P, sm, w, index, row, start, returns):
     unit = S.sms[sm]
     machine = P.machine[0]
     entry = take_entry(S, sm, w, index, row) if returns and unit.access_count > 0 else NONE
+    token = entry if entry != NONE else writer_token(w - sm * machine.warps)
     left = start
     for access in range(unit.access_count):
         time = start + machine.miss_latency + access // machine.tag_lookups
         line, sectors, passes = unit.access_line[access], unit.access_sectors[access], unit.access_passes[access]
-        left = send_data(S, P, sm, time, ATOMIC, line, sectors, entry, 0, 0, passes)
+        left = send_data(S, P, sm, time, ATOMIC, line, sectors, token, 0, 0, passes)
         if entry != NONE:
             unit.table_left[entry] += 1
     if entry == NONE:

@@ -15,7 +15,6 @@ from gpusim.model.interconnect import (
     READ_CODE,
     WRITE,
     acknowledge,
-    acknowledged,
     pass_on,
     send_reply,
     slice_of,
@@ -165,7 +164,7 @@ def serve(S, P, number, node, now):
         drop_copies(S, P, number, entry.line, sectors)
     if missing:
         ask_dram(S, P, number, place, entry.sm, missing & ~row.pending, now)
-    if acknowledged(entry.kind, entry.token):
+    if entry.token < 0:  # a reduction
         acknowledge(S, P, number, node, now)
     elif missing:
         entry.left = missing

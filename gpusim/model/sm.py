@@ -12,7 +12,7 @@ from gpusim.model.events import TIME_SHIFT, run_events
 from gpusim.model.execute import fp64_unit, fp64_wake
 from gpusim.model.fetch import arrive_lines, fetch, fetch_wake
 from gpusim.model.first_level import arrive_from_gpc, fill_first_level, first_level, first_level_wake
-from gpusim.model.interconnect import ACKNOWLEDGE, READ_CODE, READ_LINE, next_reply
+from gpusim.model.interconnect import ACKNOWLEDGE, READ_CODE, READ_LINE, next_reply, take_acknowledgement
 from gpusim.model.issue import arrive_constants, issue
 from gpusim.model.kinds import Kind
 from gpusim.model.l1_data import fill_line, finish_entry
@@ -33,7 +33,7 @@ def replies(S, P, sm, now):
         unit.in_head = (unit.in_head + 1) % MESSAGES
         unit.in_count -= 1
         if message.kind == ACKNOWLEDGE:
-            unit.writes_due -= 1
+            take_acknowledgement(S, P, sm, message.token, now)
             continue
         unit.reply_port = now + max(1, popcount64(message.sectors) * 32 // P.machine[0].port_bytes)
         unit.replies_due -= 1

@@ -66,6 +66,7 @@ WARP = np.dtype(
         ("barrier", "i8"),  # its barrier number
         ("barrier_until", "i8"),
         ("membar_until", "i8"),
+        ("writes_due", "i8"),  # of its slot: writes and reductions that L2 has not acknowledged
         ("hold_counter", "i8"),  # DEPBAR.LE: counter that the next instructions wait for, -1 if none
         ("hold_limit", "i8"),
         ("hold_from", "i8"),  # first cycle in which it holds them

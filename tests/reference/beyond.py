@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -20,6 +21,7 @@ class Arrival:
     number: int
     busy: int = field(compare=False)
     receive: Callable[[int], None] | None = field(compare=False)
+    slot: int = field(compare=False)  # of the warp that wrote
 
 
 @dataclass(eq=False)
@@ -38,6 +40,7 @@ class SmPorts:
         self.arrivals: list[Arrival] = []
         self.replies_due = 0
         self.writes_due = 0
+        self.writes_of: Counter[int] = Counter()  # by warp slot
 
     def read(
         self, line: int, sectors: int, ready: int, receive: Callable[[int], None], keeps_copy: bool = False
@@ -45,15 +48,17 @@ class SmPorts:
         """A read of sectors (mask) of a 128-byte line; returns its departure. keeps_copy: through L1."""
         return self._send("read", line, sectors, ready, 1, receive, keeps_copy=keeps_copy)
 
-    def write(self, line: int, sectors: int, written: int, ready: int) -> int:
-        """`written`: mask of the line's bytes."""
+    def write(self, line: int, sectors: int, written: int, ready: int, slot: int) -> int:
+        """By the warp in a slot; `written`: mask of the line's bytes."""
         busy = 1 + self._data_cycles(sectors)
-        return self._send("write", line, sectors, ready, busy, None, written=written)
+        return self._send("write", line, sectors, ready, busy, None, written=written, slot=slot)
 
-    def atomic(self, line: int, sectors: int, passes: int, ready: int, receive: Callable[[int], None] | None) -> int:
+    def atomic(
+        self, line: int, sectors: int, passes: int, ready: int, receive: Callable[[int], None] | None, slot: int
+    ) -> int:
         """Reads and writes at L2; no reply for a reduction."""
         busy = 1 + self._data_cycles(sectors)
-        return self._send("atomic", line, sectors, ready, busy, receive, passes=passes)
+        return self._send("atomic", line, sectors, ready, busy, receive, passes=passes, slot=slot)
 
     def _data_cycles(self, sectors: int) -> int:
         return 32 * sectors.bit_count() // self.network.bytes_per_cycle
@@ -63,6 +68,7 @@ class SmPorts:
         self.port_free = depart + busy
         if receive is None:
             self.writes_due += 1
+            self.writes_of[more["slot"]] += 1
         else:
             self.replies_due += 1
         request = Request(self.sm, kind, line, sectors, receive, **more)
@@ -72,7 +78,7 @@ class SmPorts:
     def arrive(self, cycle: int, request: Request, acknowledge: bool) -> None:
         busy = 0 if acknowledge else max(1, self._data_cycles(request.sectors))
         receive = None if acknowledge else request.receive
-        self.arrivals.append(Arrival(cycle, not acknowledge, self.beyond.count(), busy, receive))
+        self.arrivals.append(Arrival(cycle, not acknowledge, self.beyond.count(), busy, receive, request.slot))
 
     def take_replies(self, t: int) -> None:
         while self.arrivals and t >= self.reply_free:
@@ -82,6 +88,7 @@ class SmPorts:
             self.arrivals.remove(first)
             if first.receive is None:
                 self.writes_due -= 1
+                self.writes_of[first.slot] -= 1
             else:
                 self.replies_due -= 1
                 self.reply_free = t + first.busy

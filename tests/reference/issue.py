@@ -28,6 +28,7 @@ class Issue:
         self.hold: int | None = None
         self.log: list[Dynamic] = []
         self.retire = None  # set by the SM: called with (warp, t)
+        self.writes_of = None  # set by the SM: unacknowledged writes by warp slot
 
     def cycle(self, t: int) -> None:
         core = self.sub_core
@@ -79,7 +80,7 @@ class Issue:
             return False
         if static.kind == Kind.ASYNC_BARRIER and len(warp.closed_groups) >= CLOSED_GROUPS:
             return False
-        return not (static.kind == Kind.MEMBAR and warp.outstanding)
+        return not (static.kind == Kind.MEMBAR and (warp.outstanding or self.writes_of[warp.slot]))
 
     def _counted(self, warp: Warp, counter: int | None) -> int:
         """Value of a counter after this cycle's step i."""

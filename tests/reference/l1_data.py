@@ -64,11 +64,14 @@ class L1Data:
         self.pipe_free = start + cycles
         ready = [start + l1.miss_latency + i // l1.tag_lookups_per_cycle for i in range(len(accesses))]
         kind = dynamic.static.kind
+        slot = dynamic.warp.slot
         if kind == Kind.GLOBAL_STORE:
-            departures = [self.ports.write(a.line, a.sectors, a.bytes, at) for a, at in zip(accesses, ready)]
+            departures = [self.ports.write(a.line, a.sectors, a.bytes, at, slot) for a, at in zip(accesses, ready)]
             self.finish(dynamic, departures[-1] + 1)
         elif kind == Kind.GLOBAL_REDUCTION:
-            departures = [self.ports.atomic(a.line, a.sectors, a.passes, at, None) for a, at in zip(accesses, ready)]
+            departures = [
+                self.ports.atomic(a.line, a.sectors, a.passes, at, None, slot) for a, at in zip(accesses, ready)
+            ]
             self.finish(dynamic, departures[-1] + 1)
         else:
             entry = TableEntry(dynamic, plain)
@@ -84,7 +87,7 @@ class L1Data:
         number, sectors = access.line, access.sectors
         if entry.dynamic.static.kind == Kind.GLOBAL_ATOMIC:
             entry.lines_awaited += 1
-            self.ports.atomic(number, sectors, access.passes, ready, lambda at: self._line_done(entry, at))
+            self.ports.atomic(number, sectors, access.passes, ready, lambda at: self._line_done(entry, at), -1)
             return
         line = None if entry.dynamic.static.bypass else self._line(number)
         if line is None:

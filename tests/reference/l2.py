@@ -32,6 +32,7 @@ class Request:
     written: int = 0
     passes: int = 1
     keeps_copy: bool = False
+    slot: int = -1  # of the warp that writes
     asker: Slice | None = None  # that passed it on
     arrival: int = 0
     first_try: int | None = None

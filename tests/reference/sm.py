@@ -61,6 +61,7 @@ class ReferenceSm:
         self.sub_cores = [SubCore(config, k, self.first_level, size, self.fp64) for k in range(SUB_CORES)]
         for core in self.sub_cores:
             core.issue.retire = self._retire
+            core.issue.writes_of = ports.writes_of
         self.resident: list[Cta] = []
         self.warps_launched = 0
         self.starting: list[Cta] = []
