@@ -169,6 +169,33 @@ def store(offset: int, width: str = "") -> str:
     return op(f"STG.E{width} [R2.64+{hex(offset)}], R4", 2, read=0)
 
 
+WAY_TO_L2_AND_BACK = 11 + 13 + 54 + 110 + 54  # issue to grant, L1D, crossbar, L2, crossbar
+
+
+@pytest.mark.parametrize(
+    ("write", "waits"),
+    [
+        ("STG.E [R2.64], R4", WAY_TO_L2_AND_BACK),
+        ("RED.E.ADD.STRONG.GPU [R2.64], R4", WAY_TO_L2_AND_BACK),
+        ("IADD3 R9, RZ, RZ, RZ", 1),
+    ],
+)
+def test_a_memory_barrier_waits_for_the_acknowledgement_of_the_writes_of_its_warp(write: str, waits: int) -> None:
+    result = run([*READY, op(write, 1), op("MEMBAR.SC.CTA"), PAUSE])
+    assert result.issues("MEMBAR")[0] - result.issues(write.split(".")[0])[-1] == waits
+
+
+def test_a_memory_barrier_does_not_wait_for_writes_of_other_warps() -> None:
+    first_warp = [
+        op("S2R R0, SR_TID.X", 2, write=0),
+        op("ISETP.GE.AND P0, PT, R0, 0x20, PT", 13, wait="0", yields=True),
+    ]
+    lines = [*first_warp, *READY, op("@!P0 STG.E [R2.64], R4", 1), op("MEMBAR.SC.CTA"), PAUSE]
+    result = run(lines, block=256)
+    issued = [result.issues("MEMBAR", warp=warp)[0] - result.issues("STG", warp=warp)[0] for warp in (0, 1)]
+    assert issued[0] >= WAY_TO_L2_AND_BACK > 100 > issued[1]
+
+
 def test_written_lines_go_to_dram_when_they_are_replaced() -> None:
     result = run([*READY, store(0), *[PAUSE] * 20, load(PAGE, 1), op("NOP", 2, wait="1"), PAUSE], *STORES)
     assert result.counters["l2_write_sectors"] == 1
