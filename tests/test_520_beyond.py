@@ -182,7 +182,7 @@ WAY_TO_L2_AND_BACK = 11 + 13 + 54 + 110 + 54  # issue to grant, L1D, crossbar, L
 )
 def test_a_memory_barrier_waits_for_the_acknowledgement_of_the_writes_of_its_warp(write: str, waits: int) -> None:
     result = run([*READY, op(write, 1), op("MEMBAR.SC.CTA"), PAUSE])
-    assert result.issues("MEMBAR")[0] - result.issues(write.split(".")[0])[-1] == waits
+    assert result.issues("MEMBAR")[0] - result.issues(write.split()[0])[-1] == waits
 
 
 def test_a_memory_barrier_does_not_wait_for_writes_of_other_warps() -> None:
