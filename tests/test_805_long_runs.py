@@ -35,6 +35,14 @@ LOADS = [
 ]
 
 
+@pytest.fixture(autouse=True)
+def ctrl_c_is_heard():
+    """A shell starts what it runs in the background deaf to SIGINT, and so the whole test run may be."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 @pytest.fixture(scope="module")
 def card():
     return load_config("a6000", SMALL)
