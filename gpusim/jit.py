@@ -2,7 +2,8 @@
 
 - A cache folder is keyed by a hash of all sources that its code can depend on: Numba's own cache looks only at the
   decorated function's file, so an edited callee in another module would silently run its old code (numba PR #8396).
-  Model and emulator share no compiled code, so each has its folder and an edit of one does not recompile the other.
+  Model, emulator and hazard checker share no compiled code, so each has its folder and an edit of one recompiles no
+  other.
 - Indices of the timing model are used as they are: see `_keep_indices`.
 - Reference counting of arrays passed between functions costs 10-50 times in a model of many small functions,
   so `njit` (inner functions) switches the Numba runtime off through the private option `_nrt`; pyproject.toml
@@ -29,8 +30,12 @@ from numba.np import arrayobj
 PACKAGE = Path(__file__).resolve().parent
 SHARED = ("jit.py", "results/stalls.py", "sass/program.py", "trace/trace.py")
 """Sources whose constants compiled code of every part reads."""
-PARTS = ("model", "emulator")
-"""Packages with compiled code; a test checks that no other module imports this one."""
+PARTS = {
+    "model": ("model/*.py", "model/policies/**/*.py", "model/setup/dependence.py"),
+    "emulator": ("emulator/*.py",),
+    "hazards": ("hazards/*.py", "model/setup/dependence.py"),
+}
+"""Packages with compiled code, and the sources of each; a test checks that no other module imports this one."""
 KEPT_CACHES = 4
 """Cache folders of older sources that are kept, newest first."""
 
@@ -45,15 +50,11 @@ def cache_root() -> Path:
     return Path(base) / "gpusim"
 
 
-def _python_files(path: Path) -> list[Path]:
-    return list(path.rglob("*.py")) if path.is_dir() else [path]
-
-
 def _source_hash(part: str) -> str:
     digest = hashlib.sha256(
         f"{numba.__version__} {np.__version__} {numba.config.BOUNDSCHECK} {numba.config.OPT}".encode()
     )
-    for path in sorted(p for name in (*SHARED, part) for p in _python_files(PACKAGE / name)):
+    for path in sorted(path for pattern in (*SHARED, *PARTS[part]) for path in PACKAGE.glob(pattern)):
         digest.update(path.relative_to(PACKAGE).as_posix().encode())
         digest.update(path.read_bytes())
     return digest.hexdigest()[:16]

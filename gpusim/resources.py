@@ -18,7 +18,8 @@ def find(kind: str) -> Path:
     if kind not in KINDS:
         raise ValueError(f"unknown kind of data folder {kind!r}; known: {', '.join(KINDS)}")
     package = Path(__file__).resolve().parent
-    for folder in (package / kind, package.parent / kind):
+    packaged = kind.replace("validation/", "validation/data/")  # beside the code of the same name
+    for folder in (package / packaged, package.parent / kind):
         if folder.is_dir():
             return folder
     raise GpusimError(

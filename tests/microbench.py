@@ -17,7 +17,7 @@ import numpy as np
 
 from gpusim.config.loading import load_config
 from gpusim.emulator.tracing import trace_in_memory
-from gpusim.model.simulate import RunOptions, simulate
+from gpusim.model.setup.simulate import RunOptions, simulate
 from gpusim.results.result import KernelResult
 from gpusim.trace.trace import Trace
 

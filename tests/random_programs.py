@@ -85,7 +85,7 @@ VARIANTS = {
     "sm.sub_core.register_file.cache": ("false",),
     "sm.sub_core.execution.result_queue_entries": (2, 8),
     "sm.sub_core.memory_queue.entries": (1, 2, 8),
-    "sm.memory_shared.pending_requests": (1, 4),
+    "sm.memory_unit.pending_requests": (1, 4),
     "cta_launch_latency": (1, 100),
 }
 

@@ -79,7 +79,7 @@ def test_card_agrees_with_table_4(card):
     assert (config.clocks.core_mhz, config.clocks.memory_mhz) == (core, memory)
     assert (config.sms, config.sm.warps, config.dram.channels) == (sms, warps, partitions)
     assert l2_megabytes(config) == l2_mb
-    assert config.sm.memory_shared.l1_data.unified_kb == unified
+    assert config.sm.memory_unit.l1_data.unified_kb == unified
     assert gigabytes_per_second(config) == bandwidth
 
 
@@ -89,7 +89,7 @@ def test_card_agrees_with_table_4(card):
 def test_unloaded_latencies_add_up_to_the_measured_ones(card, l1_hit, l2_hit):
     """A40: RRZE-HPC/gpu-benches, L1: Table 2 of the paper; RTX 2070: sjfeng1999/gpu-arch-microbenchmark, less 2."""
     config = load_config(card)
-    queue, l1 = config.sm.sub_core.memory_queue, config.sm.memory_shared.l1_data
+    queue, l1 = config.sm.sub_core.memory_queue, config.sm.memory_unit.l1_data
     assert config.sm.memory_latency.global_load.regular.raw[0] == l1_hit
     to_grant = queue.register_read + queue.address_to_grant_regular
     beyond = config.interconnect.request_latency + config.l2.latency + config.interconnect.reply_latency
@@ -113,8 +113,8 @@ def test_turing_differs_from_ampere_as_the_sources_say():
     assert (t.execution.fixed.predicate.latency, a.execution.fixed.predicate.latency) == (12, 13)
     assert (t.execution.fp64.raw, t.memory_queue.entries, a.memory_queue.entries) == (45, 3, 4)
     assert (t.fetch.l0.sets, a.fetch.l0.sets) == (4, 8)
-    assert turing.sm.memory_shared.shared_memory.options_kb == (32, 64)
-    assert ampere.sm.memory_shared.shared_memory.options_kb == (0, 8, 16, 32, 64, 100)
+    assert turing.sm.memory_unit.shared_memory.options_kb == (32, 64)
+    assert ampere.sm.memory_unit.shared_memory.options_kb == (0, 8, 16, 32, 64, 100)
     assert t.execution.fixed.int == a.execution.fixed.int
     t, a = turing.sm.memory_latency, ampere.sm.memory_latency
     for loads in ("global_load", "shared_load"):

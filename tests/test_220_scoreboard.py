@@ -13,7 +13,7 @@ import pytest
 from microbench import PERFECT, SMALL, Run, gaps, kernel, op, run, simulate_small, trace
 
 from gpusim.config.loading import load_config
-from gpusim.model.simulate import RunOptions, simulate
+from gpusim.model.setup.simulate import RunOptions, simulate
 from gpusim.trace.store import open_trace
 
 SCOREBOARD = "sm.sub_core.dependence.mode=scoreboard"

@@ -12,7 +12,7 @@ from microbench import PAUSE, PERFECT, START_AT_ONCE, Run, kernel, op, run, simu
 from gpusim.config.loading import load_config
 from gpusim.errors import GpusimError
 from gpusim.model.params import occupancy
-from gpusim.model.simulate import MOST_WINDOWS, RunOptions, next_windows
+from gpusim.model.setup.simulate import MOST_WINDOWS, RunOptions, next_windows
 from gpusim.results.stalls import STALL_REASONS
 from gpusim.trace.store import open_trace
 from gpusim.trace.trace import Trace

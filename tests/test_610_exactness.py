@@ -13,7 +13,7 @@ from microbench import PAUSE, PERFECT, Run, kernel, micro_trace, op, run, simula
 from gpusim.config.loading import load_config
 from gpusim.errors import GpusimError
 from gpusim.model.params import shortest_round_trip
-from gpusim.model.simulate import RunOptions
+from gpusim.model.setup.simulate import RunOptions
 from gpusim.trace.store import open_trace
 from gpusim.trace.trace import Trace
 
@@ -165,8 +165,8 @@ SENSITIVE = {
     "sm.instruction_hierarchy.l1_to_l0=38": [op("FADD R4, RZ, c[0x0][0x160]")],
     "sm.instruction_hierarchy.launch.start=149": [op("NOP")],
     "sm.instruction_hierarchy.launch.gpc_latency=31": [op("FADD R4, RZ, c[0x0][0x28]")],
-    "sm.memory_shared.l1_data.miss_latency=14": waits("LDG.E R4, [R2.64]"),
-    "sm.memory_shared.l1_data.fill_latency=9": waits("LDG.E R4, [R2.64]"),
+    "sm.memory_unit.l1_data.miss_latency=14": waits("LDG.E R4, [R2.64]"),
+    "sm.memory_unit.l1_data.fill_latency=9": waits("LDG.E R4, [R2.64]"),
     "sm.memory_latency.global_load.regular.raw=[33, 34, 38]": TWICE,
     "sm.memory_latency.global_load.regular.war=[12, 11, 11]": waits("LDG.E R4, [R2.64]", "read"),
     "sm.memory_latency.shared_load.regular.raw=[25, 24, 26]": waits("LDS R4, [R2]"),

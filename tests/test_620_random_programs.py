@@ -9,7 +9,7 @@ import pytest
 from microbench import Run, simulate_small, trace
 from random_programs import machine, program
 
-from gpusim.model.simulate import RunOptions
+from gpusim.model.setup.simulate import RunOptions
 
 
 def differences(found: Run, expected: Run) -> list[str]:

@@ -16,7 +16,7 @@ from reference.random_kernels import ALL, random_program
 from reference.sm import Outcome, ReferenceGpu
 
 from gpusim.config.loading import load_config
-from gpusim.model.simulate import RunOptions, simulate
+from gpusim.model.setup.simulate import RunOptions, simulate
 from gpusim.results.result import KernelResult
 
 QUICK, DEEP = 200, 2000

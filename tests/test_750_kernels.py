@@ -10,7 +10,7 @@ from gpusim.config.loading import load_config
 from gpusim.emulator.check import run_check
 from gpusim.emulator.launch import load_launch
 from gpusim.emulator.tracing import run_opened
-from gpusim.model.simulate import RunOptions, simulate
+from gpusim.model.setup.simulate import RunOptions, simulate
 from gpusim.sass.program import Program
 from gpusim.trace.store import open_trace
 

@@ -346,8 +346,8 @@ def test_bench_compares_threads_and_the_peer(capsys):
 
 
 def test_every_row_of_the_benchmark_has_its_kernel():
-    from gpusim.cli.measure import suite
-    from gpusim.cli.sources import find_trace
+    from gpusim.cli.bench_worker import suite
+    from gpusim.inputs import find_trace
     from gpusim.trace.store import open_trace
 
     rows = {row.name: row for row in suite()}

@@ -12,16 +12,16 @@ from types import SimpleNamespace
 import pytest
 from microbench import PERFECT, kernel, op, trace
 
-from gpusim.checkpoint import Checkpoint, check_resumable
 from gpusim.cli import main as cli
 from gpusim.cli.progress import ProgressView
 from gpusim.config import load_config
 from gpusim.errors import GpusimError
-from gpusim.fingerprint import fingerprint
 from gpusim.model import simulate as simulation
-from gpusim.model.deadlock import deadlock_report
-from gpusim.model.simulate import Interrupted, KernelRun, Progress, RunOptions, SimulationError, simulate
+from gpusim.model.setup.deadlock import deadlock_report
+from gpusim.model.setup.simulate import Interrupted, KernelRun, Progress, RunOptions, SimulationError, simulate
 from gpusim.results.result import Result, Stop
+from gpusim.runs.checkpoint import Checkpoint, check_resumable
+from gpusim.runs.fingerprint import fingerprint
 from gpusim.trace.store import open_trace, write_trace
 from gpusim.trace.trace import Trace
 
@@ -169,7 +169,7 @@ def test_resume_without_a_file_starts_from_the_beginning(stored, tmp_path, capsy
 
 
 def test_a_running_file_is_saved_between_kernels(three, card, tmp_path, monkeypatch):
-    monkeypatch.setattr("gpusim.checkpoint.SAVE_SECONDS", 0.0)
+    monkeypatch.setattr("gpusim.runs.checkpoint.SAVE_SECONDS", 0.0)
     checkpoint = Checkpoint(tmp_path / "r.json", fingerprint(three, card))
     simulate(three, card, RunOptions(kernel_done=checkpoint.kernel_done))
     partial = checkpoint.load()

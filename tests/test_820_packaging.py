@@ -10,7 +10,7 @@ import pytest
 
 import gpusim
 from gpusim import resources
-from gpusim.cli.sources import find_trace
+from gpusim.inputs import find_trace
 
 ROOT = Path(gpusim.__file__).resolve().parent.parent
 pytestmark = pytest.mark.skipif(not (ROOT / "pyproject.toml").exists(), reason="needs the checkout")

@@ -8,14 +8,14 @@ import re
 
 import pytest
 
-import gpusim.sweep
+import gpusim.runs.sweep
 from gpusim.cli import main as cli
 from gpusim.config import load_config
 from gpusim.emulator.tracing import trace_kernel
 from gpusim.errors import GpusimError
-from gpusim.journal import Journal
-from gpusim.model.simulate import RunOptions, simulate
-from gpusim.sweep import Point, Run, frame, geometric_means, grid, speed_ups, sweep
+from gpusim.model.setup.simulate import RunOptions, simulate
+from gpusim.runs.journal import Journal
+from gpusim.runs.sweep import Point, Run, frame, geometric_means, grid, speed_ups, sweep
 from gpusim.trace.store import open_trace
 from gpusim.validation.ablations import MEAN, Alternative, Cell, Suite, Table, direction, load_suite, measure
 
@@ -132,13 +132,13 @@ def test_a_journal_spares_what_is_done(stored, tmp_path, monkeypatch):
     assert next(steps) == whole[0]
     steps.close()
     file.write_text(file.read_text() + '{"key": "cut o')
-    done, simulated = [], gpusim.sweep._simulate
+    done, simulated = [], gpusim.runs.sweep._simulate
 
     def counted(task):
         done.append(task)
         return simulated(task)
 
-    monkeypatch.setattr("gpusim.sweep._simulate", counted)
+    monkeypatch.setattr("gpusim.runs.sweep._simulate", counted)
     for missing in (1, 0):
         journal = Journal(file, resume=True)
         assert len(journal) == 2 - missing
@@ -164,14 +164,14 @@ def test_the_command_resumes_and_refuses_another_file(stored, tmp_path, capsys):
 
 
 def test_an_interrupted_sweep_says_what_it_kept(stored, tmp_path, capsys, monkeypatch):
-    simulated, numbers = gpusim.sweep._simulate, iter(range(10))
+    simulated, numbers = gpusim.runs.sweep._simulate, iter(range(10))
 
     def interrupted(task):
         if next(numbers) == 1:
             raise KeyboardInterrupt
         return simulated(task)
 
-    monkeypatch.setattr("gpusim.sweep._simulate", interrupted)
+    monkeypatch.setattr("gpusim.runs.sweep._simulate", interrupted)
     arguments = ["sweep", "--config", "a6000", str(stored), "--set-grid", f"{PORTS}=1,2"]
     assert cli.main([*arguments, "--output", str(tmp_path / "s.jsonl")]) == 130
     err = capsys.readouterr().err

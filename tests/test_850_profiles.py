@@ -16,7 +16,7 @@ from gpusim.emulator.launch import load_launch
 from gpusim.emulator.tracing import run_in_memory
 from gpusim.errors import GpusimError
 from gpusim.hardware.counts import check_counts
-from gpusim.hardware.reports import Report
+from gpusim.sass.reports import Report
 
 pytestmark = needs_tools
 SOURCE = """

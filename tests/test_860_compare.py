@@ -15,8 +15,8 @@ from gpusim.config import load_config
 from gpusim.emulator.tracing import run_in_memory
 from gpusim.hardware.card import derive_card
 from gpusim.hardware.compare import Comparison, Figures, mean_absolute_error, reported_figures
-from gpusim.hardware.reports import Report
 from gpusim.report.compare import markdown
+from gpusim.sass.reports import Report
 
 SOURCE = """
 extern "C" __global__ void add(const float *a, const float *b, float *c, int n) {

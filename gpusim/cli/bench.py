@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from gpusim.errors import GpusimError
 
 if TYPE_CHECKING:
-    from gpusim.cli.measure import Benchmark
+    from gpusim.cli.bench_worker import Benchmark
 
 CONFIG_OF_FAMILY = {"ampere": "a6000", "turing": "rtx2080ti"}
 """Card that the bundled traces of a family run on."""
@@ -35,7 +35,7 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Measure and print; returns the exit code."""
-    from gpusim.cli.measure import measure, start_up
+    from gpusim.cli.bench_worker import measure, start_up
 
     if args.repeat < 1:
         raise GpusimError(f"--repeat {args.repeat}: at least one run is needed")
@@ -55,8 +55,8 @@ def _rows(names: list[str], config: str | None) -> list[Benchmark]:
     """The benchmark's own rows by name, and bundled traces."""
     from dataclasses import replace
 
-    from gpusim.cli.measure import Benchmark, suite
-    from gpusim.cli.sources import find_trace
+    from gpusim.cli.bench_worker import Benchmark, suite
+    from gpusim.inputs import find_trace
 
     known = {row.name: row for row in suite()} if not names or any("/" not in name for name in names) else {}
     rows = []

@@ -8,12 +8,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gpusim.cli.sources import ARCHITECTURES, load_source
 from gpusim.errors import GpusimError
+from gpusim.inputs import ARCHITECTURES, load_source
 
 if TYPE_CHECKING:
     from gpusim.hardware.compare import Comparison
-    from gpusim.model.simulate import RunOptions
+    from gpusim.model.setup.simulate import RunOptions
 
 CSV_SUFFIX = ".csv"
 
@@ -58,7 +58,7 @@ def _compared(args: argparse.Namespace) -> Iterator[Comparison]:
     """Every kernel in the order of the command line; all input is opened before the first is run."""
     from gpusim.cli.progress import ProgressView
     from gpusim.hardware.compare import compare_report, open_comparison, read_measurements
-    from gpusim.model.simulate import RunOptions
+    from gpusim.model.setup.simulate import RunOptions
 
     launches = iter(args.launch)
     opened = [

@@ -64,7 +64,7 @@ def run_check(args: argparse.Namespace) -> int:
 def run_from_report(args: argparse.Namespace) -> int:
     """Print the derived card; returns the exit code."""
     from gpusim.hardware.card import derive_card
-    from gpusim.hardware.reports import Report
+    from gpusim.sass.reports import Report
 
     card = derive_card(Report(args.report).launch(args.index), args.base)
     card.load()

@@ -8,6 +8,7 @@ import platform
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
 
@@ -41,7 +42,7 @@ def run(_: argparse.Namespace) -> int:
     )
     for extra, names in packages().items():
         print(f"{extra:<9}", ", ".join(f"{name} {installed(name) or 'missing'}" for name in names))
-    _print_toolchain()
+    print_toolchain()
     healthy = _print_cache()
     return 0 if _self_run() and healthy else 1
 
@@ -65,13 +66,20 @@ def installed(name: str) -> str | None:
         return None
 
 
-def _print_toolchain() -> None:
-    from gpusim.sass.toolchain import describe
+def print_toolchain() -> None:
+    """NVIDIA's tools that were found, or why one is missing."""
+    from gpusim.sass.nvrtc import nvrtc_version
+    from gpusim.sass.toolchain import find_include_folders, find_nvdisasm, find_nvrtc, nvdisasm_version
 
-    tools = describe()
-    print(f"nvdisasm  {tools.nvdisasm}")
-    print(f"nvrtc     {tools.nvrtc}")
-    print(f"headers   {', '.join(map(str, tools.include_folders)) or 'none found'}")
+    def attempt(version: Callable[[], str], find: Callable[[], Path]) -> str:
+        try:
+            return f"{version()} ({find()})"
+        except GpusimError as error:
+            return f"missing: {error}"
+
+    print("nvdisasm ", attempt(nvdisasm_version, find_nvdisasm))
+    print("nvrtc    ", attempt(nvrtc_version, find_nvrtc))
+    print("headers  ", ", ".join(map(str, find_include_folders())) or "none found")
 
 
 def _print_cache() -> bool:
@@ -88,9 +96,9 @@ def _print_cache() -> bool:
 
 
 def _self_run() -> bool:
-    from gpusim.cli.sources import load_source
     from gpusim.config import load_config
-    from gpusim.model.simulate import RunOptions, simulate
+    from gpusim.inputs import load_source
+    from gpusim.model.setup.simulate import RunOptions, simulate
 
     start = time.process_time()
     with tempfile.TemporaryDirectory() as folder:

@@ -7,7 +7,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from gpusim.model.simulate import Progress
+    from gpusim.model.setup.simulate import Progress
 
 TERMINAL_SECONDS = 2.0
 LOG_SECONDS = 30.0

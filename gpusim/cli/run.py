@@ -7,13 +7,13 @@ import json
 import sys
 from typing import TYPE_CHECKING
 
-from gpusim.cli.sources import ARCHITECTURES, load_source
 from gpusim.errors import GpusimError
+from gpusim.inputs import ARCHITECTURES, load_source
 
 if TYPE_CHECKING:
-    from gpusim.checkpoint import Checkpoint
     from gpusim.config.models import GpuConfig
     from gpusim.results.result import Result, Stop
+    from gpusim.runs.checkpoint import Checkpoint
     from gpusim.trace.trace import Trace
 
 EXIT_HAZARDS = 1
@@ -70,7 +70,7 @@ def run(args: argparse.Namespace) -> int:
     trace = load_source(args.trace, args.launch, ARCHITECTURES[args.arch])
     trace = select_launches(trace, args.kernel, args.launches)
     checkpoint = _checkpoint(trace, config, args) if args.output else None
-    from gpusim.model.simulate import Interrupted, SimulationError
+    from gpusim.model.setup.simulate import Interrupted, SimulationError
 
     try:
         result = _simulate(trace, config, args, checkpoint)
@@ -86,8 +86,8 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _checkpoint(trace: Trace, config: GpuConfig, args: argparse.Namespace) -> Checkpoint:
-    from gpusim.checkpoint import Checkpoint, check_resumable
-    from gpusim.fingerprint import fingerprint
+    from gpusim.runs.checkpoint import Checkpoint, check_resumable
+    from gpusim.runs.fingerprint import fingerprint
 
     if args.resume:
         check_resumable(config)
@@ -125,7 +125,7 @@ def _where(stopped: Stop, output: str | None) -> str:
 
 def _simulate(trace: Trace, config: GpuConfig, args: argparse.Namespace, checkpoint: Checkpoint | None) -> Result:
     from gpusim.cli.progress import ProgressView
-    from gpusim.model.simulate import RunOptions, simulate
+    from gpusim.model.setup.simulate import RunOptions, simulate
 
     resumed = checkpoint.load() if checkpoint and args.resume else None
     if resumed:

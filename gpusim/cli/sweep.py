@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gpusim.cli.run import EXIT_INTERRUPTED
-from gpusim.cli.sources import ARCHITECTURES, find_trace
 from gpusim.errors import GpusimError
-from gpusim.sass.images import is_kernel_file
+from gpusim.inputs import ARCHITECTURES, find_trace
+from gpusim.sass.fatbin import is_kernel_file
 
 if TYPE_CHECKING:
-    from gpusim.sweep import Run
+    from gpusim.runs.sweep import Run
 
 
 def add_parser(commands: argparse._SubParsersAction) -> None:
@@ -41,8 +41,8 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Print cycles and speed-ups over each trace's first point; returns the exit code."""
-    from gpusim.journal import Journal
-    from gpusim.sweep import frame, grid, sweep
+    from gpusim.runs.journal import Journal
+    from gpusim.runs.sweep import frame, grid, sweep
 
     if args.resume and not args.output:
         raise GpusimError("--resume takes runs over from the --output file; name it")
@@ -101,7 +101,7 @@ def _print(runs: list[Run]) -> None:
     from rich.table import Table
 
     from gpusim.report.text import console_for
-    from gpusim.sweep import geometric_means, speed_ups
+    from gpusim.runs.sweep import geometric_means, speed_ups
 
     table = Table()
     for heading in ("trace", "point"):

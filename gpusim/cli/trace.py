@@ -8,14 +8,14 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gpusim.cli.sources import ARCHITECTURES, find_trace
 from gpusim.errors import GpusimError
+from gpusim.inputs import ARCHITECTURES, find_trace
 
 if TYPE_CHECKING:
     from gpusim.checking import CheckFile
     from gpusim.emulator.launch import LaunchFile
     from gpusim.emulator.tracing import TraceSummary
-    from gpusim.hardware.reports import Report
+    from gpusim.sass.reports import Report
 
 INFO_COMMAND = "trace-info"
 """What `trace info` is called inside: argparse has no word beside a path."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 import sys
 
-from gpusim.cli.sources import find_trace
 from gpusim.cli.sweep import jobs, shown
+from gpusim.inputs import find_trace
 
 EXIT_OFF = 1
 RESULTS = "validation/results"

@@ -247,7 +247,7 @@ class InstructionHierarchy(Section):
     launch: LaunchPrefetch
 
 
-class MemoryShared(Section):
+class MemoryUnit(Section):
     """The SM-shared memory unit."""
 
     grant_interval: Annotated[int, Field(ge=1, le=16)] = Field(description="cycles between accepted instructions")
@@ -274,7 +274,7 @@ class Sm(Section):
     register_allocation: Count = Field(description="registers a warp's allocation is rounded to")
     sub_core: SubCore
     instruction_hierarchy: InstructionHierarchy
-    memory_shared: MemoryShared
+    memory_unit: MemoryUnit
     memory_latency: MemoryLatency
     barriers: Barriers
 

@@ -23,7 +23,7 @@ from gpusim.emulator import (
     warpwide,
 )
 from gpusim.emulator.bits import trailing_zeros32
-from gpusim.emulator.fetch import modified, predicate, row_of, write_back, write_predicate
+from gpusim.emulator.rows import modified, predicate, row_of, write_back, write_predicate
 from gpusim.emulator.state import (
     ADDRESSES_USED,
     BAD_TARGET,

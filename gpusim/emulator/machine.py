@@ -196,7 +196,7 @@ def _deadlock(prepared: Prepared) -> str:
 
 def _no_progress(prepared: Prepared, memory: GlobalMemory) -> str:
     """Which warp waits for what, in a CTA of which nothing more will come."""
-    from gpusim.emulator.progress import ENOUGH_POLLS
+    from gpusim.emulator.livelock import ENOUGH_POLLS
 
     m = prepared.machine
     unfinished = np.flatnonzero(m.warps["status"] != state.FINISHED)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from gpusim.emulator import control, integer, special, warpwide
-from gpusim.emulator.decode import Handler, Instruction, UnknownInstruction
+from gpusim.emulator.binding import Handler, Instruction, UnknownInstruction
 from gpusim.emulator.opcodes_integer import mov
 from gpusim.sass.program import OPERAND_SELECTORS, PT, OperandKind
 

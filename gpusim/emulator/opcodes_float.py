@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from gpusim.emulator import convert, float32, float64, half
+from gpusim.emulator.binding import BOOLEANS, INTEGER_FORMATS, Handler, Instruction, UnknownInstruction
 from gpusim.emulator.bits import DOWN
-from gpusim.emulator.decode import BOOLEANS, INTEGER_FORMATS, Handler, Instruction, UnknownInstruction
 from gpusim.sass.program import PT
 
 FLOAT_COMPARES = {

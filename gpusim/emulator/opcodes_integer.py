@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from gpusim.emulator import integer
-from gpusim.emulator.decode import BOOLEANS, INTEGER_FORMATS, Handler, Instruction, UnknownInstruction
+from gpusim.emulator.binding import BOOLEANS, INTEGER_FORMATS, Handler, Instruction, UnknownInstruction
 
 INTEGER_COMPARES = {"F": 0, "LT": 1, "EQ": 2, "LE": 3, "GT": 4, "NE": 5, "GE": 6, "T": 7}
 PRMT_MODES = {"IDX": 0, "F4E": 1, "B4E": 2, "RC8": 3, "ECL": 4, "ECR": 5, "RC16": 6}

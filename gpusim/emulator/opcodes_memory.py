@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from gpusim.emulator import atomics, control, integer, memory
-from gpusim.emulator.decode import Handler, Instruction, UnknownInstruction
+from gpusim.emulator.binding import Handler, Instruction, UnknownInstruction
 from gpusim.sass.program import PT, RZ, URZ, MemorySpace, OperandKind
 
 HINTS = (

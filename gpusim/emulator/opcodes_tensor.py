@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from gpusim.emulator import tensor
-from gpusim.emulator.decode import Handler, Instruction, UnknownInstruction
+from gpusim.emulator.binding import Handler, Instruction, UnknownInstruction
 from gpusim.sass.program import OPERAND_SELECTORS
 
 FLOATS = {"F16": tensor.F16, "BF16": tensor.BF16, "TF32": tensor.TF32}

@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gpusim.errors import GpusimError, nearest
-from gpusim.sass.images import KERNEL_SUFFIXES, REPORT_SUFFIX, is_kernel_file
+from gpusim.sass.fatbin import KERNEL_SUFFIXES, REPORT_SUFFIX, is_kernel_file
 
 if TYPE_CHECKING:
-    from gpusim.hardware.reports import Report
     from gpusim.sass.assembler import AssembledKernel
     from gpusim.sass.program import Program
+    from gpusim.sass.reports import Report
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ def open_source(path: Path | str, architecture: int = 86, kernels: Sequence[str]
         raise GpusimError(f"{path}: cannot read: {error.strerror}") from error
     digest = hashlib.sha256(data).hexdigest()
     if path.suffix == REPORT_SUFFIX:
-        from gpusim.hardware.reports import Report
+        from gpusim.sass.reports import Report
 
         return OpenedSource(path, digest, (), report=Report(path))
     if path.suffix == ".sass":
@@ -100,7 +100,7 @@ def _embedded(path: Path, data: bytes, architecture: int, kernels: Sequence[str]
 def _images_for(path: Path, data: bytes, architecture: int) -> list[bytes]:
     """The images of one architecture: the one asked for, or the only one there is."""
     from gpusim.sass.cubin import SUPPORTED_ARCHITECTURES, image_architecture
-    from gpusim.sass.images import find_images
+    from gpusim.sass.fatbin import find_images
 
     images = find_images(data, str(path))
     by_architecture: dict[int | None, list[bytes]] = {}

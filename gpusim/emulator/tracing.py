@@ -19,7 +19,7 @@ from gpusim.emulator.launch import Argument, KernelLaunch, LaunchFile, load_laun
 from gpusim.emulator.machine import Prepared, explain, grow_log, prepare
 from gpusim.emulator.sources import OpenedSource, open_source
 from gpusim.errors import GpusimError
-from gpusim.sass.images import REPORT_SUFFIX
+from gpusim.sass.fatbin import REPORT_SUFFIX
 from gpusim.sass.program import Program
 from gpusim.trace.trace import MEMORY_RECORD_DTYPE, ChunkList, CtaChunk, Launch, Trace
 

@@ -14,7 +14,7 @@ from typing import Any
 from gpusim.config import list_configs, load_config
 from gpusim.config.models import GpuConfig
 from gpusim.errors import GpusimError
-from gpusim.hardware.reports import ReportedLaunch
+from gpusim.sass.reports import ReportedLaunch
 
 KHZ_PER_MHZ, HZ_PER_MHZ = 1e3, 1e6
 CORE_CLOCKS = ("gpc__cycles_elapsed.avg.per_second", "smsp__cycles_elapsed.avg.per_second")
@@ -108,7 +108,7 @@ def _sizes(launch: ReportedLaunch, card: GpuConfig) -> Iterator[Setting]:
     ):
         yield Setting(f"sm.{key}", int(launch.attribute(attribute)), f"device: {attribute}")
     shared_kb = int(launch.attribute("max_shared_memory_per_multiprocessor")) // 1024
-    largest = max(card.sm.memory_shared.shared_memory.options_kb)
+    largest = max(card.sm.memory_unit.shared_memory.options_kb)
     if shared_kb != largest:
         raise GpusimError(
             f"{launch.label}: the device has {shared_kb} KB of shared memory per SM, packaged cards like it "

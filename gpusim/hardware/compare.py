@@ -15,14 +15,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gpusim.errors import GpusimError
-from gpusim.hardware.reports import ReportedLaunch
 from gpusim.results.stalls import STALL_REASONS
+from gpusim.sass.reports import ReportedLaunch
 
 if TYPE_CHECKING:
     from gpusim.config.models import GpuConfig
     from gpusim.emulator.launch import LaunchFile
     from gpusim.emulator.sources import OpenedSource
-    from gpusim.model.simulate import RunOptions
+    from gpusim.model.setup.simulate import RunOptions
     from gpusim.results.result import KernelResult
     from gpusim.trace.trace import Trace
 
@@ -169,7 +169,7 @@ def compare_report(opened: OpenedComparison, options: RunOptions) -> Iterator[Co
 
 
 def _simulate_one(trace: Trace, index: int, config: GpuConfig, options: RunOptions) -> KernelResult:
-    from gpusim.model.simulate import simulate
+    from gpusim.model.setup.simulate import simulate
     from gpusim.trace.trace import Trace as TraceOf
 
     return simulate(TraceOf((trace.launches[index],), trace.provenance), config, options).kernels[0]

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from gpusim.hardware.reports import ReportedLaunch
 from gpusim.sass.program import INSTRUCTION_BYTES, Program
+from gpusim.sass.reports import ReportedLaunch
 
 if TYPE_CHECKING:
     from gpusim.emulator.launch import LaunchFile
-    from gpusim.hardware.reports import Report
+    from gpusim.sass.reports import Report
 
 
 @dataclass(frozen=True)

@@ -7,36 +7,13 @@ waits nothing can issue (arXiv 2503.20481 section 5.1.1).
 from __future__ import annotations
 
 from gpusim.jit import inlined
-from gpusim.model.execute import execute_fixed, start_variable
+from gpusim.model.address_unit import enqueue
+from gpusim.model.execute import start_variable
 from gpusim.model.kinds import Kind
-from gpusim.model.memory_local import enqueue
-from gpusim.model.operands import allocate_reads
 from gpusim.model.state import SUB_CORES
 
 MEMORY = int(Kind.MEMORY)
 SFU, MISC_QUEUE = int(Kind.SFU), int(Kind.MISC_QUEUE)
-
-
-@inlined
-def allocate(S, P, sm, k, now):
-    """The instruction in Allocate leaves when its register reads fit."""
-    c = sm * SUB_CORES + k
-    core = S.sub_cores[c]
-    if not core.allocate_valid:
-        return
-    local = core.allocate_warp
-    index = core.allocate_index
-    unit = core.allocate_unit
-    single = P.code[index].passes <= 1  # several passes: the unit is not entered here
-    if single and core.unit_entry[unit] > now:  # the one before was held here and is that unit's too
-        return
-    if allocate_reads(S, P, sm, k, local, index, now):
-        if single:
-            core.unit_entry[unit] = now + P.code[index].interval
-        execute_fixed(S, P, sm, k, local, index, core.allocate_row, now)
-        core.allocate_valid = 0
-    else:
-        S.counters[sm].register_port_stall_cycles += 1
 
 
 @inlined

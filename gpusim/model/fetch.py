@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from gpusim.jit import inlined
 from gpusim.model.cache import fill_tag, find_tag
-from gpusim.model.first_level import FETCH, PREFETCH, first_level_full, request_first_level
+from gpusim.model.l1_instructions import FETCH, PREFETCH, l1_instructions_full, request_l1_instructions
 from gpusim.model.state import FOREVER, MAX_BUFFER, PENDING_LINES, STREAM_LINES, SUB_CORES
 
 
@@ -129,7 +129,7 @@ def demand(S, P, sm, k, w, line, now):
         if core.pending_line[pending] == line:
             wait_for_line(warp, line, now)
             return 0
-    if core.pending_lines >= PENDING_LINES or core.request_port > now or first_level_full(S, sm):
+    if core.pending_lines >= PENDING_LINES or core.request_port > now or l1_instructions_full(S, sm):
         return 0  # asks again
     wait_for_line(warp, line, now)
     counters.l0_instruction_misses += 1
@@ -137,7 +137,7 @@ def demand(S, P, sm, k, w, line, now):
     core.pending_line[core.pending_lines] = line
     core.pending_ready[core.pending_lines] = FOREVER
     core.pending_lines += 1
-    core.request_port = request_first_level(S, P, sm, now, FETCH, k, line)
+    core.request_port = request_l1_instructions(S, P, sm, now, FETCH, k, line)
     return 0
 
 
@@ -149,7 +149,7 @@ def prefetch(S, P, sm, k, now):
     machine = P.machine[0]
     if not core.stream_active or core.stream_count >= machine.stream_lines:
         return
-    if core.request_port > now or first_level_full(S, sm):
+    if core.request_port > now or l1_instructions_full(S, sm):
         return
     line = core.stream_next
     known = find_tag(S.l0, l0_base(P, c, line), machine.l0_ways, line) >= 0
@@ -165,7 +165,7 @@ def prefetch(S, P, sm, k, now):
     core.stream_count += 1
     core.stream_next = line + 1
     S.counters[sm].instruction_prefetches += 1
-    core.request_port = request_first_level(S, P, sm, now, PREFETCH, k + SUB_CORES * place, line)
+    core.request_port = request_l1_instructions(S, P, sm, now, PREFETCH, k + SUB_CORES * place, line)
 
 
 @inlined

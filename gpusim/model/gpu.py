@@ -7,9 +7,9 @@ others wait stops its SM; places are refilled in (cycle, SM) order, so the resul
 from __future__ import annotations
 
 from gpusim.jit import inlined, kernel, njit
-from gpusim.model.beyond import beyond_is_idle, run_beyond
 from gpusim.model.copies import start_groups
 from gpusim.model.interconnect import collect_requests, next_departure, next_reply
+from gpusim.model.memory_system import memory_system_is_idle, run_memory_system
 from gpusim.model.scoreboard import free_registers
 from gpusim.model.sm import run_sm
 from gpusim.model.state import BARRIERS, FOREVER, INDEX_MASK, SUB_CORES
@@ -154,7 +154,7 @@ def all_done(S, P):
     for sm in range(P.machine[0].sms):
         if S.sms[sm].live_ctas > 0:
             return False
-    return beyond_is_idle(S, P)
+    return memory_system_is_idle(S, P)
 
 
 @kernel
@@ -169,7 +169,7 @@ def begin_window(S, P):
     if not gpu.filled and fill_gpu(S, P) == NEEDS_CTAS:
         return NEEDS_CTAS
     gpu.first = first_activity(S, P)
-    run_beyond(S, P)  # replies may bring the first activity forward
+    run_memory_system(S, P)  # replies may bring the first activity forward
     if all_done(S, P):
         return FINISHED
     if gpu.first >= FOREVER:

@@ -13,8 +13,8 @@ from gpusim.model.cache import fill_tag, find_tag
 from gpusim.model.copies import all_groups_taken, close_group, issue_copy
 from gpusim.model.execute import results_waiting
 from gpusim.model.fetch import flush
-from gpusim.model.first_level import OPERAND, first_level_full, request_first_level
 from gpusim.model.kinds import Kind, Unit
+from gpusim.model.l1_instructions import OPERAND, l1_instructions_full, request_l1_instructions
 from gpusim.model.scoreboard import take_registers, waits_for_registers
 from gpusim.model.stalls import select, set_reason
 from gpusim.model.state import (
@@ -76,12 +76,12 @@ def constant_missing(S, P, sm, k, code, now):
     for earlier in range(pending):
         if core.constant_line[earlier] == line:
             return True
-    if pending < PENDING_CONSTANTS and not first_level_full(S, sm):
+    if pending < PENDING_CONSTANTS and not l1_instructions_full(S, sm):
         core.constant_line[pending] = line
         core.constant_ready[pending] = FOREVER
         core.constants_pending = pending + 1
         S.counters[sm].constant_misses += 1
-        request_first_level(S, P, sm, now, OPERAND, k, line)
+        request_l1_instructions(S, P, sm, now, OPERAND, k, line)
     return True
 
 

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from gpusim.config.models import GpuConfig, InstructionHierarchy, MemoryShared
+from gpusim.config.models import GpuConfig, InstructionHierarchy, MemoryUnit
 from gpusim.model.hashing import parity_masks, split
 from gpusim.model.state import SUB_CORES
 
@@ -99,18 +99,18 @@ CODE = np.dtype(
         ("membar", "i8"),  # cycles of a memory barrier
     ]
 )
-"""One static instruction as the timing model sees it; built by `gpusim.model.code`."""
+"""One static instruction as the timing model sees it; built by `gpusim.model.setup.code`."""
 
 
 class Params(NamedTuple):
     machine: np.recarray  # [1] MACHINE
     code: np.recarray  # [instructions] CODE
     operands: np.recarray  # [instructions] OPERANDS, or [1] where nobody looks
-    distances: np.ndarray  # (rows, columns) int64, see gpusim.model.dependence
+    distances: np.ndarray  # (rows, columns) int64, see gpusim.model.setup.dependence
     hashes: np.ndarray  # (2, MAX_BITS) int64: parity masks of L2's slices and sets
 
 
-def l1_lines(unit: MemoryShared, shared_per_sm: int) -> int:
+def l1_lines(unit: MemoryUnit, shared_per_sm: int) -> int:
     """128-byte lines left for L1D by the smallest shared-memory carve-out that holds `shared_per_sm` bytes."""
     options = [kb for kb in unit.shared_memory.options_kb if kb * 1024 >= shared_per_sm]
     carve_out = options[0] if options else unit.shared_memory.options_kb[-1]
@@ -122,7 +122,7 @@ def build_machine(
     config: GpuConfig, shared_per_sm: int, window: int, skip: bool, timeline: bool, registers: int
 ) -> np.recarray:
     """The MACHINE record of a card for one kernel's shared-memory carve-out and the `registers` that it uses."""
-    sm, core, shared = config.sm, config.sm.sub_core, config.sm.memory_shared
+    sm, core, shared = config.sm, config.sm.sub_core, config.sm.memory_unit
     lines = l1_lines(shared, shared_per_sm)
     values = dict(
         sms=config.sms, warps=sm.warps, ctas=sm.ctas, skip=skip, record_timeline=timeline, window=window,
@@ -242,7 +242,7 @@ def occupancy(config: GpuConfig, warps_per_cta: int, registers: int, shared_byte
     sm = config.sm
     unit = sm.register_allocation
     registers_per_warp = -(-registers * 32 // unit) * unit
-    memory = sm.memory_shared.shared_memory
+    memory = sm.memory_unit.shared_memory
     allocated = shared_bytes + memory.reserved_bytes
     allocated = -(-allocated // memory.allocation_bytes) * memory.allocation_bytes
     limits = {

@@ -10,7 +10,7 @@ An instruction that waits behind issue, in Control or Allocate, delays its resul
 from __future__ import annotations
 
 from gpusim.jit import inlined
-from gpusim.model.dependence import COLUMN_MASK, READ_LATE, REGISTER_BITS, REGISTER_MASK
+from gpusim.model.setup.dependence import COLUMN_MASK, READ_LATE, REGISTER_BITS, REGISTER_MASK
 from gpusim.model.state import FOREVER
 from gpusim.results.stalls import Stall
 

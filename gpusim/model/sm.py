@@ -7,17 +7,18 @@ registered: barrier releases and replies count from the next cycle on, the share
 from __future__ import annotations
 
 from gpusim.jit import inlined, njit, popcount64
-from gpusim.model.control import allocate, control, raise_counters
+from gpusim.model.address_unit import address_unit, address_wake
+from gpusim.model.allocate import allocate
+from gpusim.model.control import control, raise_counters
 from gpusim.model.events import TIME_SHIFT, run_events
 from gpusim.model.execute import fp64_unit, fp64_wake
 from gpusim.model.fetch import arrive_lines, fetch, fetch_wake
-from gpusim.model.first_level import arrive_from_gpc, fill_first_level, first_level, first_level_wake
 from gpusim.model.interconnect import ACKNOWLEDGE, READ_CODE, READ_LINE, next_reply, take_acknowledgement
 from gpusim.model.issue import arrive_constants, issue
 from gpusim.model.kinds import Kind
 from gpusim.model.l1_data import fill_line, finish_entry
-from gpusim.model.memory_local import address_unit, address_wake
-from gpusim.model.memory_shared import fill_constant, grant_wake, memory_unit
+from gpusim.model.l1_instructions import arrive_from_gpc, fill_l1_instructions, l1_instructions_wake, look_up_request
+from gpusim.model.memory_unit import fill_constant, grant_wake, memory_unit
 from gpusim.model.state import FOREVER, LDC_WAITING, MESSAGES, SUB_CORES
 from gpusim.model.tensor import begin_pass, pass_wake
 
@@ -40,7 +41,7 @@ def replies(S, P, sm, now):
         if message.kind == READ_LINE:
             fill_line(S, P, sm, message.token, message.sectors, now)
         elif message.kind == READ_CODE:
-            fill_first_level(S, P, sm, message.line, now)
+            fill_l1_instructions(S, P, sm, message.line, now)
         else:
             unit.table_left[message.token] -= 1
             if unit.table_left[message.token] == 0:
@@ -102,14 +103,14 @@ def sm_cycle(S, P, thread, sm, now):
     machine = P.machine[0]
     replies(S, P, sm, now)
     arrive_from_gpc(S, P, sm, now)
-    first_level(S, P, sm, now)
+    look_up_request(S, P, sm, now)
     memory_unit(S, P, sm, now)
     fp64_unit(S, P, sm, now)
     for k in range(SUB_CORES):
         core = S.sub_cores[sm * SUB_CORES + k]
         if core.wake <= now or not machine.skip:
             sub_core_cycle(S, P, thread, sm, k, now)
-    wake = min(next_reply(S, sm), first_level_wake(S, sm, now), grant_wake(S, sm, now), fp64_wake(S, sm, now))
+    wake = min(next_reply(S, sm), l1_instructions_wake(S, sm, now), grant_wake(S, sm, now), fp64_wake(S, sm, now))
     if unit.ldc_replies > 0:
         wake = min(wake, unit.ldc_reply_ready[unit.ldc_reply_head])
     for k in range(SUB_CORES):

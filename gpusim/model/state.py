@@ -27,7 +27,7 @@ STREAM_LINES = 32
 PENDING_CONSTANTS = 16
 LDC_WAITING = 64  # LDC instructions of one SM that wait for a line
 STARTS = 16  # remembered start cycles of accepted memory instructions
-FIRST_LEVEL_REQUESTS = 512  # L0 to L1 instruction and constant requests of one SM
+L1_INSTRUCTION_REQUESTS = 512  # L0 to L1 instruction and constant requests of one SM
 PENDING_TABLE = 192  # pending request table of the SM-shared unit
 WAITERS = 8192  # instructions waiting for lines of one SM
 COPY_GROUPS = 16  # groups of asynchronous copies of one warp: those that are not complete, and the open one
@@ -39,7 +39,7 @@ INDEX_MASK, LANES = (1 << MASK_SHIFT) - 1, (1 << 32) - 1
 BARRIERS = 16  # named barriers of a CTA
 UNITS = 8
 
-FAULT_EVENTS, FAULT_REQUESTS, FAULT_REPLIES, FAULT_FIRST_LEVEL, FAULT_WAITERS, FAULT_NODES = 1, 2, 3, 4, 5, 6
+FAULT_EVENTS, FAULT_REQUESTS, FAULT_REPLIES, FAULT_L1_INSTRUCTIONS, FAULT_WAITERS, FAULT_NODES = 1, 2, 3, 4, 5, 6
 """Values of GPU.fault: a table of fixed size overflowed. The run stops and says which."""
 
 WARP = np.dtype(
@@ -218,18 +218,18 @@ SM = np.dtype(
         ("scratch_word", "i8", (32,)),
         ("scratch_bank", "i8", (32,)),
         # L1 instruction and constant cache
-        ("first_head", "i8"),
-        ("first_count", "i8"),
-        ("first_arrival", "i8", (FIRST_LEVEL_REQUESTS,)),
-        ("first_kind", "i8", (FIRST_LEVEL_REQUESTS,)),
-        ("first_target", "i8", (FIRST_LEVEL_REQUESTS,)),
-        ("first_line", "i8", (FIRST_LEVEL_REQUESTS,)),
+        ("l1i_head", "i8"),
+        ("l1i_count", "i8"),
+        ("l1i_arrival", "i8", (L1_INSTRUCTION_REQUESTS,)),
+        ("l1i_kind", "i8", (L1_INSTRUCTION_REQUESTS,)),
+        ("l1i_target", "i8", (L1_INSTRUCTION_REQUESTS,)),
+        ("l1i_line", "i8", (L1_INSTRUCTION_REQUESTS,)),
         ("request_free", "i8"),  # first cycle the port to this cache is free
         ("missing_count", "i8"),
-        ("missing_kind", "i8", (FIRST_LEVEL_REQUESTS,)),
-        ("missing_target", "i8", (FIRST_LEVEL_REQUESTS,)),
-        ("missing_line", "i8", (FIRST_LEVEL_REQUESTS,)),
-        ("missing_ready", "i8", (FIRST_LEVEL_REQUESTS,)),  # arrival from the GPC's cache, FOREVER from L2
+        ("missing_kind", "i8", (L1_INSTRUCTION_REQUESTS,)),
+        ("missing_target", "i8", (L1_INSTRUCTION_REQUESTS,)),
+        ("missing_line", "i8", (L1_INSTRUCTION_REQUESTS,)),
+        ("missing_ready", "i8", (L1_INSTRUCTION_REQUESTS,)),  # arrival from the GPC's cache, FOREVER from L2
         ("gpc_ready", "i8"),  # the earliest of them
         ("reply_free", "i8"),
         ("constants_pending", "i8"),  # LDC misses waiting
@@ -444,7 +444,7 @@ REGISTER = np.dtype(
 
 
 class State(NamedTuple):
-    """All mutable state. Sizes in brackets; see `gpusim.model.build`."""
+    """All mutable state. Sizes in brackets; see `gpusim.model.setup.build`."""
 
     gpu: np.recarray  # [1]
     sms: np.recarray  # [sms]

@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING, Any
 
 from gpusim.errors import GpusimError
 from gpusim.sass import toolchain
-from gpusim.sass.images import EM_CUDA
-from gpusim.sass.isa import load_isa
+from gpusim.sass.fatbin import EM_CUDA
+from gpusim.sass.isa import SUPPORTED_ARCHITECTURES, load_isa
 from gpusim.sass.program import Parameter, Program
 
 if TYPE_CHECKING:
@@ -29,8 +29,6 @@ if TYPE_CHECKING:
     from gpusim.sass.disassembly import DisassembledFunction
     from gpusim.sass.relocations import CubinGlobals
 
-SUPPORTED_ARCHITECTURES = (75, 80, 86, 89, 90)
-"""Architectures that can be read; sm_89 uses the opcode table of sm_86."""
 DEFAULT_STACK_BYTES = 1024
 """Stack per thread where the compiler cannot tell it (recursion): the CUDA runtime's default cudaLimitStackSize."""
 

@@ -30,6 +30,8 @@ SLOTS = ("A", "B", "C")
 WIDTH_KEYS = ("d", "a", "b", "c", "e")
 TABLE_OF = {75: "sm_75", 80: "sm_80", 86: "sm_86", 89: "sm_86", 90: "sm_90"}
 """Table that serves an architecture; Ada reads that of sm_86."""
+SUPPORTED_ARCHITECTURES = tuple(TABLE_OF)
+"""Architectures whose machine code can be read."""
 
 _FILE_KEYS = (
     "base",

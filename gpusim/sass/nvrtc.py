@@ -11,7 +11,7 @@ from pathlib import Path
 
 from gpusim.errors import GpusimError
 from gpusim.sass import toolchain
-from gpusim.sass.cubin import SUPPORTED_ARCHITECTURES
+from gpusim.sass.isa import SUPPORTED_ARCHITECTURES
 
 DEFAULT_OPTIONS = ("-default-device",)
 """Functions without annotation compile for the device."""

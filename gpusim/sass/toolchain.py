@@ -12,7 +12,6 @@ import shutil
 import subprocess
 import sysconfig
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
@@ -89,29 +88,3 @@ def nvdisasm_version(path: Path | None = None) -> str:
     if result.returncode != 0 or not match:
         raise GpusimError(f"{executable} --version failed: {(result.stderr or result.stdout).strip()}; {REMEDY}")
     return match.group(1)
-
-
-@dataclass(frozen=True)
-class Toolchain:
-    """What was found: path and version of each tool, or the reason why it is missing."""
-
-    nvdisasm: str
-    nvrtc: str
-    include_folders: tuple[Path, ...]
-
-
-def describe() -> Toolchain:
-    """The state of the toolchain as text for `gpusim doctor`; raises nothing."""
-    from gpusim.sass.nvrtc import nvrtc_version
-
-    def attempt(action) -> str:
-        try:
-            return action()
-        except GpusimError as error:
-            return f"missing: {error}"
-
-    return Toolchain(
-        nvdisasm=attempt(lambda: f"{nvdisasm_version()} ({find_nvdisasm()})"),
-        nvrtc=attempt(lambda: f"{nvrtc_version()} ({find_nvrtc()})"),
-        include_folders=find_include_folders(),
-    )

@@ -13,7 +13,7 @@ from gpusim.config.loading import load_config
 from gpusim.config.models import GpuConfig
 from gpusim.errors import GpusimError
 from gpusim.resources import find
-from gpusim.sweep import Point, Run, geometric_means, speed_ups, sweep
+from gpusim.runs.sweep import Point, Run, geometric_means, speed_ups, sweep
 
 MEAN = "geometric mean"
 NEUTRAL = 0.005

@@ -145,9 +145,9 @@ def least_stall(m: Measured, first: str, last: str) -> int | None:
     Faults of other pairs do not count. Instructions between the two take one cycle each of what is found. None if no
     stall count is enough.
     """
-    from gpusim.model.code import CodeBuilder
-    from gpusim.model.dependence import DependenceBuilder
-    from gpusim.model.hazard_report import LARGEST_STALL, find_hazards
+    from gpusim.hazards.report import LARGEST_STALL, find_hazards
+    from gpusim.model.setup.code import CodeBuilder
+    from gpusim.model.setup.dependence import DependenceBuilder
     from gpusim.sass.isa import load_isa
 
     producer, consumer = m.places(first)[0], m.places(last)[-1]

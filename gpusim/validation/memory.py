@@ -85,7 +85,7 @@ def simulate_curves(
 
 def simulate_point(curve: Curve, point: Point, overrides: Sequence[str] = ()) -> float:
     """The simulated value of one point, in the unit of its file. Raises GpusimError for wrong data or overrides."""
-    from gpusim.model.simulate import RunOptions, simulate
+    from gpusim.model.setup.simulate import RunOptions, simulate
 
     config = load_config(curve.data.card, [*curve.file.overrides, *overrides])
     work = KINDS[curve.file.kind](curve, point, config)

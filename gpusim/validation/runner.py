@@ -87,7 +87,7 @@ def run_experiments(experiments: list[Experiment], card: str, overrides: Sequenc
 
 
 def _run_group(group: list[Experiment], config: GpuConfig, measured: dict[str, Measured]) -> None:
-    from gpusim.model.simulate import RunOptions, simulate
+    from gpusim.model.setup.simulate import RunOptions, simulate
 
     trace = _trace(group, config.architecture)
     result = simulate(trace, config, RunOptions(timeline=True, strict=True))

@@ -49,7 +49,7 @@ class LineRequest:
     answer: Callable[[int], None]
 
 
-class FirstLevel:
+class L1Instructions:
     """One lookup a cycle, one reply a cycle. Behind it the GPC's cache, with what the launch brought, and L2."""
 
     def __init__(

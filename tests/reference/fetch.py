@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from gpusim.config.models import GpuConfig
-from reference.caches import FirstLevel, SmallCache
+from reference.caches import L1Instructions, SmallCache
 from reference.warp import BufferEntry, Warp
 
 OUTSTANDING_LINES = 32
@@ -22,10 +22,10 @@ class StreamLine:
 class Fetch:
     """What a sub-core fetches with. `code_lines` is the number of lines that the program covers."""
 
-    def __init__(self, config: GpuConfig, first_level: FirstLevel, instructions: int) -> None:
+    def __init__(self, config: GpuConfig, l1_instructions: L1Instructions, instructions: int) -> None:
         self.config = config.sm.sub_core.fetch
         self.launch = config.sm.instruction_hierarchy.launch
-        self.first_level = first_level
+        self.l1_instructions = l1_instructions
         self.instructions = instructions
         self.l0 = SmallCache(self.config.l0.sets, self.config.l0.ways)
         self.requested: set[int] = set()
@@ -107,7 +107,7 @@ class Fetch:
             self.head_wanted = True
         elif line in self.requested:
             warp.waits_for = line
-        elif self.port_taken < t and len(self.requested) < OUTSTANDING_LINES and not self.first_level.full:
+        elif self.port_taken < t and len(self.requested) < OUTSTANDING_LINES and not self.l1_instructions.full:
             warp.waits_for = line
             self._restart_stream(line)
             self.requested.add(line)
@@ -128,7 +128,7 @@ class Fetch:
     def prefetch(self, t: int) -> None:
         if not self.active or len(self.stream) >= self.config.stream_buffer_lines:
             return
-        if self.port_taken >= t or self.first_level.full:
+        if self.port_taken >= t or self.l1_instructions.full:
             return
         behind = self.next > self.line_of(self.instructions - 1)
         if behind or self.next in self.l0 or self.next in self.requested:
@@ -141,7 +141,9 @@ class Fetch:
 
     def _request(self, line: int, t: int, place: int | None) -> None:
         byte = line * self.config.l0.line_bytes
-        self.port_taken = self.first_level.request("code", byte, t, lambda at: self.arrivals.append((at, line, place)))
+        self.port_taken = self.l1_instructions.request(
+            "code", byte, t, lambda at: self.arrivals.append((at, line, place))
+        )
 
 
 class ConstantCache:
@@ -149,11 +151,11 @@ class ConstantCache:
 
     OUTSTANDING = 16
 
-    def __init__(self, config: GpuConfig, first_level: FirstLevel) -> None:
+    def __init__(self, config: GpuConfig, l1_instructions: L1Instructions) -> None:
         geometry = config.sm.sub_core.constant_cache
         self.line_bytes = geometry.line_bytes
         self.cache = SmallCache(geometry.sets, geometry.ways)
-        self.first_level = first_level
+        self.l1_instructions = l1_instructions
         self.requested: set[int] = set()
         self.arrivals: list[tuple[int, int]] = []
 
@@ -164,8 +166,8 @@ class ConstantCache:
             self.cache.fill(arrival[1], t)
 
     def ask(self, line: int, t: int) -> None:
-        if line in self.requested or len(self.requested) >= self.OUTSTANDING or self.first_level.full:
+        if line in self.requested or len(self.requested) >= self.OUTSTANDING or self.l1_instructions.full:
             return
         self.requested.add(line)
         byte = line * self.line_bytes
-        self.first_level.request("constant", byte, t, lambda at: self.arrivals.append((at, line)))
+        self.l1_instructions.request("constant", byte, t, lambda at: self.arrivals.append((at, line)))

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 
 from gpusim.config.models import GpuConfig
 from gpusim.model.kinds import Kind
-from reference.beyond import SmPorts
 from reference.coalescing import Access
+from reference.memory_system import SmPorts
 from reference.warp import Dynamic
 
 PORT_AHEAD = 1024
@@ -35,7 +35,7 @@ class CacheLine:
 
 class L1Data:
     def __init__(self, config: GpuConfig, ports: SmPorts, lines: int, finish: Callable[[Dynamic, int], None]) -> None:
-        self.config, self.ports, self.finish = config.sm.memory_shared, ports, finish
+        self.config, self.ports, self.finish = config.sm.memory_unit, ports, finish
         self.writes_in_flight = config.interconnect.writes_in_flight
         self.plain_raw = config.sm.memory_latency.global_load.regular.raw[0]
         self.ways = lines // self.config.l1_data.sets

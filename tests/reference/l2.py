@@ -12,7 +12,7 @@ from reference.dram import Channel, Transfer
 from reference.spread import spread
 
 if TYPE_CHECKING:
-    from reference.beyond import Beyond
+    from reference.memory_system import MemorySystem
 
 SECTOR_BYTES = 0xFFFFFFFF
 
@@ -58,9 +58,9 @@ class Line:
 
 
 class Slice:
-    def __init__(self, config: GpuConfig, number: int, channel: Channel, beyond: Beyond) -> None:
+    def __init__(self, config: GpuConfig, number: int, channel: Channel, memory_system: MemorySystem) -> None:
         self.config, self.l2, self.number, self.channel = config, config.l2, number, channel
-        self.beyond = beyond
+        self.memory_system = memory_system
         self.copies: list[tuple[int, int, int, Request]] = []  # cycle, slice that sends it, number in all
         slowness = config.clocks.core_mhz / (config.clocks.l2_mhz or config.clocks.core_mhz)
         self.latency = max(1, round(self.l2.latency * slowness))
@@ -100,7 +100,7 @@ class Slice:
     def _look_for_copy(self, request: Request, t: int) -> None:
         entry = self._find(request.line)
         if entry is None or request.sectors & ~entry.valid:
-            self.beyond.pass_on(request, self, t)
+            self.memory_system.pass_on(request, self, t)
             return
         self._bring_in(request.line, t)
         self._reply(request, t)
@@ -187,13 +187,13 @@ class Slice:
         entry = self._bring_in(request.line, t)
         if request.kind != "read":
             entry.dirty |= request.sectors
-            self.beyond.drop_copies(self, request.line, request.sectors)
+            self.memory_system.drop_copies(self, request.line, request.sectors)
         if request.kind == "write":
             entry.written |= request.written
             for sector in range(4):
                 if entry.written >> 32 * sector & SECTOR_BYTES == SECTOR_BYTES:
                     entry.valid |= 1 << sector
-            self.beyond.acknowledge(request, self.number, t + self.latency)
+            self.memory_system.acknowledge(request, self.number, t + self.latency)
             return
         if self._always_there(request):
             entry.valid |= request.sectors
@@ -204,7 +204,7 @@ class Slice:
             transfer = Transfer("read", entry.line, ask.bit_count(), lambda at: self._data_arrive(entry, ask, at))
             self.channel.start(transfer, t)
         if request.receive is None:
-            self.beyond.acknowledge(request, self.number, t + self.latency)
+            self.memory_system.acknowledge(request, self.number, t + self.latency)
         elif request.lacks:
             entry.waiting.append(request)
         else:
@@ -223,6 +223,6 @@ class Slice:
         start = max(16 * (t + self.latency), self.reply_free)
         self.reply_free = start + self.sector * request.sectors.bit_count()
         if request.asker:
-            self.beyond.come_back(request, self.number, start, self.latency)
+            self.memory_system.come_back(request, self.number, start, self.latency)
         else:
-            self.beyond.reply(Reply(start, self.number, request))
+            self.memory_system.reply(Reply(start, self.number, request))

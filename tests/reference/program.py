@@ -9,8 +9,8 @@ from functools import cached_property
 import numpy as np
 
 from gpusim.config.models import GpuConfig
-from gpusim.model.code import CodeBuilder
 from gpusim.model.kinds import Kind, Unit
+from gpusim.model.setup.code import CodeBuilder
 from gpusim.sass.isa import load_isa
 from gpusim.sass.program import Program
 from gpusim.trace.trace import EXPLICIT, Launch

@@ -59,7 +59,7 @@ def random_program(seed: int, classes: tuple[str, ...] = ALL) -> RandomProgram:
 # ---- configurations
 
 
-_CORE, _SHARED = "sm.sub_core", "sm.memory_shared"
+_CORE, _SHARED = "sm.sub_core", "sm.memory_unit"
 OVERRIDES: dict[str, tuple[object, ...]] = {
     f"{_CORE}.fetch.buffer_entries": (2, 3, 4),
     f"{_CORE}.fetch.stream_buffer_lines": (0, 1, 2, 8),

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 from gpusim.config.models import GpuConfig
 from gpusim.trace.trace import Launch
-from reference.beyond import Beyond, SmPorts
-from reference.caches import FirstLevel
+from reference.caches import L1Instructions
+from reference.memory_system import MemorySystem, SmPorts
+from reference.memory_unit import MemoryUnit
 from reference.program import Streams
-from reference.shared_unit import SharedUnit
 from reference.sub_core import SubCore
 from reference.variable import SharedFp64
 from reference.warp import Cta, Dynamic, Warp
@@ -30,7 +30,7 @@ class Deadlock(Exception):
 
 
 def ctas_per_sm(config: GpuConfig, launch: Launch) -> int:
-    sm, memory = config.sm, config.sm.memory_shared.shared_memory
+    sm, memory = config.sm, config.sm.memory_unit.shared_memory
     per_warp = -(-launch.program.registers * 32 // sm.register_allocation) * sm.register_allocation
     shared = -(-(launch.shared_bytes + memory.reserved_bytes) // memory.allocation_bytes) * memory.allocation_bytes
     return min(
@@ -42,7 +42,7 @@ def ctas_per_sm(config: GpuConfig, launch: Launch) -> int:
 
 
 def l1_lines(config: GpuConfig, launch: Launch, ctas: int) -> int:
-    unit = config.sm.memory_shared
+    unit = config.sm.memory_unit
     needed = ctas * (launch.shared_bytes + unit.shared_memory.reserved_bytes) if launch.shared_bytes else 0
     carve_out = next(kb for kb in unit.shared_memory.options_kb if kb * 1024 >= needed)
     lines = (unit.l1_data.unified_kb - carve_out) * 8
@@ -53,12 +53,12 @@ class ReferenceSm:
     def __init__(self, launch: Launch, config: GpuConfig, number: int, ports: SmPorts, streams: Streams) -> None:
         self.config, self.launch, self.number, self.ports, self.streams = config, launch, number, ports, streams
         self.slots = ctas_per_sm(config, launch)
-        self.first_level = FirstLevel(config, len(streams.program), self._fetch_line)
+        self.l1_instructions = L1Instructions(config, len(streams.program), self._fetch_line)
         lines = l1_lines(config, launch, self.slots)
-        self.shared = SharedUnit(config, ports, self.first_level, lines, self._memory_done)
+        self.shared = MemoryUnit(config, ports, self.l1_instructions, lines, self._memory_done)
         execution, size = config.sm.sub_core.execution, len(self.streams.program)
         self.fp64 = SharedFp64(execution.fp64, self._run_fp64) if execution.fp64_shared else None
-        self.sub_cores = [SubCore(config, k, self.first_level, size, self.fp64) for k in range(SUB_CORES)]
+        self.sub_cores = [SubCore(config, k, self.l1_instructions, size, self.fp64) for k in range(SUB_CORES)]
         for core in self.sub_cores:
             core.issue.retire = self._retire
             core.issue.writes_of = ports.writes_of
@@ -104,7 +104,7 @@ class ReferenceSm:
     # ---- memory
 
     def _fetch_line(self, key: tuple[str, int], ready: int) -> None:
-        arrives = self.first_level.line_arrives
+        arrives = self.l1_instructions.line_arrives
         self.ports.read(self._line_number(key), 0xF, ready, lambda at: arrives(key, at), keeps_copy=True)
 
     @staticmethod
@@ -124,8 +124,8 @@ class ReferenceSm:
         self._start_ctas(t)
         self.ports.take_replies(t)
         self.shared.constant_lines_arrive(t)
-        self.first_level.lines_arrive(t)
-        self.first_level.lookup(t)
+        self.l1_instructions.lines_arrive(t)
+        self.l1_instructions.lookup(t)
         self.shared.grant(t, [core.queue for core in self.sub_cores])
         if self.fp64:
             self.fp64.cycle(t)
@@ -136,8 +136,8 @@ class ReferenceSm:
 class ReferenceGpu:
     def __init__(self, launch: Launch, config: GpuConfig) -> None:
         self.config, self.streams = config, Streams.of(launch, config)
-        self.beyond = Beyond(config, config.sms)
-        self.sms = [ReferenceSm(launch, config, n, self.beyond.sms[n], self.streams) for n in range(config.sms)]
+        self.memory_system = MemorySystem(config, config.sms)
+        self.sms = [ReferenceSm(launch, config, n, self.memory_system.sms[n], self.streams) for n in range(config.sms)]
         self.launched = 0
 
     def _launch_ctas(self, t: int) -> None:
@@ -156,15 +156,19 @@ class ReferenceGpu:
     def run(self, limit: int = 3_000_000) -> Outcome:
         """Raises Deadlock if the kernel has not ended after `limit` cycles."""
         t = 0
-        while self.beyond.unacknowledged or self.launched < len(self.streams.ctas) or any(s.resident for s in self.sms):
+        while (
+            self.memory_system.unacknowledged
+            or self.launched < len(self.streams.ctas)
+            or any(s.resident for s in self.sms)
+        ):
             self._launch_ctas(t)
             for sm in self.sms:
                 if sm.resident:
                     sm.cycle(t)
-            self.beyond.cycle(t)
+            self.memory_system.cycle(t)
             t += 1
             if t > limit:
                 raise Deadlock(f"not finished after {limit} cycles")
         issued = {(n, k): core.issue.log for n, sm in enumerate(self.sms) for k, core in enumerate(sm.sub_cores)}
-        end = max(self.beyond.last_acknowledgement, *(sm.last_retirement for sm in self.sms))
+        end = max(self.memory_system.last_acknowledgement, *(sm.last_retirement for sm in self.sms))
         return Outcome(self.config.kernel_launch_latency + end, issued)

@@ -6,11 +6,11 @@ from dataclasses import dataclass, field
 
 from gpusim.config.models import GpuConfig
 from gpusim.model.kinds import Kind, Unit
-from reference.caches import FirstLevel
+from reference.caches import L1Instructions
 from reference.fetch import ConstantCache, Fetch
 from reference.issue import Issue
+from reference.memory_unit import QueueEntry
 from reference.registers import RegisterFile
-from reference.shared_unit import QueueEntry
 from reference.variable import SharedFp64, VariableUnit
 from reference.warp import Dynamic, Warp
 
@@ -31,14 +31,19 @@ class Completion:
 
 class SubCore:
     def __init__(
-        self, config: GpuConfig, number: int, first_level: FirstLevel, instructions: int, fp64: SharedFp64 | None
+        self,
+        config: GpuConfig,
+        number: int,
+        l1_instructions: L1Instructions,
+        instructions: int,
+        fp64: SharedFp64 | None,
     ) -> None:
         self.number_in_sm = number
         self.config = config.sm.sub_core
         self.warps: list[Warp] = []  # youngest first
         self.registers = RegisterFile(config)
-        self.fetch = Fetch(config, first_level, instructions)
-        self.constants = ConstantCache(config, first_level)
+        self.fetch = Fetch(config, l1_instructions, instructions)
+        self.constants = ConstantCache(config, l1_instructions)
         self.issue = Issue(config, self)
         execution = self.config.execution
         self.units = {

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from gpusim.model import state as st
-from gpusim.model.first_level import CODE_SPACE, CONSTANT_SPACE
+from gpusim.model.l1_instructions import CODE_SPACE, CONSTANT_SPACE
 from gpusim.model.params import Params
 from gpusim.results.stalls import STALL_REASONS
 from gpusim.trace.trace import MEMORY_RECORD_DTYPE

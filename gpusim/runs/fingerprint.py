@@ -8,6 +8,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import gpusim
 from gpusim import __version__, resources
 from gpusim.trace.store import StoredChunks
 
@@ -43,7 +44,8 @@ def fingerprint(trace: Trace, config: GpuConfig, *options: str) -> dict[str, str
 @cache
 def _model() -> str:
     """Hash of the timing model's sources and the opcode tables."""
-    files = sorted(Path(__file__).parent.glob("model/*.py")) + sorted(resources.find("isa").glob("*.yaml"))
+    model = Path(gpusim.__file__).parent / "model"
+    files = sorted(model.rglob("*.py")) + sorted(resources.find("isa").glob("*.yaml"))
     return digest(*(part for file in files for part in (file.name.encode(), file.read_bytes())))
 
 

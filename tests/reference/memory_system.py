@@ -33,8 +33,8 @@ class Gpc:
 class SmPorts:
     """One SM's ports to the crossbar."""
 
-    def __init__(self, config: GpuConfig, sm: int, beyond: Beyond) -> None:
-        self.network, self.sm, self.beyond = config.interconnect, sm, beyond
+    def __init__(self, config: GpuConfig, sm: int, memory_system: MemorySystem) -> None:
+        self.network, self.sm, self.memory_system = config.interconnect, sm, memory_system
         self.port_free = 0
         self.reply_free = 0
         self.arrivals: list[Arrival] = []
@@ -72,13 +72,13 @@ class SmPorts:
         else:
             self.replies_due += 1
         request = Request(self.sm, kind, line, sectors, receive, **more)
-        self.beyond.take(request, depart)
+        self.memory_system.take(request, depart)
         return depart
 
     def arrive(self, cycle: int, request: Request, acknowledge: bool) -> None:
         busy = 0 if acknowledge else max(1, self._data_cycles(request.sectors))
         receive = None if acknowledge else request.receive
-        self.arrivals.append(Arrival(cycle, not acknowledge, self.beyond.count(), busy, receive, request.slot))
+        self.arrivals.append(Arrival(cycle, not acknowledge, self.memory_system.count(), busy, receive, request.slot))
 
     def take_replies(self, t: int) -> None:
         while self.arrivals and t >= self.reply_free:
@@ -95,7 +95,7 @@ class SmPorts:
                 first.receive(t)
 
 
-class Beyond:
+class MemorySystem:
     """Crossbar, L2 and DRAM of all SMs."""
 
     def __init__(self, config: GpuConfig, sms: int) -> None:

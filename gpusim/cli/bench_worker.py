@@ -19,8 +19,8 @@ import yaml
 
 from gpusim import resources
 from gpusim.cli.doctor import SELF_RUN, SELF_RUN_CONFIG
-from gpusim.cli.sources import ARCHITECTURES, find_trace, load_source
 from gpusim.errors import GpusimError
+from gpusim.inputs import ARCHITECTURES, find_trace, load_source
 
 if TYPE_CHECKING:
     from gpusim.trace.trace import Trace
@@ -100,7 +100,7 @@ def _timed(command: list[str], environment: dict[str, str]) -> StartUp:
 def measure(row: Benchmark, repeat: int) -> dict:
     """One kernel in a fresh process: figures of `_worker` and the row's own."""
     row = replace(row, source=str(find_trace(row.source)))
-    command = [sys.executable, "-m", "gpusim.cli.measure", json.dumps(asdict(row)), str(repeat)]
+    command = [sys.executable, "-m", "gpusim.cli.bench_worker", json.dumps(asdict(row)), str(repeat)]
     return asdict(row) | json.loads(_checked(command, dict(os.environ)))
 
 
@@ -128,7 +128,7 @@ def _chosen(trace: Trace, row: Benchmark) -> Trace:
 def _worker(row: Benchmark, repeat: int) -> dict:
     """Simulate once to load compiled code, then `repeat` times; CPU seconds are the process's own."""
     from gpusim.config import load_config
-    from gpusim.model.simulate import RunOptions, simulate
+    from gpusim.model.setup.simulate import RunOptions, simulate
 
     config, seconds, opened = load_config(row.config), [], _opener(row)
     for _ in range(repeat + 1):

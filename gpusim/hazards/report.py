@@ -6,9 +6,9 @@ import numpy as np
 
 from gpusim.config.models import Issue
 from gpusim.errors import GpusimError
-from gpusim.model.code import cycles_to_next_issue
-from gpusim.model.dependence import REGISTER_BITS, REGISTER_MASK, DependenceTable
-from gpusim.model.hazards import HAZARD, PENDING, PROGRESS, READER, RESULT, ROWS, SLOTS, VISIBLE, WAR, check_warps
+from gpusim.hazards.walk import HAZARD, PENDING, PROGRESS, READER, RESULT, ROWS, SLOTS, VISIBLE, WAR, check_warps
+from gpusim.model.setup.code import cycles_to_next_issue
+from gpusim.model.setup.dependence import REGISTER_BITS, REGISTER_MASK, DependenceTable
 from gpusim.results.hazards import Hazard
 from gpusim.sass.program import NO_COUNTER, Program
 from gpusim.trace.trace import Launch

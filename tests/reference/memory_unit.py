@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 from gpusim.config.models import GpuConfig
 from gpusim.model.kinds import Kind
 from gpusim.sass.program import MemorySpace
-from reference.beyond import SmPorts
-from reference.caches import FirstLevel, SmallCache
+from reference.caches import L1Instructions, SmallCache
 from reference.coalescing import global_accesses, shared_passes, space_of
 from reference.l1_data import L1Data
+from reference.memory_system import SmPorts
 from reference.warp import Dynamic
 
 SHARED_KINDS = (Kind.SHARED_LOAD, Kind.SHARED_STORE, Kind.SHARED_ATOMIC, Kind.SHUFFLE, Kind.SPECIAL)
@@ -44,20 +44,20 @@ class Ldc:
     arrivals: list[tuple[int, int]] = field(default_factory=list)
 
 
-class SharedUnit:
+class MemoryUnit:
     """`finish(dynamic, cycle)` of the owner makes an instruction visible (complete) in a cycle."""
 
     def __init__(
         self,
         config: GpuConfig,
         ports: SmPorts,
-        first_level: FirstLevel,
+        l1_instructions: L1Instructions,
         l1_lines: int,
         finish: Callable[[Dynamic, int], None],
     ) -> None:
-        unit = config.sm.memory_shared
+        unit = config.sm.memory_unit
         self.config, self.unit, self.queue_config = config, unit, config.sm.sub_core.memory_queue
-        self.first_level, self.finish = first_level, finish
+        self.l1_instructions, self.finish = l1_instructions, finish
         self.l1 = L1Data(config, ports, l1_lines, finish)
         geometry = unit.constant_cache
         self.ldc = Ldc(SmallCache(geometry.sets, geometry.ways), geometry.line_bytes)
@@ -156,5 +156,5 @@ class SharedUnit:
             return
         if not any(w.line == line for w in self.ldc.waiting):
             byte = line * self.ldc.line_bytes
-            self.first_level.request("constant", byte, t, lambda at: self.ldc.arrivals.append((at, line)))
+            self.l1_instructions.request("constant", byte, t, lambda at: self.ldc.arrivals.append((at, line)))
         self.ldc.waiting.append(WaitingLdc(dynamic, line))

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gpusim.errors import GpusimError, nearest
-from gpusim.sass.images import KERNEL_SUFFIXES, is_kernel_file
+from gpusim.sass.fatbin import KERNEL_SUFFIXES, is_kernel_file
 
 if TYPE_CHECKING:
     from gpusim.trace.trace import Trace

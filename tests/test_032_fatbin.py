@@ -12,7 +12,7 @@ from sass_cases import compiled, needs_tools
 from gpusim.emulator.sources import open_source
 from gpusim.errors import GpusimError
 from gpusim.sass.cubin import image_architecture, load_programs
-from gpusim.sass.images import FATBIN_MAGIC, find_images, is_kernel_file
+from gpusim.sass.fatbin import FATBIN_MAGIC, find_images, is_kernel_file
 
 pytestmark = needs_tools
 ZSTD, LZ4 = 0x8000, 0x2000

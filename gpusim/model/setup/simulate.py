@@ -12,15 +12,15 @@ import numpy as np
 from gpusim import __version__
 from gpusim.config.models import GpuConfig
 from gpusim.errors import GpusimError
+from gpusim.hazards.report import find_hazards
 from gpusim.model import gpu as compiled
-from gpusim.model.build import build_state, keep_l2, records
-from gpusim.model.code import CodeBuilder, clear_control_bits
-from gpusim.model.deadlock import deadlock_report
-from gpusim.model.dependence import DependenceBuilder, DependenceTable, no_table
-from gpusim.model.hazard_report import find_hazards
 from gpusim.model.params import Params, build_machine, hash_masks, occupancy, shortest_round_trip
+from gpusim.model.setup.build import build_state, keep_l2, records
+from gpusim.model.setup.code import CodeBuilder, clear_control_bits
+from gpusim.model.setup.deadlock import deadlock_report
+from gpusim.model.setup.dependence import DependenceBuilder, DependenceTable, no_table
+from gpusim.model.setup.streams import StreamPools
 from gpusim.model.state import TIMELINE, State
-from gpusim.model.streams import StreamPools
 from gpusim.results.hazards import Hazard
 from gpusim.results.result import KernelResult, Result, Stop
 from gpusim.results.stalls import STALL_REASONS, Stall
@@ -188,7 +188,7 @@ class KernelRun:
         code = builder.build()
         self._report_unknown(builder.unknown - warned)
         warned |= builder.unknown
-        shared = self.ctas_per_sm * (launch.shared_bytes + config.sm.memory_shared.shared_memory.reserved_bytes)
+        shared = self.ctas_per_sm * (launch.shared_bytes + config.sm.memory_unit.shared_memory.reserved_bytes)
         shared = shared if launch.shared_bytes else 0
         table = self._dependence(builder, code)
         machine = build_machine(config, shared, self.window, options.skip, options.timeline, len(table.names))

@@ -15,8 +15,8 @@ import numpy as np
 
 from gpusim.config.models import Dependence
 from gpusim.errors import GpusimError
-from gpusim.model.code import CodeBuilder, Operand
 from gpusim.model.kinds import Kind
+from gpusim.model.setup.code import CodeBuilder, Operand
 from gpusim.sass.isa import OpcodeInfo
 from gpusim.sass.program import PT, RZ, URZ, OperandKind
 

@@ -138,7 +138,7 @@ class Report:
 
     def _load(self, launch: ReportedLaunch) -> Program:
         from gpusim.sass.cubin import load_programs
-        from gpusim.sass.images import find_images
+        from gpusim.sass.fatbin import find_images
 
         section = f".text.{launch.kernel}\0".encode()
         images = {image for image in find_images(self._data, str(self.path)).found if section in image}

@@ -15,7 +15,7 @@ from gpusim.config.loading import load_config
 from gpusim.errors import GpusimError
 from gpusim.model.hashing import POLYNOMIALS, parity_masks, split
 from gpusim.model.params import core_per_command_clock, l2_latency, sector_x16, shortest_round_trip
-from gpusim.model.simulate import simulate
+from gpusim.model.setup.simulate import simulate
 
 POINTER = op("LDC.64 R2, c[0x0][0x160]", 2, write=5)
 READY = [POINTER, op("NOP", 2, wait="5"), *[PAUSE] * 20]

@@ -15,7 +15,7 @@ from gpusim.model.state import FOREVER
 
 
 @njit
-def run_beyond(S, P):
+def run_memory_system(S, P):
     """Serve all cycles before `gpu.first` + request latency; a reply to an idle SM brings `first` forward."""
     gpu = S.gpu[0]
     machine = P.machine[0]
@@ -69,7 +69,7 @@ def run_channel(S, P, number, now):
 
 
 @njit
-def beyond_is_idle(S, P):
+def memory_system_is_idle(S, P):
     """Whether no request or transfer is under way behind any SM."""
     if S.gpu[0].nodes_busy > 0:
         return False

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import pandas
 
     from gpusim.config.models import GpuConfig
-    from gpusim.journal import Journal, Outcome
+    from gpusim.runs.journal import Journal, Outcome
 
 
 @dataclass(frozen=True)
@@ -102,7 +102,7 @@ def sweep(
 
 def _recorded(tasks: Sequence[tuple[Path, GpuConfig]], jobs: int, journal: Journal) -> Iterator[Outcome]:
     """Outcomes in order, from the journal where it has them."""
-    from gpusim.fingerprint import fingerprint
+    from gpusim.runs.fingerprint import fingerprint
     from gpusim.trace.store import open_trace
 
     keys = [" ".join(fingerprint(open_trace(path), config).values()) for path, config in tasks]
@@ -135,7 +135,7 @@ def _results(tasks: Sequence[tuple[Path, GpuConfig]], jobs: int) -> Iterator[Out
 
 def _simulate(task: tuple[Path, GpuConfig]) -> Outcome:
     """Summaries of a trace's kernels and the warnings."""
-    from gpusim.model.simulate import RunOptions, simulate
+    from gpusim.model.setup.simulate import RunOptions, simulate
     from gpusim.trace.store import open_trace
 
     path, config = task

@@ -5,7 +5,7 @@ warp's executed instructions are walked through on a clock of their own, which a
 guarantee: the stall count of each instruction. So a fault is found also where a cache miss or another warp hides it in
 this run, and what is found depends on no timing but the latencies.
 
-- A result of fixed latency needs its distance to the consumer (`gpusim.model.dependence`).
+- A result of fixed latency needs its distance to the consumer (`gpusim.model.setup.dependence`).
 - One of variable latency needs a wait for its dependence counter, or for that of a later instruction of a unit that
   completes in order. A counter is seen VISIBLE cycles after the instruction that raises it.
 - A register that such an instruction reads is free once its read or write counter has been waited for, or a later
@@ -19,7 +19,7 @@ from __future__ import annotations
 import numpy as np
 
 from gpusim.jit import inlined, kernel
-from gpusim.model.dependence import (
+from gpusim.model.setup.dependence import (
     CLOSES,
     COLUMN_MASK,
     GUARD,

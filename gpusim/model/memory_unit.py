@@ -7,15 +7,15 @@ unloaded way of an instruction; only misses wait for replies.
 from __future__ import annotations
 
 from gpusim.jit import inlined, njit, trailing_zeros64
+from gpusim.model.address_unit import next_request
 from gpusim.model.cache import fill_tag, find_tag
 from gpusim.model.coalesce import SHARED, coalesce, count_passes, lane_address, shared_passes, space_of
 from gpusim.model.copies import accept_copy
 from gpusim.model.events import COMPLETE, COPY
-from gpusim.model.first_level import LDC, request_first_level
 from gpusim.model.interconnect import DEPARTURE_BACKLOG, REPLY_LIMIT
 from gpusim.model.kinds import Kind
 from gpusim.model.l1_data import atomic, complete_load, finish, granted_after, load, room_for_lines, store
-from gpusim.model.memory_local import next_request
+from gpusim.model.l1_instructions import LDC, request_l1_instructions
 from gpusim.model.state import FOREVER, LDC_WAITING, QUEUE, STARTS, SUB_CORES
 
 GLOBAL_LOAD, GLOBAL_STORE = int(Kind.GLOBAL_LOAD), int(Kind.GLOBAL_STORE)
@@ -187,7 +187,7 @@ def constant_load(S, P, sm, w, index, mask, record, row, now):
     unit.constants_pending = entry + 1
     unit.constant_line[entry] = line if line >= 0 else -1 - line
     if line >= 0:
-        request_first_level(S, P, sm, now, LDC, 0, line)
+        request_l1_instructions(S, P, sm, now, LDC, 0, line)
 
 
 @inlined

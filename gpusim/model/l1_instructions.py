@@ -12,9 +12,9 @@ from gpusim.jit import inlined, njit
 from gpusim.model.cache import fill_tag, find_tag
 from gpusim.model.interconnect import READ_CODE, send
 from gpusim.model.state import (
-    FAULT_FIRST_LEVEL,
-    FIRST_LEVEL_REQUESTS,
+    FAULT_L1_INSTRUCTIONS,
     FOREVER,
+    L1_INSTRUCTION_REQUESTS,
     LDC_WAITING,
     STREAM_LINES,
     SUB_CORES,
@@ -31,26 +31,26 @@ ALL_SECTORS = 15
 
 
 @inlined
-def first_level_full(S, sm):
+def l1_instructions_full(S, sm):
     """Whether sub-cores must hold their requests back. LDC is granted so rarely that its requests find room."""
-    return S.sms[sm].first_count >= FIRST_LEVEL_REQUESTS - LDC_WAITING
+    return S.sms[sm].l1i_count >= L1_INSTRUCTION_REQUESTS - LDC_WAITING
 
 
 @inlined
-def request_first_level(S, P, sm, now, kind, target, line):
+def request_l1_instructions(S, P, sm, now, kind, target, line):
     """Send a request over the SM's one port to this cache; returns the cycle from which its sender may use it again."""
     unit = S.sms[sm]
     depart = max(now, unit.request_free)
     unit.request_free = depart + 1
-    if unit.first_count >= FIRST_LEVEL_REQUESTS:
-        S.gpu[0].fault = FAULT_FIRST_LEVEL
+    if unit.l1i_count >= L1_INSTRUCTION_REQUESTS:
+        S.gpu[0].fault = FAULT_L1_INSTRUCTIONS
         return depart + 1
-    place = (unit.first_head + unit.first_count) % FIRST_LEVEL_REQUESTS
-    unit.first_count += 1
-    unit.first_arrival[place] = depart + P.machine[0].l0_to_l1
-    unit.first_kind[place] = kind
-    unit.first_target[place] = target
-    unit.first_line[place] = line
+    place = (unit.l1i_head + unit.l1i_count) % L1_INSTRUCTION_REQUESTS
+    unit.l1i_count += 1
+    unit.l1i_arrival[place] = depart + P.machine[0].l0_to_l1
+    unit.l1i_kind[place] = kind
+    unit.l1i_target[place] = target
+    unit.l1i_line[place] = line
     return depart + 1
 
 
@@ -81,7 +81,7 @@ def arrive_from_gpc(S, P, sm, now):
         for waiting in range(unit.missing_count):
             if unit.missing_ready[waiting] <= now:
                 whole = memory_line(S, P, unit.missing_kind[waiting], unit.missing_line[waiting])
-                fill_first_level(S, P, sm, whole, now)
+                fill_l1_instructions(S, P, sm, whole, now)
                 break
         unit.gpc_ready = FOREVER
         for waiting in range(unit.missing_count):
@@ -89,16 +89,16 @@ def arrive_from_gpc(S, P, sm, now):
 
 
 @inlined
-def first_level(S, P, sm, now):
+def look_up_request(S, P, sm, now):
     """Look up the oldest request that has arrived."""
     unit = S.sms[sm]
     machine = P.machine[0]
-    head = unit.first_head
-    if unit.first_count == 0 or unit.first_arrival[head] > now or unit.missing_count >= FIRST_LEVEL_REQUESTS:
+    head = unit.l1i_head
+    if unit.l1i_count == 0 or unit.l1i_arrival[head] > now or unit.missing_count >= L1_INSTRUCTION_REQUESTS:
         return
-    unit.first_head = (head + 1) % FIRST_LEVEL_REQUESTS
-    unit.first_count -= 1
-    kind, target, line = unit.first_kind[head], unit.first_target[head], unit.first_line[head]
+    unit.l1i_head = (head + 1) % L1_INSTRUCTION_REQUESTS
+    unit.l1i_count -= 1
+    kind, target, line = unit.l1i_kind[head], unit.l1i_target[head], unit.l1i_line[head]
     whole = memory_line(S, P, kind, line)
     base = (sm * machine.l1i_sets + whole % machine.l1i_sets) * machine.l1i_ways
     place = find_tag(S.l1_instructions, base, machine.l1i_ways, whole)
@@ -137,7 +137,7 @@ def answer(S, P, sm, kind, target, line, now):
     ready = depart + 1 + P.machine[0].l1_to_l0
     if kind == LDC:
         if unit.ldc_replies >= LDC_WAITING:
-            S.gpu[0].fault = FAULT_FIRST_LEVEL
+            S.gpu[0].fault = FAULT_L1_INSTRUCTIONS
             return
         place = (unit.ldc_reply_head + unit.ldc_replies) % LDC_WAITING
         unit.ldc_replies += 1
@@ -163,7 +163,7 @@ def answer(S, P, sm, kind, target, line, now):
 
 
 @njit
-def fill_first_level(S, P, sm, whole, now):
+def fill_l1_instructions(S, P, sm, whole, now):
     """A line arrives from L2 or the GPC's cache: answer everything that waited for it."""
     unit = S.sms[sm]
     machine = P.machine[0]
@@ -184,8 +184,8 @@ def fill_first_level(S, P, sm, whole, now):
 
 
 @inlined
-def first_level_wake(S, sm, now):
+def l1_instructions_wake(S, sm, now):
     """Next cycle in which a request can be looked up or a line arrives from the GPC's cache."""
     unit = S.sms[sm]
-    lookup = max(unit.first_arrival[unit.first_head], now + 1) if unit.first_count > 0 else FOREVER
+    lookup = max(unit.l1i_arrival[unit.l1i_head], now + 1) if unit.l1i_count > 0 else FOREVER
     return min(lookup, unit.gpc_ready)
