@@ -16,6 +16,7 @@ import hashlib
 import os
 import shutil
 import sys
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -28,12 +29,12 @@ from numba.extending import intrinsic
 from numba.np import arrayobj
 
 PACKAGE = Path(__file__).resolve().parent
-SHARED = ("jit.py", "results/stalls.py", "sass/program.py", "trace/trace.py")
+SHARED = ("jit.py", "constants.py", "results/stalls.py", "sass/program.py", "trace/trace.py")
 """Sources whose constants compiled code of every part reads."""
 PARTS = {
-    "model": ("model/*.py", "model/policies/**/*.py", "model/setup/dependence.py"),
+    "model": ("model/*.py", "model/policies/**/*.py"),
     "emulator": ("emulator/*.py",),
-    "hazards": ("hazards/*.py", "model/setup/dependence.py"),
+    "hazards": ("hazards/*.py", "model/params.py"),
 }
 """Packages with compiled code, and the sources of each; a test checks that no other module imports this one."""
 KEPT_CACHES = 4
@@ -106,7 +107,18 @@ def _keep_indices() -> None:
 
 _keep_indices()
 
+JIT = not numba.config.DISABLE_JIT
+"""False in a run without the compiler (NUMBA_DISABLE_JIT=1)."""
 _COMMON: dict[str, Any] = {"cache": True, "nogil": True, "error_model": "numpy"}
+INNER_OPTIONS: dict[str, Any] = {
+    **_COMMON,
+    "cache": False,  # a caller's cache file holds what is inlined into it
+    "forceinline": True,
+    "_nrt": False,
+    "no_cpython_wrapper": True,
+    "no_cfunc_wrapper": True,
+}
+"""Options of functions that are compiled into their callers."""
 
 
 def _without_literals(dispatcher: Any) -> Any:
@@ -114,7 +126,7 @@ def _without_literals(dispatcher: Any) -> Any:
 
     Numba types a constant argument as a literal of its own and would compile every function of the model about twice.
     """
-    if numba.config.DISABLE_JIT:
+    if not JIT:
         return dispatcher
     find = dispatcher.get_call_template
 
@@ -136,9 +148,7 @@ def njit(function: Any = None, *, forceinline: bool = False) -> Any:
 
     def decorate(body: Any) -> Any:
         _choose_cache(body)
-        # a caller's cache file holds its callees, so only entries are cached when everything is inlined
-        options = _COMMON | {"_nrt": False, "cache": not forceinline, "forceinline": forceinline}
-        options |= {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+        options = INNER_OPTIONS | {"cache": not forceinline, "forceinline": forceinline}
         return _without_literals(numba.njit(**options)(body))
 
     return decorate if function is None else decorate(function)
@@ -153,7 +163,21 @@ def inlined(function: Any) -> Any:
     return njit(function, forceinline=True)
 
 
-if numba.config.DISABLE_JIT:  # the same functions for a run without the compiler
+def compile_problem(function: Any, arguments: Sequence[Any], results: int) -> str:
+    """What the compiler has against a function of these arguments that returns so many integers; "" if nothing."""
+    try:
+        kinds = tuple(numba.typeof(argument) for argument in arguments)
+        function.compile(kinds)
+    except numba.core.errors.NumbaError as error:
+        return str(error)
+    found = function.overloads[kinds].signature.return_type
+    numbers = tuple(found) if isinstance(found, types.BaseTuple) else (found,)
+    if results and (len(numbers) != results or not all(isinstance(n, (types.Integer, types.Boolean)) for n in numbers)):
+        return f"it should return {'an integer' if results == 1 else f'{results} integers'} on every path, not {found}"
+    return ""
+
+
+if not JIT:  # the same functions for a run without the compiler
 
     def popcount64(value: int) -> int:
         return int(value).bit_count() if value >= 0 else (int(value) + (1 << 64)).bit_count()

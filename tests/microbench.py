@@ -22,7 +22,7 @@ from gpusim.results.result import KernelResult
 from gpusim.trace.trace import Trace
 
 SMALL = ("sms=1", "l2.slices=4", "dram.channels=2")
-PERFECT = "sm.sub_core.fetch.perfect=true"
+PERFECT = "sm.sub_core.fetch.prefetcher=perfect"
 START_AT_ONCE = "sm.instruction_hierarchy.launch.start=0"
 NO_LAUNCH_LINES = "sm.instruction_hierarchy.launch.lines=0"
 NO_STREAM = "sm.sub_core.fetch.stream_buffer_lines=0"

@@ -10,9 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from trace_cases import assert_same_chunk, make_chunk, make_program, make_trace
 
+from gpusim.constants import EXPLICIT
 from gpusim.errors import GpusimError
 from gpusim.trace.store import TraceWriter, open_trace, write_trace
-from gpusim.trace.trace import EXPLICIT, MEMORY_RECORD_DTYPE, CtaChunk
+from gpusim.trace.trace import MEMORY_RECORD_DTYPE, CtaChunk
 
 
 @pytest.fixture
@@ -182,7 +183,7 @@ def _broken(chunk, **changes):
 def _swapped(records):
     explicit = np.flatnonzero(records["stride"] == EXPLICIT)[:2]
     changed = records.copy()
-    changed["base"][explicit] = records["base"][explicit[::-1]]
+    changed["start"][explicit] = records["start"][explicit[::-1]]
     return changed
 
 
@@ -216,8 +217,8 @@ def test_regular_accesses_cost_little(tmp_path):
     starts = np.arange(warps + 1) * 3 * trips
     records = np.zeros(warps * trips * 2, MEMORY_RECORD_DTYPE)
     warp, trip = np.divmod(np.arange(warps * trips), trips)
-    records["base"][0::2] = 0x7F0000000000 + 128 * warp + 8192 * trip
-    records["base"][1::2] = 512 * trip
+    records["start"][0::2] = 0x7F0000000000 + 128 * warp + 8192 * trip
+    records["start"][1::2] = 512 * trip
     records["stride"][0::2], records["stride"][1::2] = 4, 16
     mask = np.full(count, 0xFFFFFFFF, np.uint32)
     chunk = CtaChunk(0, 16, starts, index, mask, np.arange(warps + 1) * 2 * trips, records, np.empty(0, np.int64))
@@ -234,7 +235,7 @@ def test_a_repeated_pattern_of_lanes_costs_little(tmp_path):
     pattern = np.repeat(np.arange(8), 4) * 16
     addresses = (np.arange(trips)[:, None] * 512 + pattern).reshape(-1)
     records = np.zeros(trips, MEMORY_RECORD_DTYPE)
-    records["base"], records["stride"] = 32 * np.arange(trips), EXPLICIT
+    records["start"], records["stride"] = 32 * np.arange(trips), EXPLICIT
     whole = np.array([0, trips])
     chunk = CtaChunk(0, 1, whole, index, mask, whole, records, addresses)
     with TraceWriter(tmp_path / "t") as writer, writer.launch(program, (1, 1, 1), (32, 1, 1), 0) as sink:

@@ -9,11 +9,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sass_cases import DATA, needs_tools, programs
 
+from gpusim.constants import NO_COUNTER
 from gpusim.errors import GpusimError
 from gpusim.sass import control_bits
 from gpusim.sass.assembler import assemble
 from gpusim.sass.control_bits import ControlBits
-from gpusim.sass.program import NO_COUNTER, OperandKind, Parameter
+from gpusim.sass.program import OperandKind, Parameter
 
 HEAD = ".arch sm_86\n.kernel k\n"
 EXIT = "[B------:R-:W-:-:S05] EXIT ;\n"

@@ -228,34 +228,6 @@ def test_figure_4a_order_with_an_instruction_line_on_its_way(sub_core: int) -> N
     assert schedule(measured) == [(3, 0, 16), (2, 16, 48), (3, 48, 64), (1, 64, 96), (0, 96, 128)]
 
 
-def warps_in_order(scheduler: str) -> list[int]:
-    """Warps of sub-core 0 (0 the oldest) by issue: 4 instructions each, buffers full, ready in the same cycle."""
-    lines = [op("NOP", 11), op("BAR.SYNC 0x0", 1), *[NOP] * 4]
-    result = run(lines, f"sm.sub_core.issue.scheduler={scheduler}", block=384)
-    table = result.rows("NOP", warp=None)
-    return table["warp"].tolist()[3:]
-
-
-def test_greedy_then_youngest() -> None:
-    order = warps_in_order("cggty")
-    assert order[:4] == [order[0]] * 4  # the warp that issued last
-    rest = [warp for warp in (2, 1, 0) if warp != order[0]]
-    assert order[4:] == [rest[0]] * 4 + [rest[1]] * 4
-
-
-def test_greedy_then_oldest() -> None:
-    order = warps_in_order("gto")
-    assert order[:4] == [order[0]] * 4
-    rest = [warp for warp in (0, 1, 2) if warp != order[0]]
-    assert order[4:] == [rest[0]] * 4 + [rest[1]] * 4
-
-
-def test_loose_round_robin() -> None:
-    order = warps_in_order("lrr")
-    assert sorted(order[:3]) == [0, 1, 2]
-    assert order == order[:3] * 4
-
-
 # ---- constant operands (sections 5.1.1 and 5.4)
 
 LINE_IN_LDC_CACHE = [op("LDC R4, c[0x0][0x160]", 2, write=0), op("NOP", 11, wait="0")]

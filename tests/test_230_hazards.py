@@ -17,11 +17,12 @@ from microbench import PERFECT, architecture_of, kernel, op, simulate_small, tra
 
 from gpusim.cli.main import main
 from gpusim.config.loading import load_config
+from gpusim.constants import NO_COUNTER
 from gpusim.emulator.tracing import trace_in_memory
 from gpusim.model.setup.simulate import KernelRun, RunOptions, simulate
 from gpusim.results.hazards import Hazard
 from gpusim.results.result import KernelResult, Result
-from gpusim.sass.program import NO_COUNTER, Program
+from gpusim.sass.program import Program
 from gpusim.trace.store import open_trace
 from gpusim.trace.trace import Trace
 

@@ -273,7 +273,7 @@ def test_a_kernel_ends_when_its_writes_are_acknowledged() -> None:
 
 def test_an_empty_kernel_takes_as_long_as_on_cards() -> None:
     # Nsight Compute reports of MOV R1, c[0x0][0x28] and EXIT: 2119 cycles on an RTX 3080, 2107 on an A40, 278 of them active
-    cycles = run([op("MOV R1, c[0x0][0x28]")], "sm.sub_core.fetch.perfect=false").result.cycles
+    cycles = run([op("MOV R1, c[0x0][0x28]")], "sm.sub_core.fetch.prefetcher=stream_buffer").result.cycles
     assert cycles == pytest.approx(2107, rel=0.01)
     assert cycles - 1840 == pytest.approx(278, rel=0.06)
 

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from emulator_cases import run_text
 
+from gpusim.constants import EXPLICIT, LOCAL_WINDOW, SHARED_WINDOW
 from gpusim.emulator.state import GLOBAL_BASE
 from gpusim.errors import GpusimError
-from gpusim.trace.trace import EXPLICIT, LOCAL_WINDOW, SHARED_WINDOW
 
 ADDRESS = """
     S2R R0, SR_TID.X ;

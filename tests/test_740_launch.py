@@ -209,7 +209,7 @@ launches: [{grid: [1], block: [1]}]
 def test_addresses_are_realistic_and_deterministic(tmp_path: Path) -> None:
     source, launch = files(tmp_path, GOOD)
     (chunk,) = trace_in_memory(source, launch).launches[0].chunks()
-    assert chunk.records["base"][0] == GLOBAL_BASE
+    assert chunk.records["start"][0] == GLOBAL_BASE
     assert GLOBAL_BASE % 512 == 0
     assert GLOBAL_BASE > 1 << 40
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from gpusim.constants import EXPLICIT
 from gpusim.sass.program import INSTRUCTION_DTYPE, OPERAND_DTYPE, MemorySpace, Program
-from gpusim.trace.trace import EXPLICIT, MEMORY_RECORD_DTYPE, ChunkList, CtaChunk, Launch, Trace
+from gpusim.trace.trace import MEMORY_RECORD_DTYPE, ChunkList, CtaChunk, Launch, Trace
 
 SPACES = (MemorySpace.NONE, MemorySpace.GLOBAL, MemorySpace.SHARED, MemorySpace.GLOBAL_TO_SHARED, MemorySpace.NONE)
 OPCODES = ("FFMA", "LDG.E", "LDS.128", "LDGSTS.E", "EXIT")
@@ -38,10 +39,10 @@ def make_chunk(
     records = np.zeros(len(masks), MEMORY_RECORD_DTYPE)
     on = masks != 0
     explicit = on & (rng.random(len(masks)) < 0.5)
-    records["base"] = np.where(on, rng.integers(-(1 << 62), 1 << 62, len(masks)), 0)
+    records["start"] = np.where(on, rng.integers(-(1 << 62), 1 << 62, len(masks)), 0)
     records["stride"] = np.where(on, rng.integers(-64, 64, len(masks)), 0)
     lanes = np.where(explicit, np.bitwise_count(masks), 0).astype(np.int64)
-    records["base"][explicit] = (np.cumsum(lanes) - lanes)[explicit]
+    records["start"][explicit] = (np.cumsum(lanes) - lanes)[explicit]
     records["stride"][explicit] = EXPLICIT
     addresses = rng.integers(np.iinfo(np.int64).min, np.iinfo(np.int64).max, int(lanes.sum()))
     return CtaChunk(first_cta, cta_count, starts, index, mask, before[starts], records, addresses)

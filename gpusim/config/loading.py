@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from gpusim.config import schema
 from gpusim.config.models import GpuConfig
+from gpusim.config.policies import resolve_policy_files
 from gpusim.config.source import KeyPath, Origin, Source, read
 from gpusim.errors import GpusimError, nearest
 from gpusim.resources import find
@@ -50,6 +51,7 @@ def checked(name_or_path: str | Path, overrides: Sequence[str] = ()) -> tuple[Gp
     draft = _draft(_locate(str(name_or_path)))
     for text in overrides:
         _override(draft, text)
+    draft.problems += resolve_policy_files(draft.values, draft.origins)
     config = None
     try:
         config = GpuConfig.model_validate(_as_tuples(draft.values), strict=True)
@@ -206,7 +208,9 @@ def _what(e: dict) -> str:
         return f"missing (allowed: {schema.allowed(loc)})"
     if e["type"] == "extra_forbidden":
         return "unknown key" + (nearest(str(loc[-1]), schema.keys_of(loc[:-1])) or _elsewhere(loc))
-    if e["type"] == "value_error":  # values that contradict each other
+    if e["type"] == "value_error" and "x-policy" not in (
+        schema.node_at(loc) or {}
+    ):  # values that contradict each other
         return str(e["ctx"]["error"])
     value = list(e["input"]) if isinstance(e["input"], tuple) else e["input"]
     if "properties" in (schema.node_at(loc) or {}):

@@ -10,7 +10,9 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, WithJsonSchema, model_validator
+
+from gpusim.model.policies.names import SUFFIX, built_in, is_file
 
 Cycles = Annotated[int, Field(ge=0, le=100_000)]
 Count = Annotated[int, Field(ge=1, le=1 << 20)]
@@ -18,6 +20,28 @@ Size = Annotated[int, Field(ge=1, le=1 << 30)]
 CommandClocks = Annotated[int, Field(ge=1, le=255)]
 ByWidth = tuple[Cycles, Cycles, Cycles]
 """A latency for accesses of 32, 64 and 128 bits per lane."""
+
+
+LARGEST_TREE = 32
+"""Ways of a set that tree pseudo-LRU serves: a node per way and more would not fit into the set's word."""
+
+
+def _policy(kind: str) -> type[str]:
+    """A policy's name, or the path of a user's own file (gpusim.model.policies)."""
+
+    def known(name: str) -> str:
+        if name not in built_in(kind) and not is_file(name):
+            raise ValueError(f"no {kind} of this name")
+        return name
+
+    packaged = {"enum": list(built_in(kind))}
+    own = {"type": "string", "pattern": rf"\{SUFFIX}$", "description": f"the path of a {SUFFIX} file with a {kind}"}
+    return Annotated[str, AfterValidator(known), WithJsonSchema({"anyOf": [packaged, own], "x-policy": kind})]  # type: ignore[return-value]
+
+
+Scheduler, Prefetcher, Replacement = _policy("scheduler"), _policy("prefetcher"), _policy("replacement")
+PolicyParameters = Annotated[tuple[int, ...], Field(max_length=8)]
+"""Integers that a policy of a user's own reads; the rest up to eight are 0."""
 
 
 class Section(BaseModel):
@@ -33,24 +57,38 @@ class Clocks(Section):
 
 
 class Cache(Section):
-    """Geometry of a set-associative cache with LRU replacement."""
+    """Geometry of a set-associative cache and how it gives up lines."""
 
     sets: Count
     ways: Count
     line_bytes: Annotated[int, Field(ge=32, le=256)]
+    replacement: Replacement
+
+    @model_validator(mode="after")
+    def _tree_fits(self) -> Cache:
+        _check_tree(self.replacement, self.ways)
+        return self
+
+
+def _check_tree(replacement: str, ways: int) -> None:
+    if replacement == "plru" and (ways & (ways - 1) or ways > LARGEST_TREE):
+        raise ValueError(f"plru needs ways that are a power of two, at most {LARGEST_TREE}, not {ways}")
 
 
 class InstructionFetch(Section):
     buffer_entries: Annotated[int, Field(ge=1, le=8)] = Field(description="instruction buffer entries per warp")
     hit_to_issue: Cycles = Field(description="from an L0 hit to the earliest issue")
     branch_refill: Cycles = Field(description="from the issue of a taken branch to the fetch of its target")
-    perfect: bool = Field(description="every fetch hits")
     l0: Cache
-    stream_buffer_lines: Annotated[int, Field(ge=0, le=32)] = Field(description="prefetched lines, 0: no stream buffer")
+    prefetcher: Prefetcher = Field(description="which lines are asked for before they are demanded")
+    stream_buffer_lines: Annotated[int, Field(ge=0, le=32)] = Field(description="stream_buffer: lines, 0: no prefetching")
+    prefetch_degree: Annotated[int, Field(ge=0, le=64)] = Field(description="next_line: lines asked for ahead")
+    prefetcher_parameters: PolicyParameters = Field(description="integers for a prefetcher of one's own")
 
 
 class Issue(Section):
-    scheduler: Literal["cggty", "gto", "lrr"]
+    scheduler: Scheduler = Field(description="which of the ready warps issues")
+    scheduler_parameters: PolicyParameters = Field(description="integers for a scheduler of one's own")
     constant_miss_hold: Cycles = Field(description="issue stops this long for the greedy warp's constant miss")
     yield_without_stall: Cycles = Field(description="next issue after stall 0 with yield (quirk of the hardware)")
     long_stall_limit: Cycles = Field(description="stall counts above this without yield are not honoured")
@@ -224,6 +262,13 @@ class L1Data(Section):
     )
     miss_latency: Cycles = Field(description="from the tag lookup to the request at the interconnect")
     fill_latency: Cycles = Field(description="from the arrival of the last sector to the earliest dependent issue")
+    replacement: Replacement
+
+    @model_validator(mode="after")
+    def _no_tree(self) -> L1Data:
+        if self.replacement == "plru":
+            raise ValueError("plru needs a power of two of ways, and how many L1D has depends on the kernel")
+        return self
 
 
 class LaunchPrefetch(Section):
@@ -299,6 +344,7 @@ class L2(Section):
     sets: Annotated[int, Field(ge=1, le=65536)] = Field(description="per slice")
     ways: Count
     line_bytes: Literal[128]
+    replacement: Replacement
     latency: Annotated[int, Field(ge=1, le=100_000)] = Field(description="lookup to data, L2 clocks")
     bytes_per_cycle: Count = Field(description="per slice and direction, L2 clocks")
     mshr_entries: Count = Field(description="lines of a slice that await data")
@@ -306,6 +352,11 @@ class L2(Section):
     atomic_interval: Cycles = Field(description="between atomic operations of an access on one address")
     holds_code: bool = Field(description="a kernel's instructions and constants are in L2 when it starts")
     kept_between_kernels: bool = Field(description="a kernel finds the data of the one before")
+
+    @model_validator(mode="after")
+    def _tree_fits(self) -> L2:
+        _check_tree(self.replacement, self.ways)
+        return self
 
 
 class WriteQueue(Section):

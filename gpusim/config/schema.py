@@ -35,6 +35,11 @@ def node_at(path: Sequence[str | int]) -> dict | None:
     return node
 
 
+def is_policy(path: Sequence[str | int]) -> bool:
+    """Whether a key path names a policy: a packaged one, or a file of the user's own."""
+    return "x-policy" in (node_at(path) or {})
+
+
 def keys_of(path: Sequence[str | int]) -> list[str]:
     """Keys of the section at a path; empty for a plain value."""
     return list((node_at(path) or {}).get("properties", {}))
@@ -57,6 +62,8 @@ def _describe(node: dict) -> str:
     node = _resolve(node)
     if "properties" in node:
         return "a section with " + ", ".join(node["properties"])
+    if "anyOf" in node:
+        return ", or ".join(_describe(choice) for choice in node["anyOf"])
     if "enum" in node:
         return "one of " + ", ".join(str(value) for value in node["enum"])
     if "const" in node:
@@ -70,8 +77,10 @@ def _describe(node: dict) -> str:
 
 
 def _describe_scalar(node: dict) -> str:
-    words = {"integer": "integer", "number": "number", "boolean": "true or false", "string": "text"}
+    words = {"integer": "integer", "number": "number", "boolean": "true or false", "string": "text", "null": "null"}
     text = words.get(node.get("type", ""), "any value")
+    if "pattern" in node:
+        return node.get("description", text)
     low, high = node.get("minimum"), node.get("maximum")
     if "exclusiveMinimum" in node:
         text += f", above {node['exclusiveMinimum']:g}"

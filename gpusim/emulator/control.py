@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from gpusim.constants import ALL_LANES
 from gpusim.emulator.bits import popcount32
 from gpusim.emulator.state import (
     AT_BARRIER,
@@ -60,8 +61,6 @@ PATIENCE = 64
 # BAR.RED operations in x; columns of m.barriers.
 RED_NONE, RED_POPC, RED_AND, RED_OR = range(4)
 ARRIVED, COUNT, ANDED, ORED, EXPECTED, KIND = range(6)
-
-ALL = np.int64(0xFFFFFFFF)
 
 
 @njit
@@ -250,8 +249,8 @@ def reduction_result(m, b):
     if kind == RED_POPC:
         return m.barriers[b, COUNT]
     if kind == RED_AND:
-        return ALL if m.barriers[b, ANDED] == 0 else np.int64(0)
-    return ALL if m.barriers[b, ORED] else np.int64(0)
+        return ALL_LANES if m.barriers[b, ANDED] == 0 else np.int64(0)
+    return ALL_LANES if m.barriers[b, ORED] else np.int64(0)
 
 
 @njit
@@ -265,7 +264,7 @@ def release_cta_barrier(m, b):
         threads += popcount32(np.uint32(alive))
         if here:
             # a count is in whole warps: exited and never-started lanes of an arriving warp are part of it
-            arrived += popcount32(np.uint32(here | (~alive & ALL) if expected else here))
+            arrived += popcount32(np.uint32(here | (~alive & ALL_LANES) if expected else here))
     if arrived == 0 or arrived < (expected if expected else threads):
         return False
     for w in range(warps):

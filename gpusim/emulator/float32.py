@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from gpusim.constants import ALL_LANES
 from gpusim.emulator.bits import (
     DOWN,
     NAN32,
@@ -43,8 +44,6 @@ RCP, RSQ, SQRT, EX2, LG2, SIN, COS, TANH, RCP64H, RSQ64H = range(10)
 
 # Bits of a float compare code: true when less, equal, greater, unordered.
 LESS, EQUAL, GREATER, UNORDERED = 1, 2, 4, 8
-
-ALL = np.int64(0xFFFFFFFF)
 
 
 @njit(forceinline=True)
@@ -162,7 +161,7 @@ def select_word(R, i, a, b, in0):
 @njit
 def compare(less, equal, unordered, code):
     """Lane mask of a float comparison from the masks of its three outcomes."""
-    greater = ~(less | equal | unordered) & ALL
+    greater = ~(less | equal | unordered) & ALL_LANES
     result = np.int64(0)
     if code & LESS:
         result |= less

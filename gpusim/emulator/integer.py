@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from gpusim.constants import ALL_LANES
 from gpusim.emulator.bits import leading_zeros32, pair, popcount32, signed
 from gpusim.jit import njit
 
@@ -56,8 +57,6 @@ LT, EQ, LE, GT, NE, GE, NEVER, ALWAYS = 1, 2, 3, 4, 5, 6, 0, 7
 # SHF flags in x.
 SHF_RIGHT, SHF_HIGH, SHF_WRAP, SHF_SIGNED, SHF_64 = 1, 2, 4, 8, 16
 
-ALL = np.int64(0xFFFFFFFF)
-
 
 @njit
 def iadd3(R, a, b, c):
@@ -92,7 +91,7 @@ def imad_carry(R, i, a, b, c, in0):
     """Low 32 bits of a * b, plus c, plus carry; p is the carry out of that addition."""
     p = np.int64(0)
     for lane in range(32):
-        total = ((np.int64(R[a, lane]) * np.int64(R[b, lane])) & ALL) + np.int64(R[c, lane]) + ((in0 >> lane) & 1)
+        total = ((np.int64(R[a, lane]) * np.int64(R[b, lane])) & ALL_LANES) + np.int64(R[c, lane]) + ((in0 >> lane) & 1)
         total += np.int64(i.x)
         R[0, lane] = total
         p |= np.int64(total >= (1 << 32)) << lane
@@ -142,7 +141,7 @@ def lop3(R, i, a, b, c, in0):
         k0, k1 = m0 ^ (w & (m0 ^ m1)), m2 ^ (w & (m2 ^ m3))
         k2, k3 = m4 ^ (w & (m4 ^ m5)), m6 ^ (w & (m6 ^ m7))
         low, high = k0 ^ (v & (k0 ^ k1)), k2 ^ (v & (k2 ^ k3))
-        result = (low ^ (u & (low ^ high))) & ALL
+        result = (low ^ (u & (low ^ high))) & ALL_LANES
         R[0, lane] = result
         p |= np.int64(result != 0) << lane
     return (p & in0) if i.y else (p | in0)
@@ -151,7 +150,7 @@ def lop3(R, i, a, b, c, in0):
 @njit
 def combine(compared, code, in0):
     """AND, OR or XOR (code 0, 1, 2) of a comparison and its complement with a predicate: p | q << 32."""
-    other = ~compared & ALL
+    other = ~compared & ALL_LANES
     if code == 0:
         return (compared & in0) | ((other & in0) << 32)
     if code == 1:
@@ -168,7 +167,7 @@ def isetp(R, i, a, b, in0, in1):
         left, right = np.int64(R[a, lane]) ^ bias, np.int64(R[b, lane]) ^ bias
         less |= np.int64(left < right) << lane
         equal |= np.int64(left == right) << lane
-    tie, greater = equal, ~(less | equal) & ALL
+    tie, greater = equal, ~(less | equal) & ALL_LANES
     if i.z >= 4:
         tie = equal & in1
     if i.x == LT or i.x == LE:
@@ -178,9 +177,9 @@ def isetp(R, i, a, b, in0, in1):
     elif i.x == EQ:
         compared = tie
     elif i.x == NE:
-        compared = ~equal & ALL if i.z < 4 else (~equal & ALL) | in1
+        compared = ~equal & ALL_LANES if i.z < 4 else (~equal & ALL_LANES) | in1
     else:
-        compared = ALL if i.x == ALWAYS else np.int64(0)
+        compared = ALL_LANES if i.x == ALWAYS else np.int64(0)
     return combine(compared, i.z & 3, in0)
 
 
@@ -205,7 +204,7 @@ def lea(R, i, a, b, in0):
     """(a << x) + b + carry; y counts inverted negated terms. p is the carry out."""
     p = np.int64(0)
     for lane in range(32):
-        total = ((np.int64(R[a, lane]) << i.x) & ALL) + np.int64(R[b, lane]) + i.y + ((in0 >> lane) & 1)
+        total = ((np.int64(R[a, lane]) << i.x) & ALL_LANES) + np.int64(R[b, lane]) + i.y + ((in0 >> lane) & 1)
         R[0, lane] = total
         p |= np.int64(total >= (1 << 32)) << lane
     return p
@@ -217,7 +216,7 @@ def lea_hi(R, i, a, b, c, in0):
     p = np.int64(0)
     for lane in range(32):
         value = signed(R[a, lane]) if i.z else np.int64(pair(R[a, lane], R[c, lane]))
-        high = (value >> (32 - i.x)) & ALL if i.x else (value >> 32) & ALL
+        high = (value >> (32 - i.x)) & ALL_LANES if i.x else (value >> 32) & ALL_LANES
         total = high + np.int64(R[b, lane]) + i.y + ((in0 >> lane) & 1)
         R[0, lane] = total
         p |= np.int64(total >= (1 << 32)) << lane
@@ -392,7 +391,7 @@ def vector_limit(R, i, a, b, c, in0):
             u, v = vector_element(R[a, lane], k, i.x), vector_element(R[b, lane], k, i.x)
             w = vector_element(R[c, lane], k, i.x)
             if i.y == SUM_AND_ONE:
-                u, v = element((u + v) & ALL, 0, bits, i.x & VECTOR_SIGNED), w
+                u, v = element((u + v) & ALL_LANES, 0, bits, i.x & VECTOR_SIGNED), w
             result = min(u, v) if least else max(u, v)
             if i.y == THREE:
                 result = min(result, w) if least else max(result, w)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from gpusim.constants import ALL_LANES
 from gpusim.emulator import (
     atomics,
     control,
@@ -16,8 +17,8 @@ from gpusim.emulator import (
     float64,
     half,
     integer,
+    livelock,
     memory,
-    progress,
     special,
     tensor,
     warpwide,
@@ -67,7 +68,6 @@ from gpusim.emulator.state import (
 from gpusim.emulator.trace_log import has_room, record
 from gpusim.jit import kernel, njit
 
-ALL = np.int64(0xFFFFFFFF)
 GLOBAL, GENERIC, GLOBAL_TO_SHARED = 1, 5, 6  # MemorySpace
 
 
@@ -95,7 +95,7 @@ def memory_operation(m, w, i, pc, a, b, c, d, mask, reach):
         memory.store(m, c, i.bytes, mask)
         return True
     if i.access == GLOBAL or i.access == GENERIC:
-        progress.note_poll(m, w, pc, m.address[0, trailing_zeros32(np.uint32(mask))])
+        livelock.note_poll(m, w, pc, m.address[0, trailing_zeros32(np.uint32(mask))])
     if op == memory.LOAD:
         memory.load(m, i, i.bytes, reach)
     elif op == memory.ARRIVE:
@@ -118,7 +118,7 @@ def compute(m, w, i, pc, base, mask):
         a = modified(R, a, m.modifiers[pc, 0], 0)
         b = modified(R, b, m.modifiers[pc, 1], 1)
         c = modified(R, c, m.modifiers[pc, 2], 2)
-    reach = ALL if i.uniform else mask
+    reach = ALL_LANES if i.uniform else mask
     result = np.int64(0)
     if op < 100:
         if not memory_operation(m, w, i, pc, a, b, c, d, mask, reach):
@@ -140,8 +140,8 @@ def compute(m, w, i, pc, base, mask):
         else:
             in2 = predicate(P, i.in2, i.not2)
             result = warpwide.execute(op, R, P, i, a, b, c, in0, in1, in2, mask)
-        write_predicate(P, i.p, result & ALL, reach)
-        write_predicate(P, i.q, (result >> 32) & ALL, reach)
+        write_predicate(P, i.p, result & ALL_LANES, reach)
+        write_predicate(P, i.q, (result >> 32) & ALL_LANES, reach)
     if i.destination_words:
         write_back(R, base + i.destination, i.destination_words, reach)
     return True
@@ -151,14 +151,14 @@ def compute(m, w, i, pc, base, mask):
 def read_machine(m, w, i, base, mask):
     """S2R (special registers) and B2R (the result of BAR.RED)."""
     R = m.registers
-    reach = ALL if i.uniform else mask
+    reach = ALL_LANES if i.uniform else mask
     if i.op == control.S2R:
         special.read_special(m, w, i.x)
     else:
         value = m.warps[w].barrier_result
         for lane in range(32):
             R[0, lane] = value
-        write_predicate(m.predicates[w], i.p, ALL if value else np.int64(0), reach)
+        write_predicate(m.predicates[w], i.p, ALL_LANES if value else np.int64(0), reach)
     write_back(R, base + i.destination, i.destination_words, reach)
 
 
@@ -182,7 +182,7 @@ def branch(m, w, i, pc, base, mask, active):
     if i.op == control.BRA_DIV or i.op == control.BRA_CONV:
         named = np.int64(m.registers[row_of(i.a, base), 0])
         if i.x:
-            named ^= ALL
+            named ^= ALL_LANES
         together = named & np.int64(m.warps[w].alive) & ~active == 0
         if together != (i.op == control.BRA_CONV):
             return pc + 1
@@ -395,10 +395,10 @@ def start_cta(m):
     m.memory[local : local + ((warps * 32 * g[LOCAL_BYTES]) >> 2)] = 0
     for w in range(warps):
         m.predicates[w, :] = 0
-        m.predicates[w, 7] = ALL
-        m.predicates[w, 15] = ALL
+        m.predicates[w, 7] = ALL_LANES
+        m.predicates[w, 15] = ALL_LANES
         warp = m.warps[w]
-        warp.alive = ALL >> max(32 * (w + 1) - g[THREADS], 0)
+        warp.alive = ALL_LANES >> max(32 * (w + 1) - g[THREADS], 0)
         warp.waiting = 0
         warp.status = READY
         warp.yields = 0
@@ -429,7 +429,7 @@ def end_pass(m):
     moved = c[PROGRESS] + release_barriers(m)
     c[NEXT_WARP], c[PROGRESS] = 0, 0
     if moved:
-        if progress.stuck(m):
+        if livelock.stuck(m):
             return NO_PROGRESS
         return LIMIT_REACHED if c[CLOCK] - c[CTA_CLOCK] > m.geometry[CTA_LIMIT] else OK
     for w in range(m.geometry[WARPS]):

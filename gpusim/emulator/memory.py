@@ -5,13 +5,14 @@ every thread's local memory, and the constant banks. Every access is checked: it
 inside one allocation, or the emulation stops and names the place.
 
 Within one instruction, lanes act in ascending order. That is the order of atomics in a warp; hardware promises none.
-What changes memory counts in control[CHANGES], by which progress.py knows that a CTA gets on.
+What changes memory counts in control[CHANGES], by which livelock.py knows that a CTA gets on.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
+from gpusim.constants import LOCAL_WINDOW, SHARED_WINDOW, WINDOW_BYTES
 from gpusim.emulator.bits import trailing_zeros32
 from gpusim.emulator.state import (
     CHANGES,
@@ -31,7 +32,6 @@ from gpusim.emulator.state import (
 )
 from gpusim.emulator.trace_log import record
 from gpusim.jit import njit
-from gpusim.trace.trace import LOCAL_WINDOW, SHARED_WINDOW, WINDOW_BYTES
 
 LOAD, STORE, ATOMIC, LDGSTS, LDSM, TOUCH, STSM, QSPC, ARRIVE = range(50, 59)
 

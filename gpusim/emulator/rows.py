@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from gpusim.constants import ALL_LANES
 from gpusim.emulator.bits import double_to_half, pair, word_to_float
 from gpusim.emulator.state import FIELD, PAIR_HIGH, PAIR_INVERT, PAIR_NEGATE, SOURCE_ROW, WORD
 from gpusim.jit import njit
-
-ALL = np.int64(0xFFFFFFFF)
 
 # Half choices in the `extra` column of modifier HALVES.
 H1_H0, H0_H0, H1_H1, H0_H1, FROM_FLOAT, H0_NEGATED_H1 = range(6)
@@ -24,7 +23,7 @@ def row_of(code, base):
 def predicate(P, index, negated):
     """Lane mask of a predicate source; P is the warp's row of predicates."""
     mask = np.int64(P[index])
-    return mask ^ ALL if negated else mask
+    return mask ^ ALL_LANES if negated else mask
 
 
 @njit
@@ -44,7 +43,7 @@ def modify_pair(R, source, target, m):
             value = ~value
         else:
             high = ((value >> 32) & np.int64(m[1])) ^ np.int64(m[2])
-            value = (value & ALL) | (high << 32)
+            value = (value & ALL_LANES) | (high << 32)
         R[target, lane] = value
         R[target + 1, lane] = value >> 32
 
@@ -97,7 +96,7 @@ def modified(R, source, modifier, k):
 def write_back(R, target, words, mask):
     """Copy the result rows to a destination in the lanes of mask."""
     for k in range(words):
-        if mask == ALL:
+        if mask == ALL_LANES:
             for lane in range(32):
                 R[target + k, lane] = R[k, lane]
         else:

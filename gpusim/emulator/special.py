@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from gpusim.constants import SHARED_WINDOW
 from gpusim.emulator.state import (
     BLOCK_X,
     BLOCK_Y,
@@ -21,7 +22,6 @@ from gpusim.emulator.state import (
     WARPS,
 )
 from gpusim.jit import njit
-from gpusim.trace.trace import SHARED_WINDOW
 
 NAMES = {
     "SRZ": 0,

@@ -41,8 +41,6 @@ HALF_ADDEND = 128  # in z of HMMA884: C is packed binary16
 ROW_B, COLUMN_A = 256, 512  # in z of HMMA884: order of the elements where it is not the usual one
 BITS_AND = 1  # in z of BMMA: AND instead of XOR
 
-ALL = np.int64(0xFFFFFFFF)
-
 
 @njit
 def bits_of(code):

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from gpusim.constants import EXPLICIT
 from gpusim.emulator.state import ADDRESSES_USED, INDEX_USED, RECORDS_USED
 from gpusim.jit import kernel, njit
-
-EXPLICIT = np.int64(-0x8000000000000000)
-"""gpusim.trace.trace.EXPLICIT; compiled modules import nothing outside the compiled ones."""
 
 MARGIN_RECORDS = 2
 MARGIN_ADDRESSES = 64

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from gpusim.constants import ALL_LANES
 from gpusim.emulator.bits import signed, trailing_zeros32
 from gpusim.jit import njit
 
@@ -15,8 +16,6 @@ VOTE_ALL, VOTE_ANY, VOTE_EQ = 0, 1, 2
 SHFL_IDX, SHFL_UP, SHFL_DOWN, SHFL_BFLY = range(4)
 # REDUX operations in x.
 REDUX_AND, REDUX_OR, REDUX_XOR, REDUX_SUM, REDUX_MIN, REDUX_MAX = range(6)
-
-ALL = np.int64(0xFFFFFFFF)
 
 
 @njit
@@ -36,7 +35,7 @@ def vote(R, i, in0, mask):
         agreed = ballot != 0
     else:
         agreed = ballot == 0 or ballot == mask
-    return ALL if agreed else np.int64(0)
+    return ALL_LANES if agreed else np.int64(0)
 
 
 @njit
@@ -119,7 +118,7 @@ def lookup(lut, in0, in1, in2):
             y = in1 if k & 2 else ~in1
             z = in2 if k & 1 else ~in2
             result |= x & y & z
-    return result & ALL
+    return result & ALL_LANES
 
 
 @njit
@@ -194,7 +193,7 @@ def execute(op, R, P, i, a, b, c, in0, in1, in2, mask):
     elif op == P2R:
         p2r(R, P, i, a, b)
     elif op == R2P:
-        r2p(R, P, i, a, b, ALL if i.uniform else mask)
+        r2p(R, P, i, a, b, ALL_LANES if i.uniform else mask)
     elif op == ELECT:
         result = elect(R, P, i, mask)
     else:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from gpusim.sass.program import INSTRUCTION_BYTES, Program
+from gpusim.constants import INSTRUCTION_BYTES
+from gpusim.sass.program import Program
 from gpusim.sass.reports import ReportedLaunch
 
 if TYPE_CHECKING:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import numpy as np
 
 from gpusim.config.models import Issue
+from gpusim.constants import NO_COUNTER
 from gpusim.errors import GpusimError
 from gpusim.hazards.walk import HAZARD, PENDING, PROGRESS, READER, RESULT, ROWS, SLOTS, VISIBLE, WAR, check_warps
 from gpusim.model.setup.code import cycles_to_next_issue
-from gpusim.model.setup.dependence import REGISTER_BITS, REGISTER_MASK, DependenceTable
+from gpusim.model.setup.dependence import DependenceTable
 from gpusim.results.hazards import Hazard
-from gpusim.sass.program import NO_COUNTER, Program
+from gpusim.sass.program import Program
 from gpusim.trace.trace import Launch
 
 KINDS = ("RAW", "WAW", "WAR")
@@ -30,12 +31,11 @@ def find_hazards(launch: Launch, table: DependenceTable, issue: Issue) -> tuple[
             raise GpusimError(
                 f"{launch.program.name}: more than {ROWS} different hazards: are there control bits at all?"
             )
-    found = work[3][work[3].key > 0]
-    key = found.key - 1
-    consumers, producers = key >> 2 + REGISTER_BITS & 0xFFFFF, key >> 22 + REGISTER_BITS
-    names = [table.names[number] for number in key >> 2 & REGISTER_MASK]
-    rows = sorted(zip(consumers.tolist(), producers.tolist(), names, (key & 3).tolist(), found["count"], found.short))
-    return tuple(_hazard(row[:4], int(row[4]), int(row[5]), launch.program, issue) for row in rows)
+    found = work[3][work[3].occurrences > 0]
+    names = [table.names[number] for number in found.register]
+    places = zip(found.consumer.tolist(), found.producer.tolist(), names, found.kind.tolist())
+    rows = sorted(zip(places, found.occurrences.tolist(), found.short.tolist()))
+    return tuple(_hazard(place, count, short, launch.program, issue) for place, count, short in rows)
 
 
 def _hazard(place: tuple[int, int, str, int], count: int, short: int, program: Program, issue: Issue) -> Hazard:

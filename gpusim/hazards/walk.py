@@ -18,20 +18,11 @@ from __future__ import annotations
 
 import numpy as np
 
+from gpusim.constants import ALL_LANES
 from gpusim.jit import inlined, kernel
-from gpusim.model.setup.dependence import (
-    CLOSES,
-    COLUMN_MASK,
-    GUARD,
-    MEMORY_QUEUE,
-    READ_LATE,
-    REGISTER_BITS,
-    REGISTER_MASK,
-    UNIFORM,
-)
+from gpusim.model.params import CLOSES, MEMORY_QUEUE
 
 RAW, WAW, WAR = 0, 1, 2
-ALL_LANES = 0xFFFFFFFF
 COUNTERS = 6
 UNITS = 6  # numbers of in-order units, 0 for none
 VISIBLE = 2
@@ -74,20 +65,38 @@ PROGRESS = np.dtype(
     ]
 )
 """How far a warp's waits have come."""
-HAZARD = np.dtype([("key", "i8"), ("count", "i8"), ("short", "i8")])
-"""A hazard found, see `report`. short: cycles that the consumer may come too early, at most."""
+HAZARD = np.dtype(
+    [
+        ("producer", "i8"),  # static index
+        ("consumer", "i8"),
+        ("register", "i8"),
+        ("kind", "i8"),  # RAW, WAW or WAR
+        ("occurrences", "i8"),  # 0: the row is free
+        ("short", "i8"),  # cycles that the consumer may come too early, at most
+    ]
+)
+"""A hazard found."""
+
+
+@inlined
+def same_hazard(row, producer, consumer, register, kind):
+    """Whether a row is free or counts this hazard."""
+    same = row.producer == producer and row.consumer == consumer and row.register == register and row.kind == kind
+    return row.occurrences == 0 or same
 
 
 @inlined
 def report(hazards, producer, consumer, register, kind, short):
     """Count one occurrence. False where the table is full."""
-    key = (((producer << 20 | consumer) << REGISTER_BITS | register) << 2 | kind) + 1
-    place = (key ^ key >> 11 ^ key >> 23) & (ROWS - 1)
+    place = (producer * 31 ^ consumer * 1009 ^ register * 8191 ^ kind) & (ROWS - 1)
     for _ in range(ROWS):
         row = hazards[place]
-        if row.key == 0 or row.key == key:
-            row.key = key
-            row.count += 1
+        if same_hazard(row, producer, consumer, register, kind):
+            row.producer = producer
+            row.consumer = consumer
+            row.register = register
+            row.kind = kind
+            row.occurrences += 1
             row.short = max(row.short, short)
             return True
         place = (place + 1) & (ROWS - 1)
@@ -112,7 +121,7 @@ def cover(progress, operands, counter, limit, clock):
         progress.read[own.queue] = max(progress.read[own.queue], since)
         if own.write_counter == counter:
             progress.done[own.order] = max(progress.done[own.order], since)
-            if own.copy == CLOSES:
+            if own.copies == CLOSES:
                 progress.copied = max(progress.copied, since)
     for place in range(complete, progress.raises[counter]):
         progress.raise_clock[base + place - complete] = progress.raise_clock[base + place]
@@ -146,7 +155,7 @@ def registers_read(progress, earlier, since):
     """Whether waits guarantee that an instruction issued at `since` has read its registers."""
     if earlier.read_counter < COUNTERS and progress.waited[earlier.read_counter] >= since:
         return True
-    if earlier.copy and progress.copied >= since:
+    if earlier.copies and progress.copied >= since:
         return True
     return progress.read[earlier.queue] >= since or result_complete(progress, earlier, since)
 
@@ -184,14 +193,13 @@ def check_reads(work, operands, distances, own, index, lanes, clock):
     """RAW: results that the instruction reads and that may not be there yet."""
     results, _, progress, hazards = work
     for place in range(own.read_count):
-        read = own.reads[place]
-        number = read & REGISTER_MASK
+        number = own.read_register[place]
         # which lanes a guard lets pass follows from its value: one that lets none pass was read for all
-        reading = lanes if lanes or not read & GUARD else ALL_LANES
+        reading = lanes if lanes or not own.read_guard[place] else ALL_LANES
         for slot in range(number * SLOTS, (number + 1) * SLOTS):
             result = results[slot]
             if result.producer and result.lanes & reading:
-                due = result.since + distances[result.row, read >> REGISTER_BITS & COLUMN_MASK]
+                due = result.since + distances[result.row, own.read_column[place]]
                 short = short_of(progress[0], operands[result.producer - 1], result.since, due, clock)
                 if short and not report(hazards, result.producer - 1, index, number, RAW, short):
                     return False
@@ -203,9 +211,8 @@ def check_writes(work, operands, distances, own, index, lanes, clock):
     """WAW: results that may arrive after this one; WAR: registers that others may not have read yet."""
     results, readers, progress, hazards = work
     for place in range(own.write_count):
-        write = own.writes[place]
-        number = write & REGISTER_MASK
-        written = clock + distances[write >> REGISTER_BITS & COLUMN_MASK, 0]
+        number = own.write_register[place]
+        written = clock + distances[own.write_row[place], 0]
         for slot in range(number * SLOTS, (number + 1) * SLOTS):
             result = results[slot]
             if result.producer and result.lanes & lanes:
@@ -259,16 +266,15 @@ def record(work, operands, own, index, lanes, clock):
     """Remember what the instruction writes and, if its latency is variable, reads."""
     results, readers, progress, _ = work
     for place in range(own.write_count):
-        write = own.writes[place]
-        result = results[result_slot(results, write & REGISTER_MASK, operands, lanes, clock)]
+        result = results[result_slot(results, own.write_register[place], operands, lanes, clock)]
         result.producer = index + 1
-        result.row = write >> REGISTER_BITS & COLUMN_MASK
+        result.row = own.write_row[place]
         result.since = clock
-        result.lanes = ALL_LANES if write & UNIFORM else lanes
+        result.lanes = ALL_LANES if own.write_uniform[place] else lanes
     for place in range(own.read_count if own.variable else 0):
-        read = own.reads[place]
-        if read & READ_LATE:
-            reader = readers[reader_slot(readers, read & REGISTER_MASK, operands, progress[0], own.queue)]
+        if own.read_late[place]:
+            number = own.read_register[place]
+            reader = readers[reader_slot(readers, number, operands, progress[0], own.queue)]
             reader.lanes = (reader.lanes if reader.producer else 0) | lanes
             reader.producer = index + 1
             reader.since = clock

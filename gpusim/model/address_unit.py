@@ -6,62 +6,76 @@ SM-shared unit accepts it (arXiv 2503.20481 section 5.4, Table 1).
 
 from __future__ import annotations
 
+import numpy as np
+
+from gpusim.constants import NO_COUNTER
 from gpusim.jit import inlined
-from gpusim.model.events import LOWER, NO_COUNTER, push_event
+from gpusim.model.events import LOWER, push_event
+from gpusim.model.in_flight import take_access
 from gpusim.model.operands import read_variable
-from gpusim.model.state import FOREVER, QUEUE, SUB_CORES
+from gpusim.model.params import Params
+from gpusim.model.rows import core_row, local_of, slot_of, sub_core, warp_row
+from gpusim.model.state import FOREVER, QUEUE, State
+from gpusim.model.types import Cycle, Flag, Sm, SubCore
 
 
 @inlined
-def enqueue(S, P, sm, k, now):
+def enqueue(S: State, P: Params, sm: Sm, k: SubCore, now: Cycle) -> Flag:
     """Move the memory instruction in Control into the queue. 0 while it is full."""
-    core = S.sub_cores[sm * SUB_CORES + k]
-    machine = P.machine[0]
-    if core.queue_count >= machine.queue_entries:
+    core = sub_core(S, sm, k)
+    queue = P.card[0].sm.sub_core.memory_queue
+    if core.queue_count >= queue.entries:
         return 0
     place = (core.queue_head + core.queue_count) % QUEUE
     core.queue_count += 1
-    core.queue_warp[place] = core.control_warp
-    core.queue_index[place] = core.control_index
-    core.queue_mask[place] = core.control_mask
-    core.queue_record[place] = core.control_record
-    core.queue_row[place] = core.control_row
-    core.queue_ready[place] = now - 1 + machine.register_read
+    core.queue_access[place] = take_access(S, sm, warp_row(P, sm, k, core.control_warp), core)
+    core.queue_ready[place] = now - 1 + queue.register_read
     return 1
 
 
 @inlined
-def address_unit(S, P, sm, k, now):
+def address_unit(S: State, P: Params, sm: Sm, k: SubCore, now: Cycle) -> None:
     """Read the registers of the next queued instruction and start its address calculation."""
-    c = sm * SUB_CORES + k
-    core = S.sub_cores[c]
-    machine = P.machine[0]
+    core = sub_core(S, sm, k)
+    queue = P.card[0].sm.sub_core.memory_queue
     if core.queue_addressed >= core.queue_count or core.address_free > now:
         return
     place = (core.queue_head + core.queue_addressed) % QUEUE
-    index = core.queue_index[place]
-    if core.queue_ready[place] > now or not read_variable(S, P, sm, k, index, now):
+    if core.queue_ready[place] > now:
+        return
+    access = S.accesses[core.queue_access[place]]
+    index = access.index
+    if not read_variable(S, P, sm, core, index, now):
         return
     code = P.code[index]
     core.queue_addressed += 1
-    core.address_free = now + (machine.interval_uniform if code.uniform_address else machine.interval_regular)
-    core.queue_ready[place] = now + (machine.grant_uniform if code.uniform_address else machine.grant_regular)
-    if code.read_counter != NO_COUNTER or machine.scoreboard:
-        released = max(now + code.war - machine.register_read, now + 1)
-        push_event(S, c, released, LOWER, core.queue_warp[place], code.read_counter, 0, index, -1)
-    row = core.queue_row[place]
-    if row >= 0:
-        S.timeline[row].read = now
+    core.address_free = now + (
+        queue.address_interval_uniform if code.uniform_address else queue.address_interval_regular
+    )
+    core.queue_ready[place] = now + address_to_grant(P, code)
+    if code.read_counter != NO_COUNTER or P.derived[0].scoreboard:
+        released = max(now + code.war - queue.register_read, now + 1)
+        local = local_of(slot_of(P, sm, access.warp))
+        push_event(S, core_row(sm, k), released, LOWER, local, code.read_counter, 0, index, -1)
+    if access.timeline >= 0:
+        S.timeline[access.timeline].read = now
 
 
 @inlined
-def next_request(core):
+def address_to_grant(P: Params, code: np.record) -> Cycle:
+    """Cycles from the register read to the request to the SM-shared unit."""
+    queue = P.card[0].sm.sub_core.memory_queue
+    return queue.address_to_grant_uniform if code.uniform_address else queue.address_to_grant_regular
+
+
+@inlined
+def next_request(core: np.record) -> Cycle:
     """First cycle in which the head of the queue asks the SM-shared unit, FOREVER if it has no address yet."""
     return core.queue_ready[core.queue_head] if core.queue_addressed > 0 else FOREVER
 
 
 @inlined
-def address_wake(core, now):
+def address_wake(core: np.record, now: Cycle) -> Cycle:
     """Next cycle in which the address unit can do something."""
     if core.queue_addressed >= core.queue_count:
         return FOREVER

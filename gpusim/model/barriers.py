@@ -6,36 +6,44 @@ evaluated in the cycle of the last arrival does not matter.
 
 from __future__ import annotations
 
+import numpy as np
+
 from gpusim.jit import inlined
+from gpusim.model.operands import forget_warp
+from gpusim.model.params import Params
+from gpusim.model.rows import check_warp, core_of, local_of, slot_of, slot_row, sub_core, wake_core
 from gpusim.model.stalls import close_reason
-from gpusim.model.state import BARRIERS, SUB_CORES
+from gpusim.model.state import BARRIERS, State
+from gpusim.model.types import Cycle, Index, Local, Row, Slot, Sm
 
 
 @inlined
-def release_barrier(S, P, sm, slot, barrier, now):
+def cta_at(S: State, P: Params, sm: Sm, slot: Slot) -> np.record:
+    """Record of the CTA in a CTA slot of an SM."""
+    return S.ctas[sm * P.card[0].sm.ctas + slot]
+
+
+@inlined
+def release_barrier(S: State, P: Params, sm: Sm, slot: Slot, barrier: int, now: Cycle) -> None:
     """Let the warps of a CTA that wait at a barrier go on."""
-    machine = P.machine[0]
-    cta = S.ctas[sm * machine.ctas + slot]
+    cta = cta_at(S, P, sm, slot)
     cta.arrived[barrier] = 0
-    warps = S.gpu[0].warps_per_cta
-    for number in range(warps):
-        place = (cta.first_slot + number) % machine.warps
-        warp = S.warps[sm * machine.warps + place]
+    for number in range(S.gpu[0].warps_per_cta):
+        place = (cta.first_slot + number) % P.card[0].sm.warps
+        warp = S.warps[slot_row(P, sm, place)]
         if warp.active and warp.at_barrier and warp.barrier == barrier:
             warp.at_barrier = 0
-            warp.barrier_until = now + machine.barrier_release
-            warp.next_check = min(warp.next_check, now + 1)
-            core = S.sub_cores[sm * SUB_CORES + place % SUB_CORES]
-            core.wake = min(core.wake, now + 1)
+            warp.barrier_until = now + P.card[0].sm.barriers.release
+            check_warp(warp, now + 1)
+            wake_core(sub_core(S, sm, core_of(place)), now + 1)
 
 
 @inlined
-def arrive(S, P, sm, w, index, now):
+def arrive(S: State, P: Params, sm: Sm, w: Row, index: Index, now: Cycle) -> None:
     """Warp w has issued BAR in cycle `now`."""
-    machine = P.machine[0]
     warp = S.warps[w]
     code = P.code[index]
-    cta = S.ctas[sm * machine.ctas + warp.cta]
+    cta = cta_at(S, P, sm, warp.cta)
     barrier = code.barrier
     cta.arrived[barrier] += 1
     if code.barrier_waits:
@@ -46,26 +54,17 @@ def arrive(S, P, sm, w, index, now):
 
 
 @inlined
-def check_barrier(S, P, sm, slot, barrier, now):
+def check_barrier(S: State, P: Params, sm: Sm, slot: Slot, barrier: int, now: Cycle) -> None:
     """Release a barrier when all the warps that it expects have arrived (all living ones, if it names no number)."""
-    cta = S.ctas[sm * P.machine[0].ctas + slot]
+    cta = cta_at(S, P, sm, slot)
     expected = cta.expected[barrier] if cta.expected[barrier] else cta.live
     if cta.arrived[barrier] > 0 and cta.arrived[barrier] >= expected:
         release_barrier(S, P, sm, slot, barrier, now)
 
 
 @inlined
-def retire_warp(S, P, thread, sm, w, now):
-    """Warp w has ended: free its slot before cycle `now`, and its CTA's with the last warp."""
-    machine = P.machine[0]
-    unit = S.sms[sm]
-    warp = S.warps[w]
-    close_reason(S, thread, w, now)
-    S.counters[sm].resident_warp_cycles += now - warp.resident_since
-    warp.active = 0
-    slot = w - sm * machine.warps
-    core = S.sub_cores[sm * SUB_CORES + slot % SUB_CORES]
-    local = slot // SUB_CORES
+def leave_sub_core(core: np.record, local: Local) -> None:
+    """A warp's place in its sub-core becomes free."""
     core.active_mask &= ~(1 << local)
     kept = 0
     for rank in range(core.warp_count):
@@ -73,12 +72,21 @@ def retire_warp(S, P, thread, sm, w, now):
             core.order[kept] = core.order[rank]
             kept += 1
     core.warp_count = kept
-    for entry in range(len(core.cached)):  # a later warp in this slot must not hit the register file cache
-        if core.cached[entry] >> 8 == local:
-            core.cached[entry] = -1
-            core.cached_count -= 1
+    forget_warp(core, local)
+
+
+@inlined
+def retire_warp(S: State, P: Params, thread: int, sm: Sm, w: Row, now: Cycle) -> None:
+    """Warp w has ended: free its slot before cycle `now`, and its CTA's with the last warp."""
+    unit = S.sms[sm]
+    warp = S.warps[w]
+    close_reason(S, thread, w, now)
+    S.counters[sm].resident_warp_cycles += now - warp.resident_since
+    warp.active = 0
+    slot = slot_of(P, sm, w)
+    leave_sub_core(sub_core(S, sm, core_of(slot)), local_of(slot))
     unit.last_retire = max(unit.last_retire, now)
-    cta = S.ctas[sm * machine.ctas + warp.cta]
+    cta = cta_at(S, P, sm, warp.cta)
     cta.live -= 1
     if cta.live == 0:
         cta.active = 0

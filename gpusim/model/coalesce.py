@@ -7,21 +7,24 @@ word of a bank, wide accesses by half and quarter warps.
 
 from __future__ import annotations
 
-from gpusim.jit import inlined, popcount64, trailing_zeros64
-from gpusim.sass.program import MemorySpace
-from gpusim.trace.trace import EXPLICIT, LOCAL_WINDOW, SHARED_WINDOW, WINDOW_BYTES
+import numpy as np
 
-EXPLICIT_STRIDE = int(EXPLICIT)
-LINE_SHIFT = 7
-ALL_LANES = 0xFFFFFFFF
+from gpusim.constants import ALL_LANES, EXPLICIT, LINE_BYTES, LOCAL_WINDOW, SHARED_WINDOW, WARP_SIZE, WINDOW_BYTES
+from gpusim.jit import inlined, popcount64, trailing_zeros64
+from gpusim.model.state import SHARED_BANKS, State
+from gpusim.model.types import Access, Flag, Mask, Row, Sm
+from gpusim.sass.program import MemorySpace
+
+LINE_SHIFT, SECTOR_SHIFT, WORD_SHIFT = 7, 5, 2
+HALF_LINE = LINE_BYTES // 2  # bytes written are kept in two words, a bit per byte
 SHARED, LOCAL, GENERIC = int(MemorySpace.SHARED), int(MemorySpace.LOCAL), int(MemorySpace.GENERIC)
 GLOBAL = int(MemorySpace.GLOBAL)
-LOCAL_LINES = 1 << 56  # local memory lies far from global memory in the line number space
+LOCAL_LINES = 1 << 56  # local memory lies far from global memory in the address space
 LOCAL_WARP_BYTES = 1 << 24  # room of one warp's local memory
 
 
 @inlined
-def add_access(unit, address, width):
+def add_access(unit: np.record, address: int, width: int) -> None:
     """Merge `width` bytes into the access list. Neighbouring lanes usually share the last line."""
     line = address >> LINE_SHIFT
     place = unit.access_count - 1
@@ -34,27 +37,27 @@ def add_access(unit, address, width):
         unit.access_sectors[place] = 0
         unit.access_low[place] = 0
         unit.access_high[place] = 0
-    first = (address & 127) >> 5
-    last = ((address + width - 1) & 127) >> 5
+    first = (address & LINE_BYTES - 1) >> SECTOR_SHIFT
+    last = (address + width - 1 & LINE_BYTES - 1) >> SECTOR_SHIFT
     unit.access_sectors[place] |= (2 << last) - (1 << first)
-    written = ((1 << width) - 1) << (address & 63)
-    if address & 64:
+    written = ((1 << width) - 1) << (address & HALF_LINE - 1)
+    if address & HALF_LINE:
         unit.access_high[place] |= written
     else:
         unit.access_low[place] |= written
 
 
 @inlined
-def lane_address(S, record, order, lane):
+def lane_address(S: State, record: int, order: int, lane: int) -> int:
     """Address of an active lane; `order` counts active lanes before it."""
     entry = S.records[record]
-    if entry.stride == EXPLICIT_STRIDE:
-        return S.addresses[entry.base + order]
-    return entry.base + entry.stride * lane
+    if entry.stride == EXPLICIT:
+        return S.addresses[entry.start + order]
+    return entry.start + entry.stride * lane
 
 
 @inlined
-def space_of(S, code, record, mask):
+def space_of(S: State, code: np.record, record: int, mask: Mask) -> int:
     """Memory space of an access; of a generic one that of its first active lane's address, which stands for all."""
     if code.space != GENERIC or mask == 0:
         return code.space
@@ -65,24 +68,25 @@ def space_of(S, code, record, mask):
 
 
 @inlined
-def coalesce(S, sm, w, record, mask, width, space):
-    """Fill the access list for one global or local access of `width` bytes per lane."""
+def coalesce(S: State, sm: Sm, number: Access, width: int) -> None:
+    """List the lines of an access."""
     unit = S.sms[sm]
+    access = S.accesses[number]
     unit.access_count = 0
-    if space == LOCAL:
-        coalesce_local(S, unit, w, record, mask, width)
+    if access.space == LOCAL:
+        coalesce_local(S, unit, access.warp, access.record, access.mask, width)
         return
     order = 0
-    lanes = mask
+    lanes = access.mask
     while lanes:
         lane = trailing_zeros64(lanes)
         lanes &= lanes - 1
-        add_access(unit, lane_address(S, record, order, lane), width)
+        add_access(unit, lane_address(S, access.record, order, lane), width)
         order += 1
 
 
 @inlined
-def coalesce_local(S, unit, w, record, mask, width):
+def coalesce_local(S: State, unit: np.record, w: Row, record: int, mask: Mask, width: int) -> None:
     """Local memory interleaves lanes word by word: equal offsets of all lanes make whole lines."""
     base = LOCAL_LINES + w * LOCAL_WARP_BYTES
     order = 0
@@ -92,59 +96,61 @@ def coalesce_local(S, unit, w, record, mask, width):
         lanes &= lanes - 1
         offset = lane_address(S, record, order, lane) & (WINDOW_BYTES - 1)
         order += 1
-        for word in range(offset >> 2, (offset + width + 3) >> 2):
-            add_access(unit, base + word * 128 + lane * 4, min(width, 4))
+        for word in range(offset >> WORD_SHIFT, (offset + width + 3) >> WORD_SHIFT):
+            add_access(unit, base + word * LINE_BYTES + lane * 4, min(width, 4))
 
 
 @inlined
-def count_passes(S, sm, record, mask):
+def count_passes(S: State, sm: Sm, number: Access) -> None:
     """Set access_passes: for each line of an atomic the lanes on that word which most of them name."""
     unit = S.sms[sm]
-    for access in range(unit.access_count):
-        unit.access_passes[access] = 1
+    access = S.accesses[number]
+    for place in range(unit.access_count):
+        unit.access_passes[place] = 1
     order = 0
-    lanes = mask
+    lanes = access.mask
     while lanes:
         lane = trailing_zeros64(lanes)
         lanes &= lanes - 1
-        word = lane_address(S, record, order, lane) >> 2
+        word = lane_address(S, access.record, order, lane) >> WORD_SHIFT
         unit.scratch_word[order] = word
         order += 1
         same = 0
         for earlier in range(order):
             same += unit.scratch_word[earlier] == word
-        for access in range(unit.access_count):
-            if unit.access_line[access] == word >> LINE_SHIFT - 2:
-                unit.access_passes[access] = max(unit.access_passes[access], same)
+        for place in range(unit.access_count):
+            if unit.access_line[place] == word >> LINE_SHIFT - WORD_SHIFT:
+                unit.access_passes[place] = max(unit.access_passes[place], same)
 
 
 @inlined
-def shared_passes(S, sm, record, mask, width, atomic):
-    """Passes through the shared-memory banks: (total, of which conflicts) as total + 65536 * conflicts.
+def shared_passes(S: State, sm: Sm, number: Access, width: int, atomic: Flag) -> tuple[int, int]:
+    """Passes through the shared-memory banks, and how many of them are for conflicts.
 
     A 64-bit access goes by half warps, a 128-bit one by quarter warps. Lanes of one word share a pass, unless the
     access is atomic: then they take turns.
     """
-    entry = S.records[record]
-    words = max(width >> 2, 1)
-    group = 32 // min(words, 4)
-    if entry.stride == 4 * words and mask == ALL_LANES and not atomic:
-        return 32 // group
+    access = S.accesses[number]
+    entry = S.records[access.record]
+    words = max(width >> WORD_SHIFT, 1)
+    group = WARP_SIZE // min(words, 4)
+    if entry.stride == 4 * words and access.mask == ALL_LANES and not atomic:
+        return WARP_SIZE // group, 0
     total, conflicts = 0, 0
     order = 0
-    for first in range(0, 32, group):
-        lanes = (mask >> first) & ((1 << group) - 1)
+    for first in range(0, WARP_SIZE, group):
+        lanes = (access.mask >> first) & ((1 << group) - 1)
         if lanes == 0:
             continue
-        passes = group_passes(S, sm, record, lanes, first, order, words, atomic)
+        passes = group_passes(S, sm, access.record, lanes, first, order, words, atomic)
         order += popcount64(lanes)
         total += passes
         conflicts += passes - 1
-    return total + 65536 * conflicts
+    return total, conflicts
 
 
 @inlined
-def group_passes(S, sm, record, lanes, first, order, words, atomic):
+def group_passes(S: State, sm: Sm, record: int, lanes: Mask, first: int, order: int, words: int, atomic: Flag) -> int:
     """Passes of one group of lanes: the largest number of distinct words (atomic: lanes) that fall into one bank."""
     unit = S.sms[sm]
     seen = unit.scratch_word
@@ -155,7 +161,7 @@ def group_passes(S, sm, record, lanes, first, order, words, atomic):
     while lanes:
         lane = trailing_zeros64(lanes)
         lanes &= lanes - 1
-        word = lane_address(S, record, order, first + lane) >> 2
+        word = lane_address(S, record, order, first + lane) >> WORD_SHIFT
         order += 1
         known = False
         if not atomic:
@@ -167,7 +173,7 @@ def group_passes(S, sm, record, lanes, first, order, words, atomic):
             seen[used] = word
             used += 1
             for step in range(words):
-                bank = (word + step) & 31
+                bank = word + step & SHARED_BANKS - 1
                 count[bank] += 1
                 most = max(most, count[bank])
     return most

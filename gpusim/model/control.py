@@ -6,20 +6,25 @@ waits nothing can issue (arXiv 2503.20481 section 5.1.1).
 
 from __future__ import annotations
 
+import numpy as np
+
 from gpusim.jit import inlined
 from gpusim.model.address_unit import enqueue
 from gpusim.model.execute import start_variable
 from gpusim.model.kinds import Kind
-from gpusim.model.state import SUB_CORES
+from gpusim.model.params import Params
+from gpusim.model.rows import check_warp, local_warp, sub_core, wake_core
+from gpusim.model.state import State
+from gpusim.model.types import Cycle, Sm, SubCore
 
 MEMORY = int(Kind.MEMORY)
 SFU, MISC_QUEUE = int(Kind.SFU), int(Kind.MISC_QUEUE)
 
 
 @inlined
-def control(S, P, sm, k, now):
+def control(S: State, P: Params, sm: Sm, k: SubCore, now: Cycle) -> None:
     """Raise the counters of a new instruction and pass it on if there is room."""
-    core = S.sub_cores[sm * SUB_CORES + k]
+    core = sub_core(S, sm, k)
     if not core.control_valid:
         return
     index = core.control_index
@@ -50,22 +55,21 @@ def control(S, P, sm, k, now):
 
 
 @inlined
-def raise_counters(S, P, sm, k, now):
+def raise_counters(S: State, P: Params, sm: Sm, k: SubCore, now: Cycle) -> None:
     """End of the cycle: counters raised in Control become visible to the next cycle's issue."""
-    core = S.sub_cores[sm * SUB_CORES + k]
+    core = sub_core(S, sm, k)
     if core.raise_value:
-        w = sm * P.machine[0].warps + core.raise_warp * SUB_CORES + k
-        warp = S.warps[w]
+        warp = local_warp(S, P, sm, k, core.raise_warp)
         warp.counters += core.raise_value
         core.raise_value = 0
         mark_owner(warp, P.code[core.raise_index])
         # a warp that the full memory queue holds may wait for a counter now, or for one with another owner
-        warp.next_check = min(warp.next_check, now + 1)
-        core.wake = min(core.wake, now + 1)
+        check_warp(warp, now + 1)
+        wake_core(core, now + 1)
 
 
 @inlined
-def mark_owner(warp, code):
+def mark_owner(warp: np.record, code: np.record) -> None:
     """Remember whether a counter's last producer was an L1TEX access: its waits are long_scoreboard, others short."""
     for counter in (code.write_counter, code.read_counter):
         if counter < 6:

@@ -7,14 +7,17 @@ cp.async.wait_group).
 
 from __future__ import annotations
 
-from gpusim.jit import inlined
-from gpusim.model.state import COPY_GROUPS
+import numpy as np
 
-NO_COUNTER = 7
+from gpusim.constants import NO_COUNTER
+from gpusim.jit import inlined
+from gpusim.model.counters import one
+from gpusim.model.state import COPY_GROUPS
+from gpusim.model.types import Counter, Flag
 
 
 @inlined
-def start_groups(warp):
+def start_groups(warp: np.record) -> None:
     """A new warp has one open group, empty."""
     warp.group_head = 0
     warp.groups_closed = 0
@@ -24,13 +27,13 @@ def start_groups(warp):
 
 
 @inlined
-def all_groups_taken(warp):
+def all_groups_taken(warp: np.record) -> Flag:
     """Whether another group cannot be closed before one is complete."""
     return warp.groups_closed == COPY_GROUPS - 1
 
 
 @inlined
-def issue_copy(warp):
+def issue_copy(warp: np.record) -> None:
     """An LDGSTS belongs to the group that is open when it issues."""
     place = (warp.group_head + warp.groups_closed) % COPY_GROUPS
     warp.group_copies[place] += 1
@@ -38,7 +41,7 @@ def issue_copy(warp):
 
 
 @inlined
-def close_group(warp, counter):
+def close_group(warp: np.record, counter: Counter) -> None:
     """LDGDEPBAR issues: `counter` (NO_COUNTER if none) falls when this group and all before it are complete."""
     place = (warp.group_head + warp.groups_closed) % COPY_GROUPS
     warp.group_counter[place] = counter
@@ -50,7 +53,7 @@ def close_group(warp, counter):
 
 
 @inlined
-def accept_copy(warp):
+def accept_copy(warp: np.record) -> int:
     """The memory unit accepts a warp's next LDGSTS, in the order of issue. Returns its group."""
     place = warp.group_head
     while warp.group_queued[place] == 0:
@@ -60,21 +63,21 @@ def accept_copy(warp):
 
 
 @inlined
-def complete_copy(warp, group):
+def complete_copy(warp: np.record, group: int) -> None:
     """An LDGSTS is complete."""
     warp.group_copies[group] -= 1
     end_groups(warp)
 
 
 @inlined
-def group_due(warp):
+def group_due(warp: np.record) -> None:
     """The oldest LDGDEPBAR that was not has gone through the pipeline: its counter has risen and may fall."""
     warp.groups_due += 1
     end_groups(warp)
 
 
 @inlined
-def end_groups(warp):
+def end_groups(warp: np.record) -> None:
     """Forget the closed groups that are complete, the oldest first; their counters fall."""
     while warp.groups_closed > 0 and warp.group_copies[warp.group_head] == 0:
         counter = warp.group_counter[warp.group_head]
@@ -82,6 +85,6 @@ def end_groups(warp):
             if warp.groups_due == 0:
                 return
             warp.groups_due -= 1
-            warp.counters -= 1 << (8 * counter)
+            warp.counters -= one(counter)
         warp.group_head = (warp.group_head + 1) % COPY_GROUPS
         warp.groups_closed -= 1

@@ -7,73 +7,142 @@ is wanted. Writes wait until there are many, since turning the bus round costs t
 
 from __future__ import annotations
 
+import numpy as np
+
 from gpusim.jit import inlined, njit, popcount64, trailing_zeros64
 from gpusim.model.cache import NONE
-from gpusim.model.state import FOREVER
+from gpusim.model.params import Params
+from gpusim.model.state import FOREVER, State
+from gpusim.model.types import Clock, Cycle, Flag, Line, Mask, Node, Number, Place, Sm
 
 READ, WRITE_BACK = 0, 1
+"""Directions."""
+ARRIVING, FILLING = 0, 1
+"""Lists of a channel: transfers on their way to its queues, and those whose data are on their way to L2."""
+
+
+# ---- clocks and places
 
 
 @inlined
-def cycle_of(P, clock):
+def cycle_of(P: Params, clock: Clock) -> Cycle:
     """SM cycle in which what happens in a command clock is seen."""
-    machine = P.machine[0]
-    return (clock * machine.clock_cycles + machine.clocks - 1) // machine.clocks
+    derived = P.derived[0]
+    return (clock * derived.clock_cycles + derived.clocks - 1) // derived.clocks
 
 
 @inlined
-def room_in_queue(S, P, number, direction, sectors):
-    """Whether the channel of slice `number` takes some more sectors."""
-    machine = P.machine[0]
-    entries = machine.read_entries if direction == READ else machine.write_entries
-    return S.channels[number % machine.dram_channels].used[direction] + sectors <= entries
+def clock_of(P: Params, cycle: Cycle) -> Clock:
+    """Last command clock that falls into a cycle or before it."""
+    return cycle * P.derived[0].clocks // P.derived[0].clock_cycles
 
 
 @inlined
-def bank_and_row(P, line):
-    """Bank and row of a line as bank + 2^8 * row. Neighbouring lines of a channel lie in rows of all bank groups."""
-    machine = P.machine[0]
-    across = line // machine.dram_channels
-    per_group = machine.banks // machine.bank_groups
-    page = across // machine.bank_groups // machine.row_lines
-    group = (across + page) % machine.bank_groups
+def bank_and_row(P: Params, line: Line) -> tuple[int, int]:
+    """Bank and row of a line. Neighbouring lines of a channel lie in rows of all bank groups."""
+    dram = P.card[0].dram
+    across = line // dram.channels
+    per_group = dram.banks // dram.bank_groups
+    page = across // dram.bank_groups // P.derived[0].row_lines
+    group = (across + page) % dram.bank_groups
     row = page // per_group
     bank = (page + row + row // per_group) % per_group
-    return group * per_group + bank + (row << 8)
+    return group * per_group + bank, row
+
+
+@inlined
+def group_of(P: Params, bank: int) -> int:
+    """Bank group of a bank."""
+    return bank // (P.card[0].dram.banks // P.card[0].dram.bank_groups)
+
+
+@inlined
+def bank_at(S: State, P: Params, number: Number, bank: int) -> np.record:
+    """Record of a channel's bank."""
+    return S.banks[number * P.card[0].dram.banks + bank]
+
+
+# ---- transfers, and lists of them: a channel's and a bank's, each by number
+
+
+@inlined
+def append(S: State, owner: np.record, which: int, node: Node) -> None:
+    """Put a transfer at the end of a list."""
+    S.transfers[node].next = NONE
+    if owner.head[which] == NONE:
+        owner.head[which] = node
+    else:
+        S.transfers[owner.tail[which]].next = node
+    owner.tail[which] = node
+
+
+@inlined
+def first_time(S: State, channel: np.record, which: int) -> int:
+    """Time of the first transfer of a channel's list, FOREVER if there is none."""
+    node = channel.head[which]
+    return FOREVER if node == NONE else S.transfers[node].time
+
+
+@inlined
+def take_first(S: State, channel: np.record, which: int) -> Node:
+    """Take the first transfer off a channel's list."""
+    node = channel.head[which]
+    channel.head[which] = S.transfers[node].next
+    return node
+
+
+@inlined
+def free_transfer(S: State, channel: np.record, node: Node) -> None:
+    S.transfers[node].next = channel.free
+    channel.free = node
+
+
+@inlined
+def room_in_queue(S: State, P: Params, number: Number, direction: int, sectors: int) -> Flag:
+    """Whether the channel of slice `number` takes some more sectors."""
+    dram = P.card[0].dram
+    entries = dram.queue_entries if direction == READ else dram.write_queue.entries
+    return S.channels[number % dram.channels].used[direction] + sectors <= entries
 
 
 @njit
-def start_transfer(S, P, number, direction, line, sectors, place, sm, now):
+def start_transfer(
+    S: State,
+    P: Params,
+    number: Number,
+    direction: int,
+    line: Line,
+    sectors: Mask,
+    place: Place,
+    sm: Sm,
+    now: Cycle,
+) -> None:
     """Hand sectors of a line of slice `number` to its channel in cycle `now`; there is room in its queue."""
-    machine = P.machine[0]
-    c = number % machine.dram_channels
+    dram = P.card[0].dram
+    c = number % dram.channels
     channel = S.channels[c]
     node = channel.free
     entry = S.transfers[node]
     channel.free = entry.next
-    where = bank_and_row(P, line)
     entry.direction = direction
-    entry.bank = where & 255
-    entry.row = where >> 8
+    entry.bank, entry.row = bank_and_row(P, line)
     entry.left = popcount64(sectors)
     entry.slice = number
     entry.place = place
     entry.sectors = sectors
     entry.sm = sm
-    entry.time = (now + machine.dram_latency) * machine.clocks // machine.clock_cycles + 1
+    entry.time = clock_of(P, now + dram.latency) + 1
     channel.used[direction] += entry.left
-    entry.next = NONE
-    if channel.arriving == NONE:
-        channel.arriving = node
-    else:
-        S.transfers[channel.arriving_tail].next = node
-    channel.arriving_tail = node
+    append(S, channel, ARRIVING, node)
     channel.clock = min(channel.clock, entry.time)
     S.channel_next[c] = min(S.channel_next[c], cycle_of(P, channel.clock))
 
 
+# ---- the controller
+
+
 @inlined
-def run_clocks(S, P, number, last):
+def run_clocks(S: State, P: Params, number: Number, last: Clock) -> Flag:
     """Give a channel's commands up to command clock `last`; returns whether its queues have become shorter."""
     channel = S.channels[number]
     before = channel.used[READ] + channel.used[WRITE_BACK]
@@ -83,29 +152,27 @@ def run_clocks(S, P, number, last):
 
 
 @inlined
-def one_clock(S, P, number, clock):
+def one_clock(S: State, P: Params, number: Number, clock: Clock) -> Clock:
     """Give the oldest column and the oldest row command that may be given in a clock.
 
     Returns a clock before which no further command can be given; nothing happens in those in between.
     """
-    machine = P.machine[0]
     channel = S.channels[number]
     admit(S, P, number, clock)
     direction = wanted_direction(P, channel)
     channel.direction = direction
     column, row = NONE, NONE
-    following = FOREVER if channel.arriving == NONE else S.transfers[channel.arriving].time
+    following = first_time(S, channel, ARRIVING)
     next_column = FOREVER
     bus_ready = channel.column_ok[direction]
     banks = channel.busy[direction]
     while banks:
         b = trailing_zeros64(banks)
         banks &= banks - 1
-        bank = S.banks[number * machine.banks + b]
+        bank = bank_at(S, P, number, b)
         hit = bank.hit[direction]
         if hit != NONE:
-            group = b // (machine.banks // machine.bank_groups)
-            ready = max(bank.column_ok, max(bus_ready, channel.group_ok[group]))
+            ready = max(bank.column_ok, max(bus_ready, channel.group_ok[group_of(P, b)]))
             if ready > clock:
                 next_column = min(next_column, ready)
             elif column == NONE or S.transfers[hit].number < S.transfers[column].number:
@@ -131,41 +198,35 @@ def one_clock(S, P, number, clock):
 
 
 @inlined
-def admit(S, P, number, clock):
+def admit(S: State, P: Params, number: Number, clock: Clock) -> None:
     """Transfers that have arrived join their banks' queues."""
     channel = S.channels[number]
-    while channel.arriving != NONE and S.transfers[channel.arriving].time <= clock:
-        node = channel.arriving
+    while first_time(S, channel, ARRIVING) <= clock:
+        node = take_first(S, channel, ARRIVING)
         entry = S.transfers[node]
         direction = entry.direction
-        channel.arriving = entry.next
-        entry.next = NONE
         entry.number = channel.number
         channel.number += 1
         channel.queued[direction] += entry.left
         channel.busy[direction] |= 1 << entry.bank
-        bank = S.banks[number * P.machine[0].banks + entry.bank]
-        if bank.head[direction] == NONE:
-            bank.head[direction] = node
-        else:
-            S.transfers[bank.tail[direction]].next = node
-        bank.tail[direction] = node
+        bank = bank_at(S, P, number, entry.bank)
+        append(S, bank, direction, node)
         if bank.hit[direction] == NONE and bank.row == entry.row:
             bank.hit[direction] = node
 
 
 @inlined
-def wanted_direction(P, channel):
+def wanted_direction(P: Params, channel: np.record) -> int:
     """Reads go first until the write queue is full to its high mark, or nothing is to be read."""
-    machine = P.machine[0]
+    queue = P.card[0].dram.write_queue
     reads, writes = channel.queued[READ], channel.queued[WRITE_BACK]
     if channel.direction == WRITE_BACK:
-        return READ if writes == 0 or (reads > 0 and writes <= machine.write_low) else WRITE_BACK
-    return WRITE_BACK if writes >= machine.write_high or (reads == 0 and writes > 0) else READ
+        return READ if writes == 0 or (reads > 0 and writes <= queue.low) else WRITE_BACK
+    return WRITE_BACK if writes >= queue.high or (reads == 0 and writes > 0) else READ
 
 
 @inlined
-def next_hit(S, node, row):
+def next_hit(S: State, node: Node, row: int) -> Node:
     """The first transfer from `node` on in a bank's queue that wants `row`, or -1."""
     while node != NONE and S.transfers[node].row != row:
         node = S.transfers[node].next
@@ -173,50 +234,50 @@ def next_hit(S, node, row):
 
 
 @inlined
-def row_command(S, P, number, node, clock):
+def row_command(S: State, P: Params, number: Number, node: Node, clock: Clock) -> Clock:
     """Open the row of a transfer, or close the one in its way. Returns the first clock of the bank's next command."""
-    machine = P.machine[0]
+    timing = P.card[0].dram.timing
     entry = S.transfers[node]
-    bank = S.banks[number * machine.banks + entry.bank]
+    bank = bank_at(S, P, number, entry.bank)
     if bank.row >= 0:
         bank.row = -1
         bank.hit[READ] = NONE
         bank.hit[WRITE_BACK] = NONE
-        bank.activate_ok = max(bank.activate_ok, clock + machine.rp)
-        return clock + machine.rp
+        bank.activate_ok = max(bank.activate_ok, clock + timing.rp)
+        return clock + timing.rp
     bank.row = entry.row
     for direction in range(2):
         bank.hit[direction] = next_hit(S, bank.head[direction], bank.row)
-    bank.column_ok = clock + machine.rcd
-    bank.precharge_ok = clock + machine.ras
-    bank.activate_ok = clock + machine.rc
-    S.channels[number].activate_ok = clock + machine.rrd
+    bank.column_ok = clock + timing.rcd
+    bank.precharge_ok = clock + timing.ras
+    bank.activate_ok = clock + timing.rc
+    S.channels[number].activate_ok = clock + timing.rrd
     S.counters[entry.sm].dram_activates += 1
-    return clock + machine.rcd
+    return clock + timing.rcd
 
 
 @inlined
-def column_command(S, P, number, node, clock):
+def column_command(S: State, P: Params, number: Number, node: Node, clock: Clock) -> Clock:
     """Move one sector of a transfer; the last one ends it. Returns the first clock of the channel's next command."""
-    machine = P.machine[0]
+    timing, burst = P.card[0].dram.timing, P.derived[0].burst
     channel = S.channels[number]
     entry = S.transfers[node]
     direction = entry.direction
-    bank = S.banks[number * machine.banks + entry.bank]
+    bank = bank_at(S, P, number, entry.bank)
     entry.left -= 1
     channel.used[direction] -= 1
     channel.queued[direction] -= 1
-    apart = max(machine.ccd, machine.burst)
-    channel.group_ok[entry.bank // (machine.banks // machine.bank_groups)] = clock + max(machine.ccdl, apart)
+    apart = max(timing.ccd, burst)
+    channel.group_ok[group_of(P, entry.bank)] = clock + max(timing.ccdl, apart)
     channel.column_ok[direction] = clock + apart
     if direction == READ:
-        end = clock + machine.cl + machine.burst
-        channel.column_ok[WRITE_BACK] = max(clock + apart, end + machine.turnaround - machine.wl)
-        bank.precharge_ok = max(bank.precharge_ok, clock + machine.rtp)
+        end = clock + timing.cl + burst
+        channel.column_ok[WRITE_BACK] = max(clock + apart, end + timing.turnaround - timing.wl)
+        bank.precharge_ok = max(bank.precharge_ok, clock + timing.rtp)
     else:
-        end = clock + machine.wl + machine.burst
-        channel.column_ok[READ] = max(clock + apart, end + machine.wtr)
-        bank.precharge_ok = max(bank.precharge_ok, end + machine.wr)
+        end = clock + timing.wl + burst
+        channel.column_ok[READ] = max(clock + apart, end + timing.wtr)
+        bank.precharge_ok = max(bank.precharge_ok, end + timing.wr)
     if entry.left == 0:
         leave_bank(S, channel, bank, node)
         finish(S, channel, node, cycle_of(P, end))
@@ -224,7 +285,7 @@ def column_command(S, P, number, node, clock):
 
 
 @inlined
-def leave_bank(S, channel, bank, node):
+def leave_bank(S: State, channel: np.record, bank: np.record, node: Node) -> None:
     """Take a transfer, its bank's oldest hit, out of the bank's queue."""
     entry = S.transfers[node]
     direction = entry.direction
@@ -243,24 +304,11 @@ def leave_bank(S, channel, bank, node):
 
 
 @inlined
-def finish(S, channel, node, cycle):
+def finish(S: State, channel: np.record, node: Node, cycle: Cycle) -> None:
     """All commands of a transfer are given: data read reach L2 in `cycle`."""
     entry = S.transfers[node]
     if entry.direction == WRITE_BACK:
-        entry.next = channel.free
-        channel.free = node
-        return
-    entry.time = cycle
-    entry.next = NONE
-    if channel.filling == NONE:
-        channel.filling = node
+        free_transfer(S, channel, node)
     else:
-        S.transfers[channel.filling_tail].next = node
-    channel.filling_tail = node
-
-
-@inlined
-def next_fill(S, number):
-    """Cycle in which the next data of a channel reach L2."""
-    channel = S.channels[number]
-    return FOREVER if channel.filling == NONE else S.transfers[channel.filling].time
+        entry.time = cycle
+        append(S, channel, FILLING, node)

@@ -8,10 +8,17 @@ later: compilers rely on units that complete in order.
 
 from __future__ import annotations
 
+import numpy as np
+
+from gpusim.constants import NO_COUNTER
 from gpusim.jit import inlined
 from gpusim.model.copies import complete_copy, group_due
+from gpusim.model.counters import one
+from gpusim.model.params import Params
+from gpusim.model.rows import check_warp, wake_core, warp_row
 from gpusim.model.scoreboard import result_written, sources_read
-from gpusim.model.state import EVENTS, FAULT_EVENTS, SUB_CORES, WRITE_HORIZON
+from gpusim.model.state import BANKS, EVENTS, SUB_CORES, WRITE_HORIZON, Fault, State
+from gpusim.model.types import CoreRow, Counter, Cycle, Flag, Index, Local, Mask, Place, Sm, SubCore, TimelineRow
 
 LOWER = 0  # a dependence counter falls (sources read, or a result without a register)
 LOAD = 1  # a load writes registers; its counter falls; the instruction is complete
@@ -20,52 +27,113 @@ COPY = 3  # an asynchronous copy is complete; its counter falls. In place of ban
 RESULT = 4  # the result of another variable-latency unit is written; its counter falls
 GROUP = 5  # LDGDEPBAR is through: its group ends when the copies are complete
 
-NO_COUNTER = 7
-TIME_SHIFT = 4  # of the key: cycle and kind
-ORDER_BITS = 27  # pushes that are told apart: far more than the events of one cycle can be apart
-INDEX_SHIFT, INDEX_BITS, ROW_SHIFT = 12, 20, 32  # of event_what
+OVERFLOW = int(Fault.EVENTS)
+
+# ---- an event's three words: key (cycle, kind), order among equal keys, and what it is about
+
+KIND_BITS, ORDER_BITS = 4, 27  # of pushes as many are told apart as cannot be apart in one cycle
+BANKS_BITS, COUNTER_BITS, LOCAL_BITS, INDEX_BITS = 4, 4, 4, 20
+COUNTER_SHIFT = BANKS_BITS
+LOCAL_SHIFT = COUNTER_SHIFT + COUNTER_BITS
+INDEX_SHIFT = LOCAL_SHIFT + LOCAL_BITS
+ROW_SHIFT = INDEX_SHIFT + INDEX_BITS
 NO_INDEX = (1 << INDEX_BITS) - 1
+"""Static index of an event that no scoreboard asks about."""
 
 
 @inlined
-def push_event(S, c, time, kind, local, counter, banks, index, row):
-    """Let something happen at cycle `time` on sub-core c.
+def key_of(cycle: Cycle, kind: int) -> int:
+    return cycle << KIND_BITS | kind
 
-    `local` is the warp's number in the sub-core, `index` the static instruction, or NO_INDEX where nobody asks.
-    """
+
+@inlined
+def cycle_of_key(key: int) -> Cycle:
+    return key >> KIND_BITS
+
+
+@inlined
+def kind_of_key(key: int) -> int:
+    return key & (1 << KIND_BITS) - 1
+
+
+@inlined
+def about(row: TimelineRow, index: Index, local: Local, counter: Counter, banks: Mask) -> int:
+    return row << ROW_SHIFT | index << INDEX_SHIFT | local << LOCAL_SHIFT | counter << COUNTER_SHIFT | banks
+
+
+@inlined
+def row_of(what: int) -> TimelineRow:
+    return what >> ROW_SHIFT
+
+
+@inlined
+def index_of(what: int) -> Index:
+    return what >> INDEX_SHIFT & NO_INDEX
+
+
+@inlined
+def local_of(what: int) -> Local:
+    return what >> LOCAL_SHIFT & (1 << LOCAL_BITS) - 1
+
+
+@inlined
+def counter_of(what: int) -> Counter:
+    return what >> COUNTER_SHIFT & (1 << COUNTER_BITS) - 1
+
+
+@inlined
+def banks_of(what: int) -> Mask:
+    return what & (1 << BANKS_BITS) - 1
+
+
+# ---- the heap
+
+
+@inlined
+def push_event(
+    S: State,
+    c: CoreRow,
+    time: Cycle,
+    kind: int,
+    local: Local,
+    counter: Counter,
+    banks: Mask,
+    index: Index,
+    row: TimelineRow,
+) -> None:
+    """Let something happen at cycle `time` to warp `local` of sub-core c. banks: that it writes; of COPY the group."""
     core = S.sub_cores[c]
     core.event_number += 1
-    order = time << ORDER_BITS | core.event_number & ((1 << ORDER_BITS) - 1)
-    what = row << ROW_SHIFT | index << INDEX_SHIFT | local << 8 | counter << 4 | banks
-    insert_event(S, c, time << TIME_SHIFT | kind, order, what)
+    order = time << ORDER_BITS | core.event_number & (1 << ORDER_BITS) - 1
+    insert_event(S, c, key_of(time, kind), order, about(row, index, local, counter, banks))
 
 
 @inlined
-def comes_before(core, place, key, order):
+def comes_before(core: np.record, place: Place, key: int, order: int) -> Flag:
     """Whether the event at a place of the heap is taken before one of this key and order."""
     other = core.event_key[place]
     return other < key or (other == key and core.event_order[place] < order)
 
 
 @inlined
-def set_event(core, place, key, order, what):
+def set_event(core: np.record, place: Place, key: int, order: int, what: int) -> None:
     core.event_key[place] = key
     core.event_order[place] = order
     core.event_what[place] = what
 
 
 @inlined
-def move_event(core, place, source):
+def move_event(core: np.record, place: Place, source: Place) -> None:
     set_event(core, place, core.event_key[source], core.event_order[source], core.event_what[source])
 
 
 @inlined
-def insert_event(S, c, key, order, what):
+def insert_event(S: State, c: CoreRow, key: int, order: int, what: int) -> None:
     """Add an event."""
     core = S.sub_cores[c]
     place = core.event_count
     if place >= EVENTS:
-        S.gpu[0].fault = FAULT_EVENTS
+        S.gpu[0].fault = OVERFLOW
         return
     core.event_count = place + 1
     while place > 0:
@@ -75,13 +143,12 @@ def insert_event(S, c, key, order, what):
         move_event(core, place, parent)
         place = parent
     set_event(core, place, key, order, what)
-    core.wake = min(core.wake, key >> TIME_SHIFT)
+    wake_core(core, cycle_of_key(key))
 
 
 @inlined
-def pop_event(S, c):
+def pop_event(core: np.record) -> None:
     """Remove the earliest event."""
-    core = S.sub_cores[c]
     last = core.event_count - 1
     core.event_count = last
     key, order, what = core.event_key[last], core.event_order[last], core.event_what[last]
@@ -100,31 +167,50 @@ def pop_event(S, c):
 
 
 @inlined
-def book_write(core, banks, cycle):
-    """A result takes a write port of each of its banks in `cycle`."""
-    for bank in range(2):
-        if banks >> bank & 1:
-            place = bank * WRITE_HORIZON + (cycle & (WRITE_HORIZON - 1))
-            slot = core.write_slots[place]
-            core.write_slots[place] = slot + 1 if slot >> 4 == cycle else (cycle << 4) + 1
+def next_event(core: np.record) -> Cycle:
+    """Cycle of a sub-core's earliest event; it must have one."""
+    return cycle_of_key(core.event_key[0])
+
+
+# ---- write ports: a calendar of results per bank and cycle
 
 
 @inlined
-def load_port_taken(S, P, c, banks, cycle):
-    """Book a write port of every bank in `banks` for a load in `cycle`; 1 if one is taken by another result."""
-    core = S.sub_cores[c]
-    ports = P.machine[0].write_ports
-    for bank in range(2):
+def write_slot(bank: int, cycle: Cycle) -> Place:
+    return bank * WRITE_HORIZON + (cycle & (WRITE_HORIZON - 1))
+
+
+@inlined
+def writes_booked(core: np.record, bank: int, cycle: Cycle) -> int:
+    """Results that write to a bank in `cycle`."""
+    slot = core.write_slots[write_slot(bank, cycle)]
+    return slot & 15 if slot >> 4 == cycle else 0
+
+
+@inlined
+def book_write(core: np.record, banks: Mask, cycle: Cycle) -> None:
+    """A result takes a write port of each of its banks in `cycle`."""
+    for bank in range(BANKS):
         if banks >> bank & 1:
-            slot = core.write_slots[bank * WRITE_HORIZON + (cycle & (WRITE_HORIZON - 1))]
-            if slot >> 4 == cycle and slot & 15 >= ports:
+            core.write_slots[write_slot(bank, cycle)] = (cycle << 4) + writes_booked(core, bank, cycle) + 1
+
+
+@inlined
+def load_port_taken(P: Params, core: np.record, banks: Mask, cycle: Cycle) -> Flag:
+    """Book a write port of every bank in `banks` for a load in `cycle`; 1 if one is taken by another result."""
+    for bank in range(BANKS):
+        if banks >> bank & 1:
+            if writes_booked(core, bank, cycle) >= P.card[0].sm.sub_core.register_file.write_ports:
                 return 1
     book_write(core, banks, cycle)
     return 0
 
 
+# ---- what happens
+
+
 @inlined
-def run_events(S, P, sm, k, now):
+def run_events(S: State, P: Params, sm: Sm, k: SubCore, now: Cycle) -> None:
     """Apply every event due by `now`.
 
     A load whose write port another result takes comes a cycle later, and with it those behind it.
@@ -132,35 +218,38 @@ def run_events(S, P, sm, k, now):
     c = sm * SUB_CORES + k
     core = S.sub_cores[c]
     held = 0  # bit per kind, some event of which could not write its result in this cycle
-    while core.event_count > 0 and core.event_key[0] >> TIME_SHIFT <= now:
-        kind = core.event_key[0] & ((1 << TIME_SHIFT) - 1)
+    while core.event_count > 0 and next_event(core) <= now:
+        kind = kind_of_key(core.event_key[0])
         order, what = core.event_order[0], core.event_what[0]
-        pop_event(S, c)
-        local = what >> 8 & 15
-        counter = what >> 4 & 15
-        banks = what & 15
-        if held >> kind & 1 or (banks and kind != COPY and load_port_taken(S, P, c, banks, now - 1)):
+        pop_event(core)
+        banks = banks_of(what)
+        if held >> kind & 1 or (banks and kind != COPY and load_port_taken(P, core, banks, now - 1)):
             S.counters[sm].write_port_conflicts += 1
             held |= 1 << kind
-            insert_event(S, c, (now + 1) << TIME_SHIFT | kind, order, what)  # it is still due before later ones
+            insert_event(S, c, key_of(now + 1, kind), order, what)  # it is still due before later ones
             continue
-        index = what >> INDEX_SHIFT & NO_INDEX
-        row = what >> ROW_SHIFT
-        w = sm * P.machine[0].warps + local * SUB_CORES + k
-        warp = S.warps[w]
-        if counter != NO_COUNTER:
-            warp.counters -= 1 << (8 * counter)
-        if kind == LOAD or kind == COMPLETE or kind == COPY:
-            warp.outstanding -= 1
-        if kind == COPY:
-            complete_copy(warp, banks)
-        elif kind == GROUP:
-            group_due(warp)
-        if P.machine[0].scoreboard and index != NO_INDEX:
-            if kind == LOWER:
-                sources_read(S, P, w, index)
-            else:
-                result_written(S, P, w, index)
-        if row >= 0 and (kind == LOAD or kind == RESULT):
-            S.timeline[row].write_back = now - 1
-        warp.next_check = min(warp.next_check, now)
+        apply_event(S, P, sm, k, kind, what, now)
+
+
+@inlined
+def apply_event(S: State, P: Params, sm: Sm, k: SubCore, kind: int, what: int, now: Cycle) -> None:
+    """What an event does to its warp."""
+    w = warp_row(P, sm, k, local_of(what))
+    warp = S.warps[w]
+    counter, index, row = counter_of(what), index_of(what), row_of(what)
+    if counter != NO_COUNTER:
+        warp.counters -= one(counter)
+    if kind == LOAD or kind == COMPLETE or kind == COPY:
+        warp.outstanding -= 1
+    if kind == COPY:
+        complete_copy(warp, banks_of(what))
+    elif kind == GROUP:
+        group_due(warp)
+    if P.derived[0].scoreboard and index != NO_INDEX:
+        if kind == LOWER:
+            sources_read(S, P, w, index)
+        else:
+            result_written(S, P, w, index)
+    if row >= 0 and (kind == LOAD or kind == RESULT):
+        S.timeline[row].write_back = now - 1
+    check_warp(warp, now)

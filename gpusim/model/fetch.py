@@ -1,31 +1,43 @@
-"""Fetch and decode: L0 instruction cache, stream buffer, and the warps' instruction buffers.
+"""Fetch and decode: L0 instruction cache, prefetcher, and the warps' instruction buffers.
 
 One fetch per cycle and sub-core, for the warp issued last if its buffer has room, else for the youngest with room.
 Buffer entries are allocated at the request and freed at issue; an instruction fetched in cycle t can issue in t + 3,
-which is why three entries keep one warp issuing (arXiv 2503.20481 section 5.2). The stream buffer's rules are those of
-the paper's artifact (stream_buffer.cc): only its head is compared with a demand.
+which is why three entries keep one warp issuing (arXiv 2503.20481 section 5.2).
 """
 
 from __future__ import annotations
 
+import numpy as np
+
 from gpusim.jit import inlined
-from gpusim.model.cache import fill_tag, find_tag
+from gpusim.model.l0_instructions import fill_l0, find_l0, use_l0
 from gpusim.model.l1_instructions import FETCH, PREFETCH, l1_instructions_full, request_l1_instructions
-from gpusim.model.state import FOREVER, MAX_BUFFER, PENDING_LINES, STREAM_LINES, SUB_CORES
+from gpusim.model.params import Params
+from gpusim.model.policies.prefetcher import (
+    COMING,
+    HIT,
+    INTO_L0,
+    NONE,
+    asked,
+    begun,
+    deliver,
+    due,
+    look_up,
+    missed,
+    refused,
+    wanted,
+)
+from gpusim.model.rows import check_warp, local_warp, sub_core, warp_row
+from gpusim.model.state import FOREVER, MAX_BUFFER, PENDING_LINES, SUB_CORES, State
+from gpusim.model.types import Cycle, Flag, Index, Line, Local, Row, Sm, SubCore
 
 
 @inlined
-def l0_base(P, c, line):
-    machine = P.machine[0]
-    return (c * machine.l0_sets + line % machine.l0_sets) * machine.l0_ways
-
-
-@inlined
-def may_fetch(S, P, w, now):
+def may_fetch(S: State, P: Params, w: Row, now: Cycle) -> Flag:
     """Whether warp w can fetch in cycle `now`."""
     warp = S.warps[w]
     return (
-        warp.buffer_count < P.machine[0].buffer_entries
+        warp.buffer_count < P.card[0].sm.sub_core.fetch.buffer_entries
         and warp.fetch_line < 0
         and warp.fetch_from <= now
         and warp.fetch_index < len(P.code)
@@ -34,200 +46,176 @@ def may_fetch(S, P, w, now):
 
 
 @inlined
-def choose_fetch(S, P, sm, k, now):
+def choose_fetch(S: State, P: Params, sm: Sm, k: SubCore, now: Cycle) -> Local:
     """Local number of the warp that fetches in cycle `now`, -1 if none can."""
-    core = S.sub_cores[sm * SUB_CORES + k]
-    first = sm * P.machine[0].warps + k
-    if (
-        core.greedy >= 0
-        and core.active_mask >> core.greedy & 1
-        and may_fetch(S, P, first + core.greedy * SUB_CORES, now)
-    ):
+    core = sub_core(S, sm, k)
+    if core.active_mask >> core.greedy & 1 and may_fetch(S, P, warp_row(P, sm, k, core.greedy), now):
         return core.greedy
     for rank in range(core.warp_count):
         local = core.order[rank]
-        if may_fetch(S, P, first + local * SUB_CORES, now):
+        if may_fetch(S, P, warp_row(P, sm, k, local), now):
             return local
     return -1
 
 
 @inlined
-def accept(S, P, w, now):
+def accept(warp: np.record, P: Params, now: Cycle) -> None:
     """The fetch of cycle `now` hits: an entry of the warp's buffer is ready after decode."""
-    warp = S.warps[w]
     place = (warp.buffer_head + warp.buffer_count) & (MAX_BUFFER - 1)
-    warp.buffer_ready[place] = now + P.machine[0].hit_to_issue
+    warp.buffer_ready[place] = now + P.card[0].sm.sub_core.fetch.hit_to_issue
     warp.buffer_count += 1
     warp.fetch_index += 1
     if warp.buffer_count == 1:
-        warp.next_check = min(warp.next_check, warp.buffer_ready[place])
+        check_warp(warp, warp.buffer_ready[place])
 
 
 @inlined
-def take_stream_head(S, P, c, now):
-    """The head's data move into L0, and the stream goes on behind it."""
-    core = S.sub_cores[c]
-    line = core.stream_head
-    fill_tag(S.l0, l0_base(P, c, line), P.machine[0].l0_ways, line, now)
-    core.stream_head = line + 1
-    core.stream_first = (core.stream_first + 1) % STREAM_LINES
-    core.stream_count -= 1
-    core.stream_wanted = 0
-    core.stream_active = 1
-
-
-@inlined
-def redirect_stream(S, P, c, line):
-    """A demand that neither the head nor its predecessor explains starts a new stream behind it."""
-    core = S.sub_cores[c]
-    if P.machine[0].stream_lines == 0 or core.stream_wanted:
-        return
-    if core.stream_count > 0 and core.stream_head == line + 1:
-        return
-    if core.stream_active and core.stream_count == 0 and core.stream_next == line + 1:
-        return
-    core.stream_count = 0
-    core.stream_next = line + 1
-    core.stream_active = 1
-
-
-@inlined
-def wait_for_line(warp, line, now):
+def wait_for_line(warp: np.record, line: Line, now: Cycle) -> None:
     """The warp fetches no more until a line arrives; from the next cycle on that is why it does not issue."""
     warp.fetch_line = line
     if warp.refill:
         warp.refill = 0
-        warp.next_check = min(warp.next_check, now + 1)
+        check_warp(warp, now + 1)
 
 
 @inlined
-def demand(S, P, sm, k, w, line, now):
-    """Look a line up for warp w. 1 if it hits now; otherwise the warp waits for the line."""
-    c = sm * SUB_CORES + k
-    core = S.sub_cores[c]
-    warp = S.warps[w]
-    machine = P.machine[0]
-    counters = S.counters[sm]
-    place = warp.fetch_way
-    if place < 0 or S.l0[place].line != line:
-        place = find_tag(S.l0, l0_base(P, c, line), machine.l0_ways, line)
-    if place >= 0:
-        S.l0[place].stamp = now
-        warp.fetch_way = place
-        counters.l0_instruction_hits += 1
-        return 1
-    if core.stream_count > 0 and core.stream_head == line:
-        if core.stream_ready[core.stream_first] <= now:
-            take_stream_head(S, P, c, now)
-            counters.stream_buffer_hits += 1
-            counters.l0_instruction_hits += 1
-            return 1
-        core.stream_wanted = 1
-        wait_for_line(warp, line, now)
-        return 0
+def on_its_way(core: np.record, line: Line) -> Flag:
+    """Whether a line has been asked for, to come into L0."""
     for pending in range(core.pending_lines):
         if core.pending_line[pending] == line:
-            wait_for_line(warp, line, now)
-            return 0
-    if core.pending_lines >= PENDING_LINES or core.request_port > now or l1_instructions_full(S, sm):
-        return 0  # asks again
-    wait_for_line(warp, line, now)
-    counters.l0_instruction_misses += 1
-    redirect_stream(S, P, c, line)
+            return True
+    return False
+
+
+@inlined
+def expect_line(core: np.record, line: Line) -> None:
+    """A line has been asked for: it will come into L0."""
     core.pending_line[core.pending_lines] = line
     core.pending_ready[core.pending_lines] = FOREVER
     core.pending_lines += 1
-    core.request_port = request_l1_instructions(S, P, sm, now, FETCH, k, line)
+
+
+@inlined
+def can_ask(S: State, core: np.record, sm: Sm, now: Cycle) -> Flag:
+    """Whether a sub-core's way to L1 is open: its last request has left, and there is room for another."""
+    return core.request_port <= now and not l1_instructions_full(S, sm)
+
+
+@inlined
+def demand(S: State, P: Params, sm: Sm, k: SubCore, warp: np.record, line: Line, now: Cycle) -> Flag:
+    """Look a line up for a warp. 1 if it hits now; otherwise the warp waits for the line, or asks again."""
+    core = sub_core(S, sm, k)
+    counters = S.counters[sm]
+    begins = warp.fetch_demand != line
+    if begins:
+        warp.fetch_demand = line
+    place = warp.fetch_way
+    if place < 0 or S.l0[place].line != line:
+        place = find_l0(S, P, sm, k, line)
+    if place >= 0:
+        if begins:
+            begun(S, P, sm, k, line, now)
+        use_l0(S, P, place, now)
+        warp.fetch_way = place
+        counters.l0_instruction_hits += 1
+        return 1
+    found = look_up(S, P, sm, k, line, now)
+    if found == HIT:
+        counters.l0_instruction_hits += 1
+        return 1
+    if found == COMING:
+        wait_for_line(warp, line, now)
+        return 0
+    if on_its_way(core, line):
+        if begins:
+            begun(S, P, sm, k, line, now)
+        wait_for_line(warp, line, now)
+        return 0
+    if core.pending_lines < PENDING_LINES and can_ask(S, core, sm, now):
+        wait_for_line(warp, line, now)
+        counters.l0_instruction_misses += 1
+        missed(S, P, sm, k, line, now)
+        expect_line(core, line)
+        core.request_port = request_l1_instructions(S, P, sm, now, FETCH, k, line)
     return 0
 
 
 @inlined
-def prefetch(S, P, sm, k, now):
-    """The stream buffer asks for its next line if the port to L1 is free."""
-    c = sm * SUB_CORES + k
-    core = S.sub_cores[c]
-    machine = P.machine[0]
-    if not core.stream_active or core.stream_count >= machine.stream_lines:
+def prefetch(S: State, P: Params, sm: Sm, k: SubCore, now: Cycle) -> None:
+    """Ask for the line that the prefetcher wants, if the way to L1 is open."""
+    line = wanted(S, P, sm, k)
+    if line == NONE:
         return
-    if core.request_port > now or l1_instructions_full(S, sm):
+    core = sub_core(S, sm, k)
+    if not can_ask(S, core, sm, now):
         return
-    line = core.stream_next
-    known = find_tag(S.l0, l0_base(P, c, line), machine.l0_ways, line) >= 0
-    for pending in range(core.pending_lines):
-        known = known or core.pending_line[pending] == line
-    if known or line * machine.line_instructions >= len(P.code):
-        core.stream_active = 0
+    known = find_l0(S, P, sm, k, line) >= 0 or on_its_way(core, line)
+    if known or line * P.derived[0].line_instructions >= len(P.code):
+        refused(S, P, sm, k, line, now)
         return
-    if core.stream_count == 0:
-        core.stream_head = line
-    place = (core.stream_first + core.stream_count) % STREAM_LINES
-    core.stream_ready[place] = FOREVER + line
-    core.stream_count += 1
-    core.stream_next = line + 1
+    place = asked(S, P, sm, k, line, now)
+    if place != INTO_L0:
+        core.request_port = request_l1_instructions(S, P, sm, now, PREFETCH, k + SUB_CORES * place, line)
+    elif core.pending_lines < PENDING_LINES:
+        expect_line(core, line)
+        core.request_port = request_l1_instructions(S, P, sm, now, FETCH, k, line)
+    else:
+        return  # no place to remember it: it is dropped
     S.counters[sm].instruction_prefetches += 1
-    core.request_port = request_l1_instructions(S, P, sm, now, PREFETCH, k + SUB_CORES * place, line)
 
 
 @inlined
-def release_line(S, P, sm, k, line, now):
+def release_line(S: State, P: Params, sm: Sm, k: SubCore, line: Line) -> None:
     """Warps that waited for a line may fetch again."""
-    core = S.sub_cores[sm * SUB_CORES + k]
+    core = sub_core(S, sm, k)
     for rank in range(core.warp_count):
-        w = sm * P.machine[0].warps + core.order[rank] * SUB_CORES + k
-        if S.warps[w].fetch_line == line:
-            S.warps[w].fetch_line = -1
+        warp = local_warp(S, P, sm, k, core.order[rank])
+        if warp.fetch_line == line:
+            warp.fetch_line = -1
 
 
 @inlined
-def arrive_lines(S, P, sm, k, now):
-    """Lines that arrive from L1 by `now`: demanded ones go into L0, a wanted stream head too."""
-    c = sm * SUB_CORES + k
-    core = S.sub_cores[c]
+def arrive_lines(S: State, P: Params, sm: Sm, k: SubCore, now: Cycle) -> None:
+    """Lines that arrive from L1 by `now` go into L0, and one for which warps wait in the prefetcher's buffer."""
+    core = sub_core(S, sm, k)
     kept = 0
     for pending in range(core.pending_lines):
         line = core.pending_line[pending]
         if core.pending_ready[pending] <= now:
-            fill_tag(S.l0, l0_base(P, c, line), P.machine[0].l0_ways, line, now)
-            release_line(S, P, sm, k, line, now)
+            fill_l0(S, P, sm, k, line, now)
+            release_line(S, P, sm, k, line)
         else:
             core.pending_line[kept] = line
             core.pending_ready[kept] = core.pending_ready[pending]
             kept += 1
     core.pending_lines = kept
-    if core.stream_wanted and core.stream_ready[core.stream_first] <= now:
-        line = core.stream_head
-        take_stream_head(S, P, c, now)
-        S.counters[sm].stream_buffer_hits += 1
-        release_line(S, P, sm, k, line, now)
+    line = deliver(S, P, sm, k, now)
+    if line != NONE:
+        release_line(S, P, sm, k, line)
 
 
 @inlined
-def fetch(S, P, sm, k, now):
+def fetch(S: State, P: Params, sm: Sm, k: SubCore, now: Cycle) -> None:
     """One fetch, then one prefetch."""
-    machine = P.machine[0]
     local = choose_fetch(S, P, sm, k, now)
     if local >= 0:
-        w = sm * machine.warps + local * SUB_CORES + k
-        if machine.perfect_fetch or demand(S, P, sm, k, w, P.code[S.warps[w].fetch_index].line, now):
-            accept(S, P, w, now)
-    if machine.stream_lines:
-        prefetch(S, P, sm, k, now)
+        warp = local_warp(S, P, sm, k, local)
+        if demand(S, P, sm, k, warp, P.code[warp.fetch_index].line, now):
+            accept(warp, P, now)
+    prefetch(S, P, sm, k, now)
 
 
 @inlined
-def fetch_wake(S, P, sm, k, now):
+def fetch_wake(S: State, P: Params, sm: Sm, k: SubCore, now: Cycle) -> Cycle:
     """Next cycle in which fetch can do something."""
-    core = S.sub_cores[sm * SUB_CORES + k]
-    machine = P.machine[0]
-    if core.stream_active and core.stream_count < machine.stream_lines:
+    core = sub_core(S, sm, k)
+    if wanted(S, P, sm, k) != NONE:
         return now + 1
-    first = FOREVER
+    first = due(S, P, sm, k)
     for pending in range(core.pending_lines):
         first = min(first, core.pending_ready[pending])
-    if core.stream_wanted:
-        first = min(first, core.stream_ready[core.stream_first])
     for rank in range(core.warp_count):
-        w = sm * machine.warps + core.order[rank] * SUB_CORES + k
+        w = warp_row(P, sm, k, core.order[rank])
         warp = S.warps[w]
         if may_fetch(S, P, w, max(now + 1, warp.fetch_from)):
             first = min(first, max(now + 1, warp.fetch_from))
@@ -235,12 +223,11 @@ def fetch_wake(S, P, sm, k, now):
 
 
 @inlined
-def flush(S, P, w, target, now):
+def flush(warp: np.record, P: Params, target: Index, now: Cycle) -> None:
     """A taken branch empties the warp's instruction buffer; fetch restarts at its target."""
-    warp = S.warps[w]
     warp.buffer_head = 0
     warp.buffer_count = 0
     warp.fetch_index = target
     warp.fetch_line = -1
-    warp.fetch_from = now + P.machine[0].branch_refill
+    warp.fetch_from = now + P.card[0].sm.sub_core.fetch.branch_refill
     warp.refill = 1

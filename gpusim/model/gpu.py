@@ -6,13 +6,19 @@ others wait stops its SM; places are refilled in (cycle, SM) order, so the resul
 
 from __future__ import annotations
 
+import numpy as np
+
 from gpusim.jit import inlined, kernel, njit
+from gpusim.model.barriers import cta_at
 from gpusim.model.copies import start_groups
 from gpusim.model.interconnect import collect_requests, next_departure, next_reply
 from gpusim.model.memory_system import memory_system_is_idle, run_memory_system
+from gpusim.model.params import Params
+from gpusim.model.rows import core_of, local_of, slot_row, sub_core, wake_core
 from gpusim.model.scoreboard import free_registers
 from gpusim.model.sm import run_sm
-from gpusim.model.state import BARRIERS, FOREVER, INDEX_MASK, SUB_CORES
+from gpusim.model.state import BARRIERS, FOREVER, INDEX_MASK, State
+from gpusim.model.types import Cycle, Flag, Local, Slot, Sm
 from gpusim.results.stalls import Stall
 
 NO_INSTRUCTION = int(Stall.NO_INSTRUCTION)
@@ -22,10 +28,9 @@ RUNNING, NEEDS_CTAS, FINISHED, DEADLOCK, FAULT = 0, 1, 2, 3, 4
 
 
 @inlined
-def launch_warp(S, P, sm, slot, place, number, table, now):
-    """Start one warp of a CTA in warp slot `place`."""
-    machine = P.machine[0]
-    warp = S.warps[sm * machine.warps + place]
+def launch_warp(S: State, P: Params, sm: Sm, slot: Slot, place: Slot, number: int, table: int, now: Cycle) -> None:
+    """Start warp `number` of the CTA in CTA slot `slot`, in warp slot `place`. table: its row of State.warp_starts."""
+    warp = S.warps[slot_row(P, sm, place)]
     warp.active = 1
     warp.cta = slot
     warp.cta_id = S.gpu[0].next_cta
@@ -52,32 +57,37 @@ def launch_warp(S, P, sm, slot, place, number, table, now):
     warp.fetch_index = warp.index
     warp.fetch_from = now
     warp.fetch_line = -1
+    warp.fetch_demand = -1
     warp.fetch_way = -1
     warp.refill = 0
     warp.buffer_head = 0
     warp.buffer_count = 0
     start_groups(warp)
-    if machine.scoreboard:
-        free_registers(S, P, sm * machine.warps + place)
-    core = S.sub_cores[sm * SUB_CORES + place % SUB_CORES]
-    local = place // SUB_CORES
+    if P.derived[0].scoreboard:
+        free_registers(S, P, slot_row(P, sm, place))
+    core = sub_core(S, sm, core_of(place))
+    join_sub_core(core, local_of(place))
+    wake_core(core, now)
+
+
+@inlined
+def join_sub_core(core: np.record, local: Local) -> None:
+    """A new warp is its sub-core's youngest."""
     core.active_mask |= 1 << local
     for rank in range(core.warp_count, 0, -1):
         core.order[rank] = core.order[rank - 1]
-    core.order[0] = local  # the youngest
+    core.order[0] = local
     core.warp_count += 1
-    core.wake = min(core.wake, now)
 
 
 @njit
-def launch_cta(S, P, sm, now, start):
+def launch_cta(S: State, P: Params, sm: Sm, now: Cycle, start: Cycle) -> None:
     """Place the next CTA of the grid on an SM that has room in cycle `now`; its warps may fetch from `start` on."""
-    machine = P.machine[0]
     gpu = S.gpu[0]
     slot = 0
-    while S.ctas[sm * machine.ctas + slot].active:
+    while cta_at(S, P, sm, slot).active:
         slot += 1
-    cta = S.ctas[sm * machine.ctas + slot]
+    cta = cta_at(S, P, sm, slot)
     cta.active = 1
     cta.live = gpu.warps_per_cta
     cta.first_slot = slot * gpu.warps_per_cta
@@ -97,32 +107,32 @@ def launch_cta(S, P, sm, now, start):
 
 
 @inlined
-def next_cta_loaded(S):
+def next_cta_loaded(S: State) -> Flag:
     gpu = S.gpu[0]
     return gpu.next_cta < gpu.chunk_first + gpu.chunk_count
 
 
 @njit
-def fill_gpu(S, P):
+def fill_gpu(S: State, P: Params) -> int:
     """The first CTAs, breadth first over SMs. Returns NEEDS_CTAS or RUNNING."""
     gpu = S.gpu[0]
     while gpu.next_cta < gpu.cta_total:
-        sm = gpu.next_cta % P.machine[0].sms
+        sm = gpu.next_cta % P.card[0].sms
         if S.sms[sm].live_ctas >= gpu.ctas_per_sm:
             break
         if not next_cta_loaded(S):
             return NEEDS_CTAS
-        launch_cta(S, P, sm, 0, P.machine[0].launch_start)
+        launch_cta(S, P, sm, 0, P.card[0].sm.instruction_hierarchy.launch.start)
     gpu.filled = 1
     return RUNNING
 
 
 @inlined
-def unfinished_sm(S, P, end):
+def unfinished_sm(S: State, P: Params, end: Cycle) -> Sm:
     """An SM that has to go on to the window's end: while CTAs are left, the one that stopped first for a free place."""
     gpu = S.gpu[0]
     first = -1
-    for sm in range(P.machine[0].sms):
+    for sm in range(P.card[0].sms):
         if gpu.next_cta < gpu.cta_total:
             if S.sms[sm].paused and (first < 0 or S.sms[sm].now < S.sms[first].now):
                 first = sm
@@ -132,14 +142,12 @@ def unfinished_sm(S, P, end):
 
 
 @inlined
-def first_activity(S, P):
+def first_activity(S: State, P: Params) -> Cycle:
     """First cycle in which an SM can do anything by itself or send what it has booked, FOREVER if none can."""
-    gpu = S.gpu[0]
-    machine = P.machine[0]
-    if not machine.skip:
-        return gpu.now
+    if not P.derived[0].skip:
+        return S.gpu[0].now
     first = FOREVER
-    for sm in range(machine.sms):
+    for sm in range(P.card[0].sms):
         if S.sms[sm].live_ctas > 0:
             first = min(first, S.sms[sm].wake, next_reply(S, sm))
         first = min(first, next_departure(S, sm))
@@ -147,18 +155,18 @@ def first_activity(S, P):
 
 
 @njit
-def all_done(S, P):
+def all_done(S: State, P: Params) -> Flag:
     gpu = S.gpu[0]
     if gpu.next_cta < gpu.cta_total:
         return False
-    for sm in range(P.machine[0].sms):
+    for sm in range(P.card[0].sms):
         if S.sms[sm].live_ctas > 0:
             return False
     return memory_system_is_idle(S, P)
 
 
 @kernel
-def begin_window(S, P):
+def begin_window(S: State, P: Params) -> int:
     """Serve the last window's requests and choose the next window.
 
     Returns RUNNING (gpu.window_end is set), NEEDS_CTAS, FINISHED, DEADLOCK or FAULT.
@@ -174,19 +182,19 @@ def begin_window(S, P):
         return FINISHED
     if gpu.first >= FOREVER:
         return DEADLOCK
-    gpu.window_end = max(gpu.now, gpu.first) + P.machine[0].window
+    gpu.window_end = max(gpu.now, gpu.first) + P.derived[0].window
     return RUNNING
 
 
 @kernel
-def run_share(S, P, thread, first, step):
+def run_share(S: State, P: Params, thread: int, first: Sm, step: int) -> None:
     """One thread's SMs through the current window."""
-    for sm in range(first, P.machine[0].sms, step):
+    for sm in range(first, P.card[0].sms, step):
         run_sm(S, P, thread, sm, S.gpu[0].window_end)
 
 
 @kernel
-def end_window(S, P):
+def end_window(S: State, P: Params) -> int:
     """Refill CTAs, then take the window's requests. Returns RUNNING or NEEDS_CTAS (call again)."""
     gpu = S.gpu[0]
     while True:
@@ -197,17 +205,17 @@ def end_window(S, P):
         while unit.live_ctas < gpu.ctas_per_sm and gpu.next_cta < gpu.cta_total:
             if not next_cta_loaded(S):
                 return NEEDS_CTAS
-            start = unit.now + P.machine[0].cta_launch_latency
+            start = unit.now + P.card[0].cta_launch_latency
             launch_cta(S, P, sm, start, start)
         unit.paused = 0
         run_sm(S, P, 0, sm, gpu.window_end)
-    collect_requests(S, P, gpu.window_end - P.machine[0].window, gpu.window_end)
+    collect_requests(S, P, gpu.window_end - P.derived[0].window, gpu.window_end)
     gpu.now = gpu.window_end
     return RUNNING
 
 
 @kernel
-def run_windows(S, P, budget):
+def run_windows(S: State, P: Params, budget: int) -> int:
     """Up to `budget` windows on one thread, without returning to Python between them."""
     gpu = S.gpu[0]
     for _ in range(budget):
@@ -215,7 +223,7 @@ def run_windows(S, P, budget):
             status = begin_window(S, P)
             if status != RUNNING:
                 return status
-            for sm in range(P.machine[0].sms):
+            for sm in range(P.card[0].sms):
                 run_sm(S, P, 0, sm, gpu.window_end)
         gpu.resume = 0
         if end_window(S, P) == NEEDS_CTAS:

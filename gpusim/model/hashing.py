@@ -38,7 +38,7 @@ def parity_masks(bits: int) -> np.ndarray:
 
 
 @inlined
-def spread(masks, row, value, odd, bits):
+def spread(masks: np.ndarray, row: int, value: int, odd: int, bits: int) -> int:
     """A number below odd * 2^bits; row chooses the masks of `bits`. Neighbours and strides spread over all."""
     number = 0
     for bit in range(bits):

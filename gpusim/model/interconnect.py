@@ -7,17 +7,27 @@ order and join their slices' queues in the order of arrival, so results do not d
 
 from __future__ import annotations
 
+import numpy as np
+
+from gpusim.constants import SECTOR_BYTES, SECTORS
 from gpusim.jit import inlined, njit, popcount64
 from gpusim.model.cache import NONE
 from gpusim.model.hashing import spread
-from gpusim.model.state import FAULT_NODES, FAULT_REPLIES, FAULT_REQUESTS, FOREVER, MESSAGES, SUB_CORES
+from gpusim.model.params import Params
+from gpusim.model.rows import check_warp, core_of, slot_row, sub_core, wake_core
+from gpusim.model.state import FOREVER, MESSAGES, Fault, State
+from gpusim.model.ticks import cycle_of_tick, first_tick
+from gpusim.model.types import Cycle, Flag, Line, Mask, Node, Number, Place, Slot, Sm
 
 READ_LINE = 0  # L1D fill: sectors of a line
-READ_ENTRY = 1  # read that bypasses L1D; token: pending request table entry
+READ_ENTRY = 1  # read that bypasses L1D; token: the ACCESS
 WRITE = 2  # acknowledged; token: see writer_token
-ATOMIC = 3  # token: table entry; a reduction is acknowledged as a write
+ATOMIC = 3  # token: the ACCESS; a reduction is acknowledged as a write
 READ_CODE = 4  # instruction or constant line of the first-level cache
 ACKNOWLEDGE = 5  # of a write or reduction: no data, uses no port; token: that of the request
+
+ALL_SECTORS = (1 << SECTORS) - 1
+REQUESTS, REPLIES, NODES = int(Fault.REQUESTS), int(Fault.REPLIES), int(Fault.NODES)
 
 FAR_FUTURE = 1 << 48  # later than any cycle; times are multiplied here
 DEPARTURE_BACKLOG = 1024  # requests that wait for the SM's port before it accepts no more accesses
@@ -25,7 +35,7 @@ REPLY_LIMIT = MESSAGES - 1024  # replies outstanding before it accepts no more; 
 
 
 @inlined
-def write_message(message, time, kind, line, sectors, token):
+def write_message(message: np.record, time: Cycle, kind: int, line: Line, sectors: Mask, token: int) -> None:
     message.time = time
     message.kind = kind
     message.line = line
@@ -34,32 +44,50 @@ def write_message(message, time, kind, line, sectors, token):
 
 
 @inlined
-def copy_message(target, source):
+def copy_message(target: np.record, source: np.record) -> None:
     write_message(target, source.time, source.kind, source.line, source.sectors, source.token)
+
+
+@inlined
+def ring_place(sm: Sm, position: int) -> Place:
+    """Row in State.requests or .replies of a position in an SM's ring."""
+    return sm * MESSAGES + position % MESSAGES
 
 
 # ---- the SM's side
 
 
 @inlined
-def send(S, P, sm, time, kind, line, sectors, token):
+def send(S: State, P: Params, sm: Sm, time: Cycle, kind: int, line: Line, sectors: Mask, token: int) -> Cycle:
     """Send a request that is ready to leave in cycle `time`; return when it departs. Data occupy the SM's port."""
     return send_data(S, P, sm, time, kind, line, sectors, token, 0, 0, 0)
 
 
 @inlined
-def send_data(S, P, sm, time, kind, line, sectors, token, low, high, passes):
+def send_data(
+    S: State,
+    P: Params,
+    sm: Sm,
+    time: Cycle,
+    kind: int,
+    line: Line,
+    sectors: Mask,
+    token: int,
+    low: Mask,
+    high: Mask,
+    passes: int,
+) -> Cycle:
     """`send` for writes (the bytes written, low and high half of the line) and atomics (operations on one word)."""
     unit = S.sms[sm]
     if unit.out_count >= MESSAGES:
-        S.gpu[0].fault = FAULT_REQUESTS
+        S.gpu[0].fault = REQUESTS
         return time
     beats = 1
     if kind == WRITE or kind == ATOMIC:
-        beats += 32 * popcount64(sectors) // P.machine[0].port_bytes
+        beats += SECTOR_BYTES * popcount64(sectors) // P.card[0].interconnect.bytes_per_cycle
     depart = max(time, unit.out_free)
     unit.out_free = depart + beats
-    message = S.requests[sm * MESSAGES + (unit.out_head + unit.out_count) % MESSAGES]
+    message = S.requests[ring_place(sm, unit.out_head + unit.out_count)]
     write_message(message, depart, kind, line, sectors, token)
     message.low = low
     message.high = high
@@ -67,78 +95,98 @@ def send_data(S, P, sm, time, kind, line, sectors, token, low, high, passes):
     unit.out_count += 1
     if token < 0:
         unit.writes_due += 1
-        S.warps[sm * P.machine[0].warps + writer_slot(token)].writes_due += 1
+        S.warps[slot_row(P, sm, writer_slot(token))].writes_due += 1
     else:
         unit.replies_due += 1
     return depart
 
 
 @inlined
-def writer_token(slot):
+def writer_token(slot: Slot) -> int:
     """Token of a write or reduction of a warp slot; negative: L2 answers it with an acknowledgement instead of data."""
     return -1 - slot
 
 
 @inlined
-def writer_slot(token):
+def writer_slot(token: int) -> Slot:
     return -1 - token
 
 
 @inlined
-def take_acknowledgement(S, P, sm, token, now):
+def take_acknowledgement(S: State, P: Params, sm: Sm, token: int, now: Cycle) -> None:
     """A write or reduction has been taken by L2; with a warp's last its memory barrier may issue."""
     slot = writer_slot(token)
-    warp = S.warps[sm * P.machine[0].warps + slot]
+    warp = S.warps[slot_row(P, sm, slot)]
     S.sms[sm].writes_due -= 1
     warp.writes_due -= 1
     if warp.writes_due == 0:
-        warp.next_check = min(warp.next_check, now)
-        core = S.sub_cores[sm * SUB_CORES + slot % SUB_CORES]
-        core.wake = min(core.wake, now)
+        check_warp(warp, now)
+        wake_core(sub_core(S, sm, core_of(slot)), now)
 
 
 @inlined
-def next_reply(S, sm):
+def next_reply(S: State, sm: Sm) -> Cycle:
     """Cycle in which an SM takes its next reply: when it has arrived and the port has passed the one before."""
     unit = S.sms[sm]
-    return max(S.replies[sm * MESSAGES + unit.in_head].time, unit.reply_port) if unit.in_count > 0 else FOREVER
+    return max(S.replies[ring_place(sm, unit.in_head)].time, unit.reply_port) if unit.in_count > 0 else FOREVER
 
 
 @inlined
-def next_departure(S, sm):
+def next_departure(S: State, sm: Sm) -> Cycle:
     """Cycle of the first request of an SM that the crossbar has not taken."""
     unit = S.sms[sm]
-    return S.requests[sm * MESSAGES + unit.out_head].time if unit.out_count > 0 else FOREVER
+    return S.requests[ring_place(sm, unit.out_head)].time if unit.out_count > 0 else FOREVER
 
 
-# ---- requests: from the SMs to the slices' queues
-
-
-@inlined
-def slice_of(P, line):
-    """L2 slice of a line."""
-    return spread(P.hashes, 0, line, P.machine[0].slice_odd, P.machine[0].slice_bits)
+# ---- ways between an SM and a slice, which lie in one partition of L2 or in two
 
 
 @inlined
-def far(P, sm, number):
+def far(P: Params, sm: Sm, number: Number) -> Flag:
     """Whether an SM and a slice belong to different partitions of L2."""
-    machine = P.machine[0]
-    return machine.l2_partitions > 1 and sm % machine.gpcs % machine.l2_partitions != number % machine.l2_partitions
+    partitions = P.card[0].l2.partitions
+    return partitions > 1 and sm % P.card[0].interconnect.gpcs % partitions != number % partitions
 
 
 @inlined
-def first_slice(P, sm, kind, home):
+def far_there(P: Params) -> Cycle:
+    """What the way to a slice of another partition takes longer."""
+    return P.card[0].interconnect.far_latency // 2
+
+
+@inlined
+def far_back(P: Params) -> Cycle:
+    """What the way back from it takes longer."""
+    return P.card[0].interconnect.far_latency - far_there(P)
+
+
+@inlined
+def way_back(P: Params, sm: Sm, number: Number) -> Cycle:
+    """Cycles from a slice to an SM."""
+    return P.card[0].interconnect.reply_latency + (far_back(P) if far(P, sm, number) else 0)
+
+
+@inlined
+def slice_of(P: Params, line: Line) -> Number:
+    """L2 slice of a line."""
+    return spread(P.hashes, 0, line, P.derived[0].slice_odd, P.derived[0].slice_bits)
+
+
+@inlined
+def first_slice(P: Params, sm: Sm, kind: int, home: Number) -> Number:
     """Slice that looks up a request for a line of slice `home`: reads through L1 ask their own partition's first."""
-    machine = P.machine[0]
+    l2 = P.card[0].l2
     if not far(P, sm, home) or (kind != READ_LINE and kind != READ_CODE):
         return home
-    near = home - home % machine.l2_partitions + sm % machine.gpcs % machine.l2_partitions
-    return near if near < machine.l2_slices else home
+    near = home - home % l2.partitions + sm % P.card[0].interconnect.gpcs % l2.partitions
+    return near if near < l2.slices else home
+
+
+# ---- nodes, and lists of them sorted by time
 
 
 @inlined
-def take_node(S):
+def take_node(S: State) -> Node:
     """A free NODE, or -1 and a fault."""
     gpu = S.gpu[0]
     node = gpu.node_free
@@ -147,21 +195,21 @@ def take_node(S):
         gpu.node_free = S.nodes[node].next
         return node
     if gpu.node_used >= len(S.nodes):
-        gpu.fault = FAULT_NODES
+        gpu.fault = NODES
         return NONE
     gpu.node_used += 1
     return gpu.node_used - 1
 
 
 @inlined
-def free_node(S, node):
+def free_node(S: State, node: Node) -> None:
     S.nodes[node].next = S.gpu[0].node_free
     S.gpu[0].node_free = node
     S.gpu[0].nodes_busy -= 1
 
 
 @inlined
-def insert_behind(nodes, queue, node):
+def insert_behind(nodes: np.recarray, queue: np.record, node: Node) -> None:
     """Put a node into a list sorted by time, behind all that are not later. Almost always that is its end."""
     place = queue.tail
     while place != NONE and nodes[place].time > nodes[node].time:
@@ -180,7 +228,7 @@ def insert_behind(nodes, queue, node):
 
 
 @inlined
-def take_first(nodes, queue):
+def take_first(nodes: np.recarray, queue: np.record) -> Node:
     """Take the first node off a list."""
     node = queue.head
     queue.head = nodes[node].next
@@ -191,10 +239,24 @@ def take_first(nodes, queue):
     return node
 
 
+# ---- requests: from the SMs to the slices' queues, in the order of (cycle of arrival, SM)
+
+
 @inlined
-def route_request(S, P, place):
-    """Move a request from its SM's ring to its slice's queue, where requests of one cycle are in the order of SMs."""
-    machine = P.machine[0]
+def request_time(P: Params, arrival: Cycle, sm: Sm) -> int:
+    """NODE.time of a request."""
+    return arrival * P.card[0].sms + sm
+
+
+@inlined
+def request_arrival(P: Params, time: int) -> Cycle:
+    """Cycle of arrival of a request, by its NODE.time."""
+    return time // P.card[0].sms
+
+
+@inlined
+def route_request(S: State, P: Params, place: Place) -> None:
+    """Move a request from its SM's ring to its slice's queue."""
     message = S.requests[place]
     node = take_node(S)
     if node == NONE:
@@ -202,9 +264,7 @@ def route_request(S, P, place):
     sm = place // MESSAGES
     entry = S.nodes[node]
     number = first_slice(P, sm, message.kind, slice_of(P, message.line))
-    arrival = message.time + machine.request_latency
-    if far(P, sm, number):
-        arrival += machine.far_latency // 2
+    arrival = message.time + P.card[0].interconnect.request_latency + (far_there(P) if far(P, sm, number) else 0)
     entry.kind = message.kind
     entry.line = message.line
     entry.sectors = message.sectors
@@ -218,133 +278,143 @@ def route_request(S, P, place):
 
 
 @inlined
-def join_slice(S, P, number, node, arrival):
+def join_slice(S: State, P: Params, number: Number, node: Node, arrival: Cycle) -> None:
     """Put a request that arrives in some cycle into a slice's queue."""
     queue = S.slices[number]
-    S.nodes[node].time = arrival * P.machine[0].sms + S.nodes[node].sm
+    S.nodes[node].time = request_time(P, arrival, S.nodes[node].sm)
     insert_behind(S.nodes, queue, node)
     if queue.head == node:
-        S.slice_next[number] = max(arrival, (queue.free + 15) // 16)
+        S.slice_next[number] = max(arrival, cycle_of_tick(queue.free))
 
 
 @inlined
-def pass_on(S, P, number, home, node, now):
+def pass_on(S: State, P: Params, number: Number, home: Number, node: Node, now: Cycle) -> None:
     """Slice `number` has no copy of what a request reads: ask the slice to which the line belongs."""
     S.nodes[node].copy_at = number
-    join_slice(S, P, home, node, now + max(P.machine[0].far_latency // 2, 1))
+    join_slice(S, P, home, node, now + max(far_there(P), 1))
 
 
-@njit
-def collect_requests(S, P, first, end):
-    """Take every request that departs before cycle `end`, in (cycle, SM) order, by a counting sort over the window."""
-    sms = P.machine[0].sms
-    starts = S.merge
-    starts[: end - first + 1] = 0
+@inlined
+def count_departures(S: State, sms: int, first: Cycle, end: Cycle) -> int:
+    """Requests that depart before cycle `end`, in all, and for each cycle from `first` on in State.merge."""
+    S.merge[: end - first + 1] = 0
     total = 0
     for sm in range(sms):
         unit = S.sms[sm]
-        for place in range(unit.out_count):
-            time = S.requests[sm * MESSAGES + (unit.out_head + place) % MESSAGES].time
+        for position in range(unit.out_count):
+            time = S.requests[ring_place(sm, unit.out_head + position)].time
             if time >= end:
                 break
-            starts[max(time - first, 0)] += 1
+            S.merge[max(time - first, 0)] += 1
             total += 1
+    return total
+
+
+@njit
+def collect_requests(S: State, P: Params, first: Cycle, end: Cycle) -> None:
+    """Take every request that departs before cycle `end`, in (cycle, SM) order, by a counting sort over the window."""
+    sms = P.card[0].sms
+    total = count_departures(S, sms, first, end)
     if total == 0:
         return
     before = 0
     for cycle in range(end - first):
-        count = starts[cycle]
-        starts[cycle] = before
+        count = S.merge[cycle]
+        S.merge[cycle] = before
         before += count
     for sm in range(sms):
         unit = S.sms[sm]
         while unit.out_count > 0:
-            place = sm * MESSAGES + unit.out_head
+            place = ring_place(sm, unit.out_head)
             time = S.requests[place].time
             if time >= end:
                 break
-            S.merged[starts[max(time - first, 0)]] = place
-            starts[max(time - first, 0)] += 1
+            S.merged[S.merge[max(time - first, 0)]] = place
+            S.merge[max(time - first, 0)] += 1
             unit.out_head = (unit.out_head + 1) % MESSAGES
             unit.out_count -= 1
-    for number in range(total):
-        route_request(S, P, S.merged[number])
+    for position in range(total):
+        route_request(S, P, S.merged[position])
 
 
-# ---- replies: from the slices to the SMs
+# ---- replies: from the slices to the SMs, in the order of (time, slice)
+
+
+@inlined
+def reply_time(P: Params, time: int, number: Number) -> int:
+    """NODE.time of a reply: a tick where it goes to a GPC's port, a cycle where it goes back to a slice."""
+    return time * P.card[0].l2.slices + number
+
+
+@inlined
+def reply_due(P: Params, time: int) -> int:
+    """That tick or cycle, by a NODE.time."""
+    return time // P.card[0].l2.slices
 
 
 @njit
-def send_reply(S, P, number, node, ready):
+def send_reply(S: State, P: Params, number: Number, node: Node, ready: Cycle) -> None:
     """A slice has the data of a request in cycle `ready`: they pass its port, then join the queue of the SM's GPC.
 
     A request that was passed on goes back instead: its data have then paid for the latency of L2 that comes there.
     """
-    machine = P.machine[0]
     server = S.slices[number]
     entry = S.nodes[node]
-    start = max(16 * ready, server.reply_free)
-    server.reply_free = start + popcount64(entry.sectors) * machine.l2_sector_x16
+    start = max(first_tick(ready), server.reply_free)
+    server.reply_free = start + popcount64(entry.sectors) * P.derived[0].l2_sector_ticks
     if entry.copy_at != NONE:
-        way = max(machine.far_latency - machine.far_latency // 2, 1)
-        entry.time = ((start + 15) // 16 - machine.l2_latency + way) * machine.l2_slices + number
+        back = cycle_of_tick(start) - P.derived[0].l2_latency + max(far_back(P), 1)
+        entry.time = reply_time(P, back, number)
         copies = S.copies[entry.copy_at]
         insert_behind(S.nodes, copies, node)
-        S.copy_next[entry.copy_at] = S.nodes[copies.head].time // machine.l2_slices
+        S.copy_next[entry.copy_at] = reply_due(P, S.nodes[copies.head].time)
         return
-    entry.time = start * machine.l2_slices + number
-    insert_behind(S.nodes, S.gpcs[entry.sm % machine.gpcs], node)
+    entry.time = reply_time(P, start, number)
+    insert_behind(S.nodes, S.gpcs[entry.sm % P.card[0].interconnect.gpcs], node)
 
 
 @inlined
-def pass_gpcs(S, P, end):
-    """Let replies that reach their GPC's port before cycle `end` pass it, in the order of time, then of slices."""
-    machine = P.machine[0]
-    end = min(end, FAR_FUTURE)
-    for number in range(machine.gpcs):
-        port = S.gpcs[number]
-        while port.head != NONE and S.nodes[port.head].time < 16 * end * machine.l2_slices:
+def pass_gpcs(S: State, P: Params, end: Cycle) -> None:
+    """Let replies that reach their GPC's port before cycle `end` pass it."""
+    last = reply_time(P, first_tick(min(end, FAR_FUTURE)), 0)
+    for gpc in range(P.card[0].interconnect.gpcs):
+        port = S.gpcs[gpc]
+        while port.head != NONE and S.nodes[port.head].time < last:
             node = take_first(S.nodes, port)
             entry = S.nodes[node]
-            start = max(entry.time // machine.l2_slices, port.free)
-            port.free = start + popcount64(entry.sectors) * machine.gpc_sector_x16
-            arrival = (start + 15) // 16 + machine.reply_latency
-            if far(P, entry.sm, entry.time % machine.l2_slices):
-                arrival += machine.far_latency - machine.far_latency // 2
+            start = max(reply_due(P, entry.time), port.free)
+            port.free = start + popcount64(entry.sectors) * P.derived[0].gpc_sector_ticks
+            number = entry.time % P.card[0].l2.slices
+            arrival = cycle_of_tick(start) + way_back(P, entry.sm, number)
             deliver(S, entry.sm, arrival, entry.kind, entry.line, entry.sectors, entry.token)
             free_node(S, node)
 
 
 @inlined
-def acknowledge(S, P, number, node, now):
+def acknowledge(S: State, P: Params, number: Number, node: Node, now: Cycle) -> None:
     """Tell an SM that L2 took its write in cycle `now`."""
-    machine = P.machine[0]
     sm = S.nodes[node].sm
-    arrival = now + machine.l2_latency + machine.reply_latency
-    if far(P, sm, number):
-        arrival += machine.far_latency - machine.far_latency // 2
+    arrival = now + P.derived[0].l2_latency + way_back(P, sm, number)
     S.gpu[0].last_acknowledge = max(S.gpu[0].last_acknowledge, arrival)
     deliver(S, sm, arrival, ACKNOWLEDGE, 0, 0, S.nodes[node].token)
     free_node(S, node)
 
 
 @njit
-def deliver(S, sm, time, kind, line, sectors, token):
+def deliver(S: State, sm: Sm, time: Cycle, kind: int, line: Line, sectors: Mask, token: int) -> None:
     """Put a reply that arrives in cycle `time` into an SM's ring: behind all that are not later, data last."""
     unit = S.sms[sm]
     if unit.in_count >= MESSAGES:
-        S.gpu[0].fault = FAULT_REPLIES
+        S.gpu[0].fault = REPLIES
         return
-    base = sm * MESSAGES
-    place = unit.in_count
+    position = unit.in_head + unit.in_count
     unit.in_count += 1
-    while place > 0:  # the ring is nearly sorted, so few move
-        earlier = S.replies[base + (unit.in_head + place - 1) % MESSAGES]
+    while position > unit.in_head:  # the ring is nearly sorted, so few move
+        earlier = S.replies[ring_place(sm, position - 1)]
         if earlier.time < time or (earlier.time == time and (kind != ACKNOWLEDGE or earlier.kind == ACKNOWLEDGE)):
             break
-        copy_message(S.replies[base + (unit.in_head + place) % MESSAGES], earlier)
-        place -= 1
-    message = S.replies[base + (unit.in_head + place) % MESSAGES]
-    write_message(message, time, kind, line, sectors, token)
+        copy_message(S.replies[ring_place(sm, position)], earlier)
+        position -= 1
+    write_message(S.replies[ring_place(sm, position)], time, kind, line, sectors, token)
     if unit.live_ctas > 0:
         S.gpu[0].first = min(S.gpu[0].first, next_reply(S, sm))

@@ -1,20 +1,25 @@
-"""Issue: which warp of a sub-core issues in a cycle, and why each other one does not.
+"""Issue: which warps may issue in a cycle, which one does, and what the others wait for.
 
-The head of a warp's instruction buffer is eligible when its stall counter is zero, the dependence counters it waits for
-are zero, its fixed-latency unit accepts and its constant operand is in the L0 constant cache. Compiler Guided Greedy
-Then Youngest: the warp issued last if eligible, else the youngest that is (arXiv 2503.20481 section 5.1).
+One instruction per sub-core and cycle. A warp is held back by its stall counter, the dependence counters that it waits
+for, its unit's input latch, a full result queue or a constant miss; of those that may issue the scheduler chooses one
+(arXiv 2503.20481 sections 4, 5.1.1, 5.1.2).
 """
 
 from __future__ import annotations
 
+import numpy as np
+
 from gpusim.jit import inlined, popcount64, trailing_zeros64
 from gpusim.model.barriers import arrive, retire_warp
-from gpusim.model.cache import fill_tag, find_tag
 from gpusim.model.copies import all_groups_taken, close_group, issue_copy
+from gpusim.model.counters import field, value
 from gpusim.model.execute import results_waiting
 from gpusim.model.fetch import flush
+from gpusim.model.fl_constants import constant_missing, use_constant
 from gpusim.model.kinds import Kind, Unit
-from gpusim.model.l1_instructions import OPERAND, l1_instructions_full, request_l1_instructions
+from gpusim.model.params import Params
+from gpusim.model.policies.scheduler import choose
+from gpusim.model.rows import local_warp, sub_core, warp_row
 from gpusim.model.scoreboard import take_registers, waits_for_registers
 from gpusim.model.stalls import select, set_reason
 from gpusim.model.state import (
@@ -24,10 +29,12 @@ from gpusim.model.state import (
     MASK_SHIFT,
     MAX_BUFFER,
     MAX_COUNTER,
-    PENDING_CONSTANTS,
-    SUB_CORES,
+    MAX_LOCAL_WARPS,
+    Fault,
+    State,
 )
 from gpusim.model.tensor import join_passes
+from gpusim.model.types import Cycle, Flag, Index, Local, Mask, Row, Sm, SubCore, TimelineRow
 from gpusim.results.stalls import Stall
 
 MEMORY, BARRIER_KIND = int(Kind.MEMORY), int(Kind.BARRIER)
@@ -39,97 +46,45 @@ LONG, SHORT = int(Stall.LONG_SCOREBOARD), int(Stall.SHORT_SCOREBOARD)
 NO_INSTRUCTION, BRANCH_RESOLVING = int(Stall.NO_INSTRUCTION), int(Stall.BRANCH_RESOLVING)
 IMC_MISS, MATH_PIPE, DISPATCH = int(Stall.IMC_MISS), int(Stall.MATH_PIPE_THROTTLE), int(Stall.DISPATCH_STALL)
 BARRIER, MEMBAR, DRAIN = int(Stall.BARRIER), int(Stall.MEMBAR), int(Stall.DRAIN)
-CGGTY, GTO = 0, 1
+NOT_READY = int(Fault.SCHEDULER)
 
 
 @inlined
-def scoreboard_reason(warp, blocking):
+def scoreboard_reason(warp: np.record, blocking: int) -> int:
     """Long if any counter that blocks belongs to an L1TEX access."""
     for counter in range(6):
-        if blocking >> (8 * counter) & 0xFF and warp.long_owner >> counter & 1:
+        if value(blocking, counter) and warp.long_owner >> counter & 1:
             return LONG
     return SHORT
 
 
 @inlined
-def unit_busy(P, core, warp, code, now):
+def unit_busy(P: Params, core: np.record, warp: np.record, code: np.record, now: Cycle) -> Flag:
     """Whether the input latch that a fixed-latency instruction needs is taken."""
     if code.unit == TENSOR and warp.passes_left > 0:
         return True
     if code.unit == NO_UNIT or code.passes > 1 or core.unit_free[code.unit] <= now:
         return False
-    fp32_elsewhere = code.unit == FP32 and P.machine[0].fp32_in_int_pipe and not code.is_imad
+    fp32_elsewhere = code.unit == FP32 and P.card[0].sm.sub_core.execution.fp32_in_int_pipe and not code.is_imad
     return not (fp32_elsewhere and core.unit_free[INT] <= now)
 
 
 @inlined
-def constant_missing(S, P, sm, k, code, now):
-    """Look an instruction's constant line up in L0; a miss is sent to the first-level cache once."""
-    c = sm * SUB_CORES + k
-    core = S.sub_cores[c]
-    machine = P.machine[0]
-    line = code.constant_line
-    base = (c * machine.constant_sets + code.constant_set) * machine.constant_ways
-    if find_tag(S.l0_constants, base, machine.constant_ways, line) >= 0:
-        return False
-    pending = core.constants_pending
-    for earlier in range(pending):
-        if core.constant_line[earlier] == line:
-            return True
-    if pending < PENDING_CONSTANTS and not l1_instructions_full(S, sm):
-        core.constant_line[pending] = line
-        core.constant_ready[pending] = FOREVER
-        core.constants_pending = pending + 1
-        S.counters[sm].constant_misses += 1
-        request_l1_instructions(S, P, sm, now, OPERAND, k, line)
-    return True
-
-
-@inlined
-def use_constant(S, P, sm, k, code, now):
-    """An issued instruction reads its constant line: the most recently used of its set."""
-    machine = P.machine[0]
-    base = ((sm * SUB_CORES + k) * machine.constant_sets + code.constant_set) * machine.constant_ways
-    S.l0_constants[find_tag(S.l0_constants, base, machine.constant_ways, code.constant_line)].stamp = now
-    S.counters[sm].constant_hits += 1
-
-
-@inlined
-def arrive_constants(S, P, sm, k, now):
-    """Constant lines that arrive from the first-level cache by `now`."""
-    c = sm * SUB_CORES + k
-    core = S.sub_cores[c]
-    machine = P.machine[0]
-    kept = 0
-    for pending in range(core.constants_pending):
-        line = core.constant_line[pending]
-        if core.constant_ready[pending] <= now:
-            base = (c * machine.constant_sets + line % machine.constant_sets) * machine.constant_ways
-            fill_tag(S.l0_constants, base, machine.constant_ways, line, now)
-        else:
-            core.constant_line[kept] = line
-            core.constant_ready[kept] = core.constant_ready[pending]
-            kept += 1
-    core.constants_pending = kept
-
-
-@inlined
-def in_flight(warp):
+def in_flight(warp: np.record) -> Flag:
     """Whether memory accesses or results of a warp are still on the way."""
     return warp.outstanding > 0 or warp.counters != 0 or warp.registers_due > 0 or warp.passes_left > 0
 
 
 @inlined
-def in_pipeline(core, local):
+def in_pipeline(core: np.record, local: Local) -> Flag:
     """Whether an instruction of a warp is still in Control or Allocate."""
     in_control = core.control_valid and core.control_warp == local
     return in_control or (core.allocate_valid and core.allocate_warp == local)
 
 
 @inlined
-def waits_outside(S, P, w, now):
+def waits_outside(warp: np.record, now: Cycle) -> int:
     """Reason that lies in the warp alone, READY if none; sets when that can change next."""
-    warp = S.warps[w]
     if warp.position == warp.end:
         warp.next_check = FOREVER if in_flight(warp) else now + 1
         return DRAIN
@@ -153,24 +108,23 @@ def waits_outside(S, P, w, now):
 
 
 @inlined
-def full_counters(core, warp, local, code):
+def full_counters(core: np.record, warp: np.record, local: Local, code: np.record) -> int:
     """Counters that the instruction would raise beyond what they hold, as a mask of their fields."""
     waiting = core.raise_value if core.raise_warp == local else 0
     full = 0
     for counter in (code.write_counter, code.read_counter):
-        if counter < 6 and ((warp.counters + waiting) >> (8 * counter) & 0xFF) >= MAX_COUNTER:
-            full |= 0xFF << (8 * counter)
+        if counter < 6 and value(warp.counters + waiting, counter) >= MAX_COUNTER:
+            full |= field(counter)
     return full
 
 
 @inlined
-def waits_for_counters(S, P, core, w, local, code, now):
+def waits_for_counters(core: np.record, warp: np.record, local: Local, code: np.record, now: Cycle) -> int:
     """Reason LONG or SHORT while dependence counters block, READY otherwise."""
-    warp = S.warps[w]
     blocking = warp.counters & code.waits
     held = warp.hold_counter
-    if held >= 0 and warp.hold_from <= now and (warp.counters >> (8 * held) & 0xFF) > warp.hold_limit:
-        blocking |= warp.counters & (0xFF << (8 * held))
+    if held >= 0 and warp.hold_from <= now and value(warp.counters, held) > warp.hold_limit:
+        blocking |= warp.counters & field(held)
     if code.raised:
         blocking |= warp.counters & full_counters(core, warp, local, code)
     if blocking:
@@ -180,9 +134,8 @@ def waits_for_counters(S, P, core, w, local, code, now):
 
 
 @inlined
-def waits_for_memory(S, w, code):
+def waits_for_memory(warp: np.record, code: np.record) -> int:
     """Reason that LDGDEPBAR or a memory barrier waits for earlier accesses, READY otherwise."""
-    warp = S.warps[w]
     if code.kind == ASYNC_BARRIER and all_groups_taken(warp):
         warp.next_check = FOREVER
         return LONG
@@ -193,25 +146,25 @@ def waits_for_memory(S, w, code):
 
 
 @inlined
-def eligibility(S, P, sm, k, w, now):
-    """READY if warp w could issue in cycle `now`, else the reason that it cannot; sets its next_check."""
-    reason = waits_outside(S, P, w, now)
+def eligibility(S: State, P: Params, sm: Sm, k: SubCore, local: Local, w: Row, now: Cycle) -> int:
+    """READY if a warp could issue in cycle `now`, else the reason that it cannot; sets its next_check."""
+    warp = S.warps[w]
+    reason = waits_outside(warp, now)
     if reason != READY:
         return reason
-    core = S.sub_cores[sm * SUB_CORES + k]
-    warp = S.warps[w]
+    core = sub_core(S, sm, k)
     code = P.code[warp.index]
-    reason = waits_for_counters(S, P, core, w, (w - sm * P.machine[0].warps) // SUB_CORES, code, now)
-    if reason == READY and P.machine[0].scoreboard:
+    reason = waits_for_counters(core, warp, local, code, now)
+    if reason == READY and P.derived[0].scoreboard:
         reason = waits_for_registers(S, P, w, now)
     if reason == READY:
-        reason = waits_for_memory(S, w, code)
+        reason = waits_for_memory(warp, code)
     if reason != READY:
         return reason
     warp.next_check = now + 1
     if unit_busy(P, core, warp, code, now):
         return MATH_PIPE
-    if code.has_result and results_waiting(core, now) >= P.machine[0].result_entries:
+    if code.has_result and results_waiting(core, now) >= P.card[0].sm.sub_core.execution.result_queue_entries:
         return DISPATCH
     if code.constant_line >= 0 and constant_missing(S, P, sm, k, code, now):
         return IMC_MISS
@@ -219,7 +172,7 @@ def eligibility(S, P, sm, k, w, now):
 
 
 @inlined
-def blocked_reason(P, core, index, now):
+def blocked_reason(P: Params, core: np.record, index: Index) -> int:
     """What an otherwise ready warp reports while the issue port is blocked."""
     if core.control_valid:
         holder = P.code[core.control_index]
@@ -232,44 +185,29 @@ def blocked_reason(P, core, index, now):
 
 
 @inlined
-def choose(S, P, sm, k, ready):
-    """Local number of the warp to issue among the `ready` ones (bit mask), by the scheduling policy; -1 if none."""
-    core = S.sub_cores[sm * SUB_CORES + k]
-    policy = P.machine[0].scheduler
+def chosen_warp(S: State, P: Params, sm: Sm, k: SubCore, ready: Mask, now: Cycle) -> Local:
+    """Local warp that the scheduler lets issue, -1 if none."""
     if not ready:
         return -1
-    if policy <= GTO and core.greedy >= 0 and ready >> core.greedy & 1:
-        return core.greedy
-    count = core.warp_count
-    if policy == CGGTY:
-        for rank in range(count):
-            if ready >> core.order[rank] & 1:
-                return core.order[rank]
-    elif policy == GTO:
-        for rank in range(count - 1, -1, -1):
-            if ready >> core.order[rank] & 1:
-                return core.order[rank]
-    for step in range(1, 17):
-        local = (core.greedy + step) & 15
-        if ready >> local & 1:
-            return local
-    return -1
+    local = choose(S, P, sm, k, ready, now)
+    if local >= MAX_LOCAL_WARPS or (local >= 0 and not ready >> local & 1):
+        S.gpu[0].fault = NOT_READY
+        return -1
+    return local
 
 
 @inlined
-def issue(S, P, thread, sm, k, now):
+def issue(S: State, P: Params, thread: int, sm: Sm, k: SubCore, now: Cycle) -> Mask:
     """Evaluate the warps that may have changed, issue one, account for the others. Returns the ready ones."""
-    core = S.sub_cores[sm * SUB_CORES + k]
-    machine = P.machine[0]
-    first = sm * machine.warps + k
+    core = sub_core(S, sm, k)
     ready, finished = 0, 0
     greedy_misses = False
     for rank in range(core.warp_count):
         local = core.order[rank]
-        w = first + local * SUB_CORES
-        if (machine.skip and S.warps[w].next_check > now) or S.warps[w].resident_since > now:
+        w = warp_row(P, sm, k, local)
+        if (P.derived[0].skip and S.warps[w].next_check > now) or S.warps[w].resident_since > now:
             continue
-        reason = eligibility(S, P, sm, k, w, now)
+        reason = eligibility(S, P, sm, k, local, w, now)
         if reason == READY:
             ready |= 1 << local
         elif reason == DRAIN and not in_flight(S.warps[w]) and not in_pipeline(core, local):
@@ -278,26 +216,26 @@ def issue(S, P, thread, sm, k, now):
             set_reason(S, thread, w, reason, now)
             greedy_misses = greedy_misses or (reason == IMC_MISS and local == core.greedy)
     if greedy_misses and core.constant_hold < 0:
-        core.constant_hold = now + machine.constant_miss_hold
-    elif not greedy_misses and core.greedy >= 0:
+        core.constant_hold = now + P.card[0].sm.sub_core.issue.constant_miss_hold
+    elif not greedy_misses:
         core.constant_hold = -1
     blocked = core.control_valid or core.port_block > now or core.constant_hold > now
-    chosen = -1 if blocked else choose(S, P, sm, k, ready)
+    chosen = -1 if blocked else chosen_warp(S, P, sm, k, ready, now)
     rest = ready if chosen < 0 else ready & ~(1 << chosen)
     while rest:
-        w = first + trailing_zeros64(rest) * SUB_CORES
-        set_reason(S, thread, w, blocked_reason(P, core, S.warps[w].index, now) if blocked else READY, now)
+        w = warp_row(P, sm, k, trailing_zeros64(rest))
+        set_reason(S, thread, w, blocked_reason(P, core, S.warps[w].index) if blocked else READY, now)
         rest &= rest - 1
     if chosen >= 0:
         issue_warp(S, P, thread, sm, k, chosen, now)
     while finished:
-        retire_warp(S, P, thread, sm, first + trailing_zeros64(finished) * SUB_CORES, now)
+        retire_warp(S, P, thread, sm, warp_row(P, sm, k, trailing_zeros64(finished)), now)
         finished &= finished - 1
     return ready
 
 
 @inlined
-def take_unit(P, core, code, now):
+def take_unit(core: np.record, code: np.record, now: Cycle) -> None:
     """Occupy the unit's input latch and, for an instruction with a result, a result queue entry."""
     if code.unit != NO_UNIT and code.passes <= 1:
         unit = code.unit
@@ -310,18 +248,19 @@ def take_unit(P, core, code, now):
 
 
 @inlined
-def record_issue(S, P, sm, k, local, w, now):
+def record_issue(S: State, P: Params, sm: Sm, k: SubCore, local: Local, now: Cycle) -> TimelineRow:
     """A new row of the timeline; -1 when none is kept."""
-    if not P.machine[0].record_timeline:
+    if not P.derived[0].record_timeline:
         return -1
     row = S.gpu[0].timeline_rows
     S.gpu[0].timeline_rows = row + 1
+    warp = local_warp(S, P, sm, k, local)
     entry = S.timeline[row]
     entry.sm = sm
     entry.sub_core = k
     entry.warp = local
-    entry.sequence = S.warps[w].sequence
-    entry.index = S.warps[w].index
+    entry.sequence = warp.sequence
+    entry.index = warp.index
     entry.issue = now
     entry.control = -1
     entry.allocate = -1
@@ -332,11 +271,10 @@ def record_issue(S, P, sm, k, local, w, now):
 
 
 @inlined
-def issue_warp(S, P, thread, sm, k, local, now):
+def issue_warp(S: State, P: Params, thread: int, sm: Sm, k: SubCore, local: Local, now: Cycle) -> None:
     """Warp `local` of sub-core k issues its next instruction in cycle `now`."""
-    machine = P.machine[0]
-    core = S.sub_cores[sm * SUB_CORES + k]
-    w = sm * machine.warps + local * SUB_CORES + k
+    core = sub_core(S, sm, k)
+    w = warp_row(P, sm, k, local)
     warp = S.warps[w]
     index = warp.index
     code = P.code[index]
@@ -347,27 +285,27 @@ def issue_warp(S, P, thread, sm, k, local, now):
     core.control_index = index
     core.control_mask = mask
     core.control_record = warp.record
-    core.control_row = record_issue(S, P, sm, k, local, w, now)
+    core.control_row = record_issue(S, P, sm, k, local, now)
     core.greedy = local
     core.constant_hold = -1
     core.control_unit = NO_UNIT
     if code.constant_line >= 0:
         use_constant(S, P, sm, k, code, now)
     if code.is_imad:
-        core.port_block = now + 1 + machine.imad_port_block
-    take_unit(P, core, code, now)
+        core.port_block = now + 1 + P.card[0].sm.sub_core.issue.imad_port_block
+    take_unit(core, code, now)
     if code.passes > 1:
         join_passes(core, warp, local, code, index, core.control_row, now)
     select(S, thread, w, now)
     S.counters[sm].warp_instructions += 1
     S.counters[sm].thread_instructions += popcount64(mask)
-    if machine.scoreboard:
+    if P.derived[0].scoreboard:
         take_registers(S, P, w, index)
     advance(S, P, sm, w, index, mask, now)
 
 
 @inlined
-def advance(S, P, sm, w, index, mask, now):
+def advance(S: State, P: Params, sm: Sm, w: Row, index: Index, mask: Mask, now: Cycle) -> None:
     """Move the warp to its next instruction and apply what the issued one does at issue, unless predicated off."""
     warp = S.warps[w]
     code = P.code[index]
@@ -385,7 +323,7 @@ def advance(S, P, sm, w, index, mask, now):
     if code.depbar_counter >= 0:
         warp.hold_counter = code.depbar_counter
         warp.hold_limit = code.depbar_limit
-        warp.hold_from = now + P.machine[0].depbar_effect
+        warp.hold_from = now + P.card[0].sm.sub_core.issue.depbar_effect
     if code.kind >= MEMORY:
         warp.outstanding += 1
         if code.kind == GLOBAL_TO_SHARED:
@@ -399,7 +337,7 @@ def advance(S, P, sm, w, index, mask, now):
         following = S.stream[warp.position] & INDEX_MASK
         warp.index = following
         if following != index + 1:
-            flush(S, P, w, following, now)
+            flush(warp, P, following, now)
     if code.kind == BARRIER_KIND and mask:
         arrive(S, P, sm, w, index, now)
     elif code.kind == MEMBAR_KIND and mask:

@@ -1,111 +1,122 @@
 """L1D: sectored, write-through, no allocation on a store; misses wait in the pending request table.
 
-A load holds one table entry until its last line has arrived; each missing line lists the entries that wait for it.
+A load stays in the table until its last line has arrived; each missing line lists the accesses that wait for it.
 """
 
 from __future__ import annotations
 
+import numpy as np
+
+from gpusim.constants import WARP_SIZE
 from gpusim.jit import inlined, njit, popcount64
-from gpusim.model.cache import NONE, find_line, oldest_idle, replace_line, touch
-from gpusim.model.copies import accept_copy
-from gpusim.model.events import COMPLETE, COPY, LOAD, push_event
+from gpusim.model.address_unit import address_to_grant
+from gpusim.model.cache import NO_WAY, NONE, find_line, place_for, replace_line, use_line
+from gpusim.model.in_flight import finish_load_or_copy, finish_without_result
 from gpusim.model.interconnect import ATOMIC, READ_ENTRY, READ_LINE, WRITE, send, send_data, writer_token
 from gpusim.model.kinds import Kind
-from gpusim.model.state import FAULT_WAITERS, LINE_BUCKETS, SUB_CORES
+from gpusim.model.params import Params
+from gpusim.model.rows import slot_of
+from gpusim.model.state import LINE_BUCKETS, Fault, State
+from gpusim.model.types import Access, Cycle, Flag, Line, Mask, Place, Sm
 
-GLOBAL_TO_SHARED = int(Kind.GLOBAL_TO_SHARED)
-NO_COUNTER = 7
+GLOBAL_ATOMIC = int(Kind.GLOBAL_ATOMIC)
+OVERFLOW, WRONG_WAY = int(Fault.WAITERS), int(Fault.REPLACEMENT)
+
+
+# ---- the pending request table
 
 
 @inlined
-def line_set(P, sm, line):
-    machine = P.machine[0]
-    return sm * machine.l1_sets + line % machine.l1_sets
-
-
-@inlined
-def room_for_lines(S, P, sm):
+def room_for_lines(S: State, P: Params, sm: Sm) -> Flag:
     """Whether a load may bring in 32 more lines; always, when none is awaited."""
-    unit = S.sms[sm]
-    return unit.lines_pending == 0 or unit.lines_pending + 32 <= P.machine[0].mshr_entries
+    pending = S.sms[sm].lines_pending
+    return pending == 0 or pending + WARP_SIZE <= P.card[0].sm.memory_unit.l1_data.mshr_entries
 
 
 @inlined
-def take_entry(S, sm, w, index, row):
-    """A free pending request table entry for warp w's instruction; the caller has checked that there is one."""
-    unit = S.sms[sm]
-    entry = unit.table_free
-    unit.table_free = unit.table_next[entry]
-    unit.table_used += 1
-    unit.table_warp[entry] = w
-    unit.table_index[entry] = index
-    unit.table_row[entry] = row
-    unit.table_left[entry] = 0
-    return entry
+def await_line(S: State, sm: Sm, number: Access) -> None:
+    """An access awaits one more line; with the first it enters the table."""
+    access = S.accesses[number]
+    if access.left == 0:
+        S.sms[sm].table_used += 1
+    access.left += 1
 
 
 @inlined
-def free_entry(S, sm, entry):
-    unit = S.sms[sm]
-    unit.table_next[entry] = unit.table_free
-    unit.table_free = entry
-    unit.table_used -= 1
-
-
-@inlined
-def wait_for_line(S, sm, place, entry):
-    """Add a table entry to those that wait for a line."""
+def wait_for_line(S: State, sm: Sm, place: Place, number: Access) -> None:
+    """Add an access to those that wait for a line."""
     unit = S.sms[sm]
     node = unit.waiter_free
     if node == NONE:
-        S.gpu[0].fault = FAULT_WAITERS
+        S.gpu[0].fault = OVERFLOW
         return
     unit.waiter_free = unit.waiter_next[node]
-    unit.waiter_entry[node] = entry
-    unit.waiter_next[node] = S.lines[place].waiters
-    S.lines[place].waiters = node
-    unit.table_left[entry] += 1
+    unit.waiter_access[node] = number
+    unit.waiter_next[node] = S.l1_lines[place].waiters
+    S.l1_lines[place].waiters = node
+    await_line(S, sm, number)
 
 
 @inlined
-def complete_load(S, P, sm, w, index, row, visible):
-    """The result of a memory instruction is visible to dependents from cycle `visible` on."""
-    finish(S, P, sm, w, index, row, visible, LOAD, P.code[index].banks_written)
-
-
-@inlined
-def finish(S, P, sm, w, index, row, time, kind, banks):
-    """A memory instruction of warp w ends with an event of this kind; `banks`: that it writes, of a copy its group."""
-    slot = w - sm * P.machine[0].warps
-    counter = P.code[index].write_counter
-    push_event(S, sm * SUB_CORES + slot % SUB_CORES, time, kind, slot // SUB_CORES, counter, banks, index, row)
-
-
-@inlined
-def complete_access(S, P, sm, w, index, row, visible, group):
-    """As complete_load, for what may be a copy too."""
-    if P.code[index].kind == GLOBAL_TO_SHARED:
-        finish(S, P, sm, w, index, row, visible, COPY, group)
-    else:
-        complete_load(S, P, sm, w, index, row, visible)
-
-
-@inlined
-def look_up_line(S, P, sm, line, sectors, entry, time):
-    """One line of a load: returns the sectors that hit; the others make the table entry wait."""
-    lines = S.lines
+def line_arrives(S: State, P: Params, sm: Sm, number: Access, now: Cycle) -> None:
+    """A line that an access awaits is there; behind the last its data pass the return path to the registers."""
     unit = S.sms[sm]
-    place = find_line(lines, S.line_hash, sm * LINE_BUCKETS, LINE_BUCKETS - 1, line)
-    s = line_set(P, sm, line)
+    access = S.accesses[number]
+    access.left -= 1
+    if access.left > 0:
+        return
+    unit.table_used -= 1
+    l1_data = P.card[0].sm.memory_unit.l1_data
+    code = P.code[access.index]
+    start = max(now, unit.return_free)
+    unit.return_free = start + max(1, WARP_SIZE * code.access_bytes // l1_data.return_bytes_per_cycle)
+    # return cycles beyond those of a 32-bit load
+    wider = max(code.raw - P.card[0].sm.memory_latency.global_load.regular.raw[0], 0)
+    finish_load_or_copy(S, P, sm, number, start + l1_data.fill_latency + wider)
+
+
+# ---- loads
+
+
+@inlined
+def granted_after(P: Params, code: np.record) -> Cycle:
+    """Cycles from issue to grant of an unqueued instruction, which Table 2's latencies include."""
+    return P.card[0].sm.sub_core.memory_queue.register_read + address_to_grant(P, code)
+
+
+@inlined
+def to_interconnect(P: Params, start: Cycle, place: int) -> Cycle:
+    """Cycle in which the request for an access's line number `place` is ready to leave."""
+    l1_data = P.card[0].sm.memory_unit.l1_data
+    return start + l1_data.miss_latency + place // l1_data.tag_lookups_per_cycle
+
+
+@inlined
+def bypass(S: State, P: Params, sm: Sm, number: Access, line: Line, sectors: Mask, time: Cycle) -> None:
+    """Ask L2 for what a load needs, past L1D."""
+    await_line(S, sm, number)
+    send(S, P, sm, time, READ_ENTRY, line, sectors, number)
+
+
+@inlined
+def look_up_line(S: State, P: Params, sm: Sm, number: Access, line: Line, sectors: Mask, time: Cycle) -> Mask:
+    """One line of a load: returns the sectors that hit; for the others the access waits."""
+    lines, sets, hash_base = S.l1_lines, S.l1_sets, sm * LINE_BUCKETS
+    unit = S.sms[sm]
+    l1_data, ways = P.card[0].sm.memory_unit.l1_data, P.derived[0].l1_ways
+    replacement = P.derived[0].l1_replacement
+    s = sm * l1_data.sets + line % l1_data.sets
+    place = find_line(lines, S.l1_hash, hash_base, LINE_BUCKETS - 1, line)
     if place == NONE:
-        place = oldest_idle(lines, S.line_sets, s)
-        if place == NONE:  # every way awaits data: go around L1D
-            unit.table_left[entry] += 1
-            send(S, P, sm, time, READ_ENTRY, line, sectors, entry)
+        place = place_for(P, replacement, lines, sets, s, ways, line)
+        if place == NO_WAY:
+            S.gpu[0].fault = WRONG_WAY
+        if place < 0:  # every way awaits data: go around L1D
+            bypass(S, P, sm, number, line, sectors, time)
             return 0
-        replace_line(lines, S.line_sets, s, S.line_hash, sm * LINE_BUCKETS, LINE_BUCKETS - 1, place, line)
+        replace_line(P, replacement, lines, sets, s, ways, S.l1_hash, hash_base, LINE_BUCKETS - 1, place, line)
     else:
-        touch(lines, S.line_sets, s, place)
+        use_line(P, replacement, lines, sets, s, ways, place)
     row = lines[place]
     hits = sectors & row.valid
     missing = sectors & ~row.valid
@@ -116,61 +127,34 @@ def look_up_line(S, P, sm, line, sectors, entry, time):
                 unit.lines_pending += 1
             row.pending |= request
             send(S, P, sm, time, READ_LINE, line, request, place)
-        wait_for_line(S, sm, place, entry)
+        wait_for_line(S, sm, place, number)
     return hits
 
 
 @inlined
-def load(S, P, sm, w, index, row, start, extra):
-    """A load whose accesses are listed; `start` is its cycle in the L1 pipe, `extra` its serialisation."""
+def load(S: State, P: Params, sm: Sm, number: Access, start: Cycle, extra: Cycle) -> None:
+    """A load whose lines are listed; `start` is its cycle in the L1 pipe, `extra` its serialisation."""
     unit = S.sms[sm]
-    code = P.code[index]
-    machine = P.machine[0]
-    entry = take_entry(S, sm, w, index, row)
-    group = accept_copy(S.warps[w]) if code.kind == GLOBAL_TO_SHARED else 0
-    unit.table_group[entry] = group
+    access = S.accesses[number]
+    code = P.code[access.index]
     counters = S.counters[sm]
-    for access in range(unit.access_count):
-        line = unit.access_line[access]
-        sectors = unit.access_sectors[access]
-        time = start + machine.miss_latency + access // machine.tag_lookups
+    for place in range(unit.access_count):
+        line, sectors = unit.access_line[place], unit.access_sectors[place]
+        time = to_interconnect(P, start, place)
         counters.l1_load_sectors += popcount64(sectors)
         if code.bypass_l1:
-            unit.table_left[entry] += 1
-            send(S, P, sm, time, READ_ENTRY, line, sectors, entry)
+            bypass(S, P, sm, number, line, sectors, time)
         else:
-            counters.l1_load_hits += popcount64(look_up_line(S, P, sm, line, sectors, entry, time))
-    if unit.table_left[entry] == 0:
-        free_entry(S, sm, entry)
-        complete_access(S, P, sm, w, index, row, start + extra + code.raw - granted_after(P, index), group)
-
-
-@inlined
-def granted_after(P, index):
-    """Cycles from issue to grant of an unqueued instruction, which Table 2's latencies include."""
-    machine = P.machine[0]
-    return machine.register_read + (machine.grant_uniform if P.code[index].uniform_address else machine.grant_regular)
-
-
-@inlined
-def finish_entry(S, P, sm, entry, now):
-    """The last line of a table entry has arrived: its data pass the return path to the registers."""
-    unit = S.sms[sm]
-    machine = P.machine[0]
-    w, index, row = unit.table_warp[entry], unit.table_index[entry], unit.table_row[entry]
-    code = P.code[index]
-    start = max(now, unit.return_free)
-    unit.return_free = start + max(1, 32 * code.access_bytes // machine.return_bytes)
-    wider = max(code.raw - machine.plain_load_raw, 0)  # return cycles beyond those of a 32-bit load
-    complete_access(S, P, sm, w, index, row, start + machine.fill_latency + wider, unit.table_group[entry])
-    free_entry(S, sm, entry)
+            counters.l1_load_hits += popcount64(look_up_line(S, P, sm, number, line, sectors, time))
+    if access.left == 0:
+        finish_load_or_copy(S, P, sm, number, start + extra + code.raw - granted_after(P, code))
 
 
 @njit
-def fill_line(S, P, sm, place, sectors, now):
-    """Sectors of a line arrive: everything that waited for the last of them goes on."""
+def fill_line(S: State, P: Params, sm: Sm, place: Place, sectors: Mask, now: Cycle) -> None:
+    """Sectors arrive from L2; when the line awaits no more, whatever waits for it goes on."""
     unit = S.sms[sm]
-    line = S.lines[place]
+    line = S.l1_lines[place]
     line.valid |= sectors
     line.pending &= ~sectors
     if line.pending:
@@ -186,45 +170,44 @@ def fill_line(S, P, sm, place, sectors, now):
         node = following
     node = previous
     while node != NONE:
-        entry = unit.waiter_entry[node]
-        unit.table_left[entry] -= 1
-        if unit.table_left[entry] == 0:
-            finish_entry(S, P, sm, entry, now)
+        line_arrives(S, P, sm, unit.waiter_access[node], now)
         following = unit.waiter_next[node]
         unit.waiter_next[node] = unit.waiter_free
         unit.waiter_free = node
         node = following
 
 
+# ---- stores and atomics
+
+
 @inlined
-def store(S, P, sm, w, index, row, start):
+def store(S: State, P: Params, sm: Sm, number: Access, start: Cycle) -> None:
     """A global or local store: every line's sectors go to L2; the instruction is complete when the last has left."""
     unit = S.sms[sm]
-    machine = P.machine[0]
     left = start
-    token = writer_token(w - sm * machine.warps)
-    for access in range(unit.access_count):
-        time = start + machine.miss_latency + access // machine.tag_lookups
-        line, sectors = unit.access_line[access], unit.access_sectors[access]
-        low, high = unit.access_low[access], unit.access_high[access]
+    token = writer_token(slot_of(P, sm, S.accesses[number].warp))
+    for place in range(unit.access_count):
+        time = to_interconnect(P, start, place)
+        line, sectors = unit.access_line[place], unit.access_sectors[place]
+        low, high = unit.access_low[place], unit.access_high[place]
         left = send_data(S, P, sm, time, WRITE, line, sectors, token, low, high, 0)
         S.counters[sm].l1_store_sectors += popcount64(sectors)
-    finish(S, P, sm, w, index, row, left + 1, COMPLETE, 0)
+    finish_without_result(S, P, sm, number, left + 1)
 
 
 @inlined
-def atomic(S, P, sm, w, index, row, start, returns):
+def atomic(S: State, P: Params, sm: Sm, number: Access, start: Cycle) -> None:
     """Global atomics are done at L2; a reduction returns nothing."""
     unit = S.sms[sm]
-    machine = P.machine[0]
-    entry = take_entry(S, sm, w, index, row) if returns and unit.access_count > 0 else NONE
-    token = entry if entry != NONE else writer_token(w - sm * machine.warps)
+    access = S.accesses[number]
+    returns = access.kind == GLOBAL_ATOMIC and unit.access_count > 0
+    token = number if returns else writer_token(slot_of(P, sm, access.warp))
     left = start
-    for access in range(unit.access_count):
-        time = start + machine.miss_latency + access // machine.tag_lookups
-        line, sectors, passes = unit.access_line[access], unit.access_sectors[access], unit.access_passes[access]
+    for place in range(unit.access_count):
+        time = to_interconnect(P, start, place)
+        line, sectors, passes = unit.access_line[place], unit.access_sectors[place], unit.access_passes[place]
         left = send_data(S, P, sm, time, ATOMIC, line, sectors, token, 0, 0, passes)
-        if entry != NONE:
-            unit.table_left[entry] += 1
-    if entry == NONE:
-        finish(S, P, sm, w, index, row, left + 1, COMPLETE, 0)
+        if returns:
+            await_line(S, sm, number)
+    if not returns:
+        finish_without_result(S, P, sm, number, left + 1)

@@ -6,8 +6,11 @@ it. Data go to DRAM and back through `dram`, replies to SMs through `interconnec
 
 from __future__ import annotations
 
+import numpy as np
+
+from gpusim.constants import SECTORS
 from gpusim.jit import inlined, njit, popcount64
-from gpusim.model.cache import NONE, hash_of, oldest_idle, replace_line, touch
+from gpusim.model.cache import NO_WAY, NONE, hash_of, place_for, replace_line, use_line
 from gpusim.model.dram import READ, WRITE_BACK, room_in_queue, start_transfer
 from gpusim.model.hashing import spread
 from gpusim.model.interconnect import (
@@ -16,31 +19,37 @@ from gpusim.model.interconnect import (
     WRITE,
     acknowledge,
     pass_on,
+    reply_due,
+    request_arrival,
     send_reply,
     slice_of,
     take_first,
 )
-from gpusim.model.state import FOREVER
+from gpusim.model.params import Params
+from gpusim.model.state import FOREVER, Fault, State
+from gpusim.model.ticks import cycle_of_tick, first_tick
+from gpusim.model.types import Cycle, Flag, Line, Mask, Node, Number, Place, Sm, Tick
 
-SECTORS = 4
-OTHER = 7
-DIRECTION = 8
-"""Codes of `lacking`: OTHER, or sectors (1 to 4) + DIRECTION * (1 + direction of a DRAM queue)."""
+NOTHING, DATA, ROOM = 0, 1, 2
+"""What a request lacks: nothing, a line or entry that waits for data, or room in a DRAM queue: ROOM + its direction."""
 ALL_BYTES = 0xFFFFFFFF  # of a sector
+WRONG_WAY = int(Fault.REPLACEMENT)
+
+
+# ---- lines
 
 
 @inlined
-def set_of(P, number, line):
+def set_of(P: Params, number: Number, line: Line) -> Place:
     """Row in State.l2_sets of a line of slice `number`."""
-    machine = P.machine[0]
-    return number * machine.l2_sets + spread(P.hashes, 1, line // machine.l2_slices, machine.set_odd, machine.set_bits)
+    l2 = P.card[0].l2
+    return number * l2.sets + spread(P.hashes, 1, line // l2.slices, P.derived[0].set_odd, P.derived[0].set_bits)
 
 
 @inlined
-def find_in_slice(S, P, number, line):
+def find_in_slice(S: State, P: Params, number: Number, line: Line) -> Place:
     """Place of a line in slice `number`, or -1. Slices of several partitions may hold the same line."""
-    machine = P.machine[0]
-    lines = machine.l2_sets * machine.l2_ways
+    lines = P.card[0].l2.sets * P.card[0].l2.ways
     place = S.l2_hash[hash_of(line, len(S.l2_hash) - 1)]
     while place != NONE and (S.l2_lines[place].line != line or place // lines != number):
         place = S.l2_lines[place].hash_next
@@ -48,87 +57,37 @@ def find_in_slice(S, P, number, line):
 
 
 @inlined
-def belongs_elsewhere(P, number, entry):
-    """Whether slice `number` can only have a copy of the line that a request reads."""
-    return P.machine[0].l2_partitions > 1 and entry.copy_at == NONE and slice_of(P, entry.line) != number
+def place_in_slice(S: State, P: Params, number: Number, line: Line) -> Place:
+    """Place for a line that slice `number` does not have, -1 if all of its set await data."""
+    s, ways = set_of(P, number, line), P.card[0].l2.ways
+    place = place_for(P, P.derived[0].l2_replacement, S.l2_lines, S.l2_sets, s, ways, line)
+    if place == NO_WAY:
+        S.gpu[0].fault = WRONG_WAY
+        return NONE
+    return place
 
 
 @inlined
-def run_slice(S, P, number, now):
-    """Take the requests that a slice can begin in cycle `now`; note when the next one may begin."""
-    machine = P.machine[0]
-    server = S.slices[number]
-    while S.slice_next[number] <= now:
-        entry = S.nodes[server.head]
-        lacks = 0
-        if not belongs_elsewhere(P, number, entry):
-            lacks = lacking(S, P, number, entry.line, entry.sectors, entry.kind)
-        if lacks:
-            server.lacks = lacks
-            S.slice_next[number] = FOREVER  # until a transfer wakes it
-            return
-        begin = max(entry.time // machine.sms * 16, server.free)
-        if server.lacks:
-            begin = max(begin, 16 * now)
-        busy = popcount64(entry.sectors) * machine.l2_sector_x16
-        if entry.kind == ATOMIC:
-            busy = max(busy, 16 * machine.atomic_interval * entry.passes)
-        server.free = begin + busy
-        server.lacks = 0
-        serve(S, P, number, take_first(S.nodes, server), now)
-        S.slice_next[number] = FOREVER
-        if server.head != NONE:
-            S.slice_next[number] = max(S.nodes[server.head].time // machine.sms, (server.free + 15) // 16)
-
-
-@inlined
-def lacking(S, P, number, line, sectors, kind):
-    """What a request lacks: 0 nothing, OTHER an entry or way that waits for data, else some room in a DRAM queue."""
-    machine = P.machine[0]
-    place = find_in_slice(S, P, number, line)
-    missing = sectors if kind != WRITE and not always_there(P, kind) else 0
-    request = missing
-    if place != NONE:
-        row = S.l2_lines[place]
-        missing &= ~row.valid
-        request = missing & ~row.pending
-        if missing and row.pending and row.merged >= machine.l2_merges:
-            return OTHER
-    awaited = place != NONE and S.l2_lines[place].pending != 0
-    if missing and not awaited and S.slices[number].misses >= machine.l2_misses:
-        return OTHER
-    if not room_in_queue(S, P, number, READ, popcount64(request)):
-        return popcount64(request) + DIRECTION * (1 + READ)
-    if place == NONE:
-        victim = oldest_idle(S.l2_lines, S.l2_sets, set_of(P, number, line))
-        if victim == NONE:
-            return OTHER
-        dirty = popcount64(S.l2_lines[victim].dirty)
-        if not room_in_queue(S, P, number, WRITE_BACK, dirty):
-            return dirty + DIRECTION * (1 + WRITE_BACK)
-    return 0
-
-
-@inlined
-def always_there(P, kind):
-    """Whether a read finds its sectors whatever happened before: code and constants, loaded with the kernel."""
-    return kind == READ_CODE and P.machine[0].l2_holds_code
+def use_in_slice(S: State, P: Params, number: Number, place: Place) -> None:
+    """An access finds its line at `place`."""
+    s = set_of(P, number, S.l2_lines[place].line)
+    use_line(P, P.derived[0].l2_replacement, S.l2_lines, S.l2_sets, s, P.card[0].l2.ways, place)
 
 
 @njit
-def bring_in(S, P, number, sm, line, now):
-    """Place of a line in L2; one that is absent replaces the least recently used, which is written back if dirty."""
+def bring_in(S: State, P: Params, number: Number, sm: Sm, line: Line, now: Cycle) -> Place:
+    """Place of a line in L2; one that is absent replaces another, which is written back if dirty. There is room."""
     place = find_in_slice(S, P, number, line)
-    s = set_of(P, number, line)
     if place != NONE:
-        touch(S.l2_lines, S.l2_sets, s, place)
+        use_in_slice(S, P, number, place)
         return place
-    place = oldest_idle(S.l2_lines, S.l2_sets, s)
+    place = place_in_slice(S, P, number, line)
     row = S.l2_lines[place]
     if row.dirty:
         S.counters[sm].dram_write_sectors += popcount64(row.dirty)
         start_transfer(S, P, number, WRITE_BACK, row.line, row.dirty, place, sm, now)
-    replace_line(S.l2_lines, S.l2_sets, s, S.l2_hash, 0, len(S.l2_hash) - 1, place, line)
+    s, ways, mask = set_of(P, number, line), P.card[0].l2.ways, len(S.l2_hash) - 1
+    replace_line(P, P.derived[0].l2_replacement, S.l2_lines, S.l2_sets, s, ways, S.l2_hash, 0, mask, place, line)
     row.dirty = 0
     row.low = 0
     row.high = 0
@@ -136,7 +95,108 @@ def bring_in(S, P, number, sm, line, now):
 
 
 @inlined
-def serve(S, P, number, node, now):
+def write_bytes(row: np.record, low: Mask, high: Mask) -> None:
+    """A sector of which all bytes have been written is valid without asking DRAM."""
+    row.low |= low
+    row.high |= high
+    for sector in range(SECTORS):
+        half = row.low if sector < 2 else row.high
+        if (half >> (sector & 1) * 32) & ALL_BYTES == ALL_BYTES:
+            row.valid |= 1 << sector
+
+
+# ---- a slice's queue
+
+
+@inlined
+def belongs_elsewhere(P: Params, number: Number, entry: np.record) -> Flag:
+    """Whether slice `number` can only have a copy of the line that a request reads."""
+    return P.card[0].l2.partitions > 1 and entry.copy_at == NONE and slice_of(P, entry.line) != number
+
+
+@inlined
+def always_there(P: Params, kind: int) -> Flag:
+    """Whether a read finds its sectors whatever happened before: code and constants, loaded with the kernel."""
+    return kind == READ_CODE and P.card[0].l2.holds_code
+
+
+@inlined
+def lacking(S: State, P: Params, number: Number, entry: np.record) -> tuple[int, int]:
+    """What a request lacks, and for how many sectors a DRAM queue must have room."""
+    l2 = P.card[0].l2
+    line = entry.line
+    place = find_in_slice(S, P, number, line)
+    missing = entry.sectors if entry.kind != WRITE and not always_there(P, entry.kind) else 0
+    request = missing
+    if place != NONE:
+        row = S.l2_lines[place]
+        missing &= ~row.valid
+        request = missing & ~row.pending
+        if missing and row.pending and row.merged >= l2.mshr_merges:
+            return DATA, 0
+    awaited = place != NONE and S.l2_lines[place].pending != 0
+    if missing and not awaited and S.slices[number].misses >= l2.mshr_entries:
+        return DATA, 0
+    if not room_in_queue(S, P, number, READ, popcount64(request)):
+        return ROOM + READ, popcount64(request)
+    if place == NONE:
+        victim = place_in_slice(S, P, number, line)
+        if victim == NONE:
+            return DATA, 0
+        dirty = popcount64(S.l2_lines[victim].dirty)
+        if not room_in_queue(S, P, number, WRITE_BACK, dirty):
+            return ROOM + WRITE_BACK, dirty
+    return NOTHING, 0
+
+
+@inlined
+def busy_ticks(P: Params, entry: np.record) -> Tick:
+    """How long a request occupies its slice."""
+    busy = popcount64(entry.sectors) * P.derived[0].l2_sector_ticks
+    if entry.kind == ATOMIC:
+        busy = max(busy, first_tick(P.card[0].l2.atomic_interval * entry.passes))
+    return busy
+
+
+@inlined
+def run_slice(S: State, P: Params, number: Number, now: Cycle) -> None:
+    """Take the requests that a slice can begin in cycle `now`; note when the next one may begin."""
+    server = S.slices[number]
+    while S.slice_next[number] <= now:
+        entry = S.nodes[server.head]
+        lacks, sectors = NOTHING, 0
+        if not belongs_elsewhere(P, number, entry):
+            lacks, sectors = lacking(S, P, number, entry)
+        if lacks:
+            server.lacks, server.lacks_sectors = lacks, sectors
+            S.slice_next[number] = FOREVER  # until a transfer wakes it
+            return
+        begin = max(first_tick(request_arrival(P, entry.time)), server.free)
+        if server.lacks:
+            begin = max(begin, first_tick(now))
+        server.free = begin + busy_ticks(P, entry)
+        server.lacks = NOTHING
+        serve(S, P, number, take_first(S.nodes, server), now)
+        S.slice_next[number] = FOREVER
+        if server.head != NONE:
+            following = request_arrival(P, S.nodes[server.head].time)
+            S.slice_next[number] = max(following, cycle_of_tick(server.free))
+
+
+@inlined
+def wake_slices(S: State, P: Params, channel: Number, now: Cycle) -> None:
+    """Wake the slices whose first requests have room now in the queues of a DRAM channel."""
+    for number in range(channel, P.card[0].l2.slices, P.card[0].dram.channels):
+        server = S.slices[number]
+        if server.lacks >= ROOM and room_in_queue(S, P, number, server.lacks - ROOM, server.lacks_sectors):
+            S.slice_next[number] = now
+
+
+# ---- requests
+
+
+@inlined
+def serve(S: State, P: Params, number: Number, node: Node, now: Cycle) -> None:
     """A request that has all that it needs is looked up in cycle `now`."""
     entry = S.nodes[node]
     sectors = entry.sectors
@@ -170,74 +230,11 @@ def serve(S, P, number, node, now):
         entry.left = missing
         wait_for_data(S.nodes, row, node)
     else:
-        send_reply(S, P, number, node, now + P.machine[0].l2_latency)
+        send_reply(S, P, number, node, now + P.derived[0].l2_latency)
 
 
 @inlined
-def look_for_copy(S, P, number, node, now):
-    """A read asks for a line of another partition: answer it from the copy that lies here, or pass it on."""
-    entry = S.nodes[node]
-    counters = S.counters[entry.sm]
-    counters.l2_read_sectors += popcount64(entry.sectors)
-    place = find_in_slice(S, P, number, entry.line)
-    if place == NONE or entry.sectors & ~S.l2_lines[place].valid:
-        pass_on(S, P, number, slice_of(P, entry.line), node, now)
-        return
-    counters.l2_read_hits += popcount64(entry.sectors)
-    touch(S.l2_lines, S.l2_sets, set_of(P, number, entry.line), place)
-    send_reply(S, P, number, node, now + P.machine[0].l2_latency)
-
-
-@inlined
-def take_copies(S, P, number, now):
-    """Requests that slice `number` passed on come back by cycle `now` with data; it keeps a copy and answers them."""
-    machine = P.machine[0]
-    copies = S.copies[number]
-    while S.copy_next[number] <= now:
-        node = take_first(S.nodes, copies)
-        S.copy_next[number] = FOREVER if copies.head == NONE else S.nodes[copies.head].time // machine.l2_slices
-        entry = S.nodes[node]
-        keep_copy(S, P, number, entry.sm, entry.line, entry.sectors, now)
-        entry.copy_at = NONE
-        send_reply(S, P, number, node, now + machine.l2_latency)
-
-
-@inlined
-def keep_copy(S, P, number, sm, line, sectors, now):
-    """Keep sectors of another partition's line, unless that takes a line or a write-back for which there is no room."""
-    if find_in_slice(S, P, number, line) == NONE:
-        victim = oldest_idle(S.l2_lines, S.l2_sets, set_of(P, number, line))
-        if victim == NONE or not room_in_queue(S, P, number, WRITE_BACK, popcount64(S.l2_lines[victim].dirty)):
-            return
-    S.l2_lines[bring_in(S, P, number, sm, line, now)].valid |= sectors
-
-
-@inlined
-def drop_copies(S, P, number, line, sectors):
-    """Sectors of a line change in slice `number`, to which it belongs: copies are valid no more."""
-    machine = P.machine[0]
-    if machine.l2_partitions == 1:
-        return
-    first = number - number % machine.l2_partitions
-    for other in range(first, min(first + machine.l2_partitions, machine.l2_slices)):
-        place = find_in_slice(S, P, other, line)
-        if other != number and place != NONE:
-            S.l2_lines[place].valid &= ~sectors
-
-
-@inlined
-def write_bytes(row, low, high):
-    """A sector of which all bytes have been written is valid without asking DRAM."""
-    row.low |= low
-    row.high |= high
-    for sector in range(SECTORS):
-        half = row.low if sector < 2 else row.high
-        if (half >> (sector & 1) * 32) & ALL_BYTES == ALL_BYTES:
-            row.valid |= 1 << sector
-
-
-@inlined
-def ask_dram(S, P, number, place, sm, request, now):
+def ask_dram(S: State, P: Params, number: Number, place: Place, sm: Sm, request: Mask, now: Cycle) -> None:
     """Ask DRAM for sectors of a line; no request is needed for those on their way."""
     if request == 0:
         return
@@ -250,7 +247,7 @@ def ask_dram(S, P, number, place, sm, request, now):
 
 
 @inlined
-def wait_for_data(nodes, row, node):
+def wait_for_data(nodes: np.recarray, row: np.record, node: Node) -> None:
     """Append a request to those that wait for a line."""
     nodes[node].next = NONE
     if row.waiters == NONE:
@@ -262,7 +259,7 @@ def wait_for_data(nodes, row, node):
 
 
 @inlined
-def data_arrive(S, P, number, place, sectors, now):
+def data_arrive(S: State, P: Params, number: Number, place: Place, sectors: Mask, now: Cycle) -> None:
     """Sectors of a line come from DRAM in cycle `now`: requests that lack no more are answered, first come first."""
     row = S.l2_lines[place]
     row.valid |= sectors
@@ -279,16 +276,61 @@ def data_arrive(S, P, number, place, sectors, now):
         if S.nodes[node].left:
             wait_for_data(S.nodes, row, node)
         else:
-            send_reply(S, P, number, node, now + P.machine[0].l2_latency)
+            send_reply(S, P, number, node, now + P.derived[0].l2_latency)
         node = following
     if S.slices[number].lacks:
         S.slice_next[number] = now
 
 
+# ---- copies of another partition's lines
+
+
 @inlined
-def wake_slices(S, P, channel, now):
-    """Wake the slices whose first requests have room now in the queues of a DRAM channel."""
-    for number in range(channel, P.machine[0].l2_slices, P.machine[0].dram_channels):
-        lacks = S.slices[number].lacks
-        if lacks > OTHER and room_in_queue(S, P, number, lacks // DIRECTION - 1, lacks % DIRECTION):
-            S.slice_next[number] = now
+def look_for_copy(S: State, P: Params, number: Number, node: Node, now: Cycle) -> None:
+    """A read asks for a line of another partition: answer it from the copy that lies here, or pass it on."""
+    entry = S.nodes[node]
+    counters = S.counters[entry.sm]
+    counters.l2_read_sectors += popcount64(entry.sectors)
+    place = find_in_slice(S, P, number, entry.line)
+    if place == NONE or entry.sectors & ~S.l2_lines[place].valid:
+        pass_on(S, P, number, slice_of(P, entry.line), node, now)
+        return
+    counters.l2_read_hits += popcount64(entry.sectors)
+    use_in_slice(S, P, number, place)
+    send_reply(S, P, number, node, now + P.derived[0].l2_latency)
+
+
+@inlined
+def take_copies(S: State, P: Params, number: Number, now: Cycle) -> None:
+    """Requests that slice `number` passed on come back by cycle `now` with data; it keeps a copy and answers them."""
+    copies = S.copies[number]
+    while S.copy_next[number] <= now:
+        node = take_first(S.nodes, copies)
+        S.copy_next[number] = FOREVER if copies.head == NONE else reply_due(P, S.nodes[copies.head].time)
+        entry = S.nodes[node]
+        keep_copy(S, P, number, entry.sm, entry.line, entry.sectors, now)
+        entry.copy_at = NONE
+        send_reply(S, P, number, node, now + P.derived[0].l2_latency)
+
+
+@inlined
+def keep_copy(S: State, P: Params, number: Number, sm: Sm, line: Line, sectors: Mask, now: Cycle) -> None:
+    """Keep sectors of another partition's line, unless that takes a line or a write-back for which there is no room."""
+    if find_in_slice(S, P, number, line) == NONE:
+        victim = place_in_slice(S, P, number, line)
+        if victim == NONE or not room_in_queue(S, P, number, WRITE_BACK, popcount64(S.l2_lines[victim].dirty)):
+            return
+    S.l2_lines[bring_in(S, P, number, sm, line, now)].valid |= sectors
+
+
+@inlined
+def drop_copies(S: State, P: Params, number: Number, line: Line, sectors: Mask) -> None:
+    """Sectors of a line change in slice `number`, to which it belongs: copies are valid no more."""
+    l2 = P.card[0].l2
+    if l2.partitions == 1:
+        return
+    first = number - number % l2.partitions
+    for other in range(first, min(first + l2.partitions, l2.slices)):
+        place = find_in_slice(S, P, other, line)
+        if other != number and place != NONE:
+            S.l2_lines[place].valid &= ~sectors

@@ -9,9 +9,13 @@ An instruction that waits behind issue, in Control or Allocate, delays its resul
 
 from __future__ import annotations
 
+import numpy as np
+
 from gpusim.jit import inlined
-from gpusim.model.setup.dependence import COLUMN_MASK, READ_LATE, REGISTER_BITS, REGISTER_MASK
-from gpusim.model.state import FOREVER
+from gpusim.model.params import Params
+from gpusim.model.rows import check_warp
+from gpusim.model.state import FOREVER, State
+from gpusim.model.types import Cycle, Index, Place, Row
 from gpusim.results.stalls import Stall
 
 READY, WAIT = int(Stall.NOT_SELECTED), int(Stall.WAIT)
@@ -21,7 +25,13 @@ UNHELD = 2
 
 
 @inlined
-def reason_of(P, index):
+def first_register(P: Params, w: Row) -> Place:
+    """Row in State.registers of a warp's first register."""
+    return w * P.derived[0].registers
+
+
+@inlined
+def reason_of(P: Params, index: Index) -> int:
     """What a warp reports that waits for instruction `index`: long for L1TEX, short for other variable latencies."""
     if P.code[index].long_owner:
         return LONG
@@ -29,7 +39,7 @@ def reason_of(P, index):
 
 
 @inlined
-def available_at(P, register, column):
+def available_at(P: Params, register: np.record, column: int) -> Cycle:
     """First cycle in which an operand of a column may use a register's pending result; FOREVER while not known."""
     if register.writer == 0:
         return 0
@@ -39,24 +49,23 @@ def available_at(P, register, column):
 
 
 @inlined
-def waits_for_registers(S, P, w, now):
+def waits_for_registers(S: State, P: Params, w: Row, now: Cycle) -> int:
     """Reason LONG, SHORT or WAIT while a register that warp w's next instruction uses is taken, READY otherwise."""
     warp = S.warps[w]
     operands = P.operands[warp.index]
-    first = w * P.machine[0].registers
-    limit = P.machine[0].max_consumers
+    first = first_register(P, w)
+    limit = P.card[0].sm.sub_core.dependence.max_consumers
     for place in range(operands.read_count):
-        read = operands.reads[place]
-        register = S.registers[first + (read & REGISTER_MASK)]
-        until = available_at(P, register, read >> REGISTER_BITS & COLUMN_MASK)
+        register = S.registers[first + operands.read_register[place]]
+        until = available_at(P, register, operands.read_column[place])
         if until > now:
             warp.next_check = until
             return reason_of(P, register.writer - 1)
-        if read & READ_LATE and limit > 0 and register.consumers >= limit:
+        if operands.read_late[place] and limit > 0 and register.consumers >= limit:
             warp.next_check = FOREVER
             return reason_of(P, register.consumer)
     for place in range(operands.write_count):
-        register = S.registers[first + (operands.writes[place] & REGISTER_MASK)]
+        register = S.registers[first + operands.write_register[place]]
         until = available_at(P, register, 0)
         if until > now:
             warp.next_check = until
@@ -68,62 +77,61 @@ def waits_for_registers(S, P, w, now):
 
 
 @inlined
-def take_registers(S, P, w, index):
+def take_registers(S: State, P: Params, w: Row, index: Index) -> None:
     """Warp w issues instruction `index`: its destinations are pending, its sources have one more consumer."""
     operands = P.operands[index]
-    first = w * P.machine[0].registers
+    first = first_register(P, w)
     for place in range(operands.read_count):
-        if operands.reads[place] & READ_LATE:
-            register = S.registers[first + (operands.reads[place] & REGISTER_MASK)]
+        if operands.read_late[place]:
+            register = S.registers[first + operands.read_register[place]]
             register.consumers += 1
             register.consumer = index
     for place in range(operands.write_count):
-        write = operands.writes[place]
-        register = S.registers[first + (write & REGISTER_MASK)]
+        register = S.registers[first + operands.write_register[place]]
         register.writer = index + 1
-        register.row = write >> REGISTER_BITS & COLUMN_MASK
+        register.row = operands.write_row[place]
         register.since = FOREVER
     S.warps[w].registers_due += (operands.late_reads > 0) + operands.variable
 
 
 @inlined
-def result_known(S, P, w, index, now):
+def result_known(S: State, P: Params, w: Row, index: Index, now: Cycle) -> None:
     """Fixed-latency instruction `index` leaves Allocate in cycle `now`: when its result is available follows."""
     operands = P.operands[index]
-    first = w * P.machine[0].registers
+    first = first_register(P, w)
     for place in range(operands.write_count):
-        register = S.registers[first + (operands.writes[place] & REGISTER_MASK)]
+        register = S.registers[first + operands.write_register[place]]
         if register.writer == index + 1:
             register.since = now - UNHELD
-    S.warps[w].next_check = min(S.warps[w].next_check, now)
+    check_warp(S.warps[w], now)
 
 
 @inlined
-def sources_read(S, P, w, index):
+def sources_read(S: State, P: Params, w: Row, index: Index) -> None:
     """Instruction `index` has read its registers."""
     operands = P.operands[index]
-    first = w * P.machine[0].registers
+    first = first_register(P, w)
     for place in range(operands.read_count):
-        if operands.reads[place] & READ_LATE:
-            S.registers[first + (operands.reads[place] & REGISTER_MASK)].consumers -= 1
+        if operands.read_late[place]:
+            S.registers[first + operands.read_register[place]].consumers -= 1
     S.warps[w].registers_due -= operands.late_reads > 0
 
 
 @inlined
-def result_written(S, P, w, index):
+def result_written(S: State, P: Params, w: Row, index: Index) -> None:
     """Variable-latency instruction `index` is complete."""
     operands = P.operands[index]
-    first = w * P.machine[0].registers
+    first = first_register(P, w)
     for place in range(operands.write_count):
-        register = S.registers[first + (operands.writes[place] & REGISTER_MASK)]
+        register = S.registers[first + operands.write_register[place]]
         if register.writer == index + 1:
             register.writer = 0
     S.warps[w].registers_due -= 1
 
 
 @inlined
-def free_registers(S, P, w):
+def free_registers(S: State, P: Params, w: Row) -> None:
     """A new warp starts: nothing is pending."""
-    for place in range(w * P.machine[0].registers, (w + 1) * P.machine[0].registers):
+    for place in range(first_register(P, w), first_register(P, w + 1)):
         S.registers[place].writer = 0
         S.registers[place].consumers = 0

@@ -2,50 +2,62 @@
 
 Stages run last first, so that a slot freed in a cycle is seen upstream in the same one. What crosses sub-cores is
 registered: barrier releases and replies count from the next cycle on, the shared memory unit runs before all sub-cores.
+
+Who writes a stage keeps three rules, or results depend on skipping:
+
+- A sub-core is evaluated in the cycles `wake` names. A stage that can do something by itself in a later cycle says so:
+  through its part of `sub_core_wake` (or of `sm_cycle` where it belongs to the SM), or by `wake_core`.
+- A warp is looked at by issue in the cycles `next_check` names. Whoever changes what a warp waits for calls
+  `check_warp`, and `wake_core` where that may happen outside the sub-core's own evaluation.
+- What another SM can see goes through `interconnect`, and back no sooner than a window is long.
 """
 
 from __future__ import annotations
 
+from gpusim.constants import SECTOR_BYTES
 from gpusim.jit import inlined, njit, popcount64
 from gpusim.model.address_unit import address_unit, address_wake
 from gpusim.model.allocate import allocate
 from gpusim.model.control import control, raise_counters
-from gpusim.model.events import TIME_SHIFT, run_events
+from gpusim.model.events import next_event, run_events
 from gpusim.model.execute import fp64_unit, fp64_wake
 from gpusim.model.fetch import arrive_lines, fetch, fetch_wake
-from gpusim.model.interconnect import ACKNOWLEDGE, READ_CODE, READ_LINE, next_reply, take_acknowledgement
-from gpusim.model.issue import arrive_constants, issue
+from gpusim.model.fl_constants import arrive_constants
+from gpusim.model.interconnect import ACKNOWLEDGE, READ_CODE, READ_LINE, next_reply, ring_place, take_acknowledgement
+from gpusim.model.issue import issue
 from gpusim.model.kinds import Kind
-from gpusim.model.l1_data import fill_line, finish_entry
+from gpusim.model.l1_data import fill_line, line_arrives
 from gpusim.model.l1_instructions import arrive_from_gpc, fill_l1_instructions, l1_instructions_wake, look_up_request
 from gpusim.model.memory_unit import fill_constant, grant_wake, memory_unit
-from gpusim.model.state import FOREVER, LDC_WAITING, MESSAGES, SUB_CORES
+from gpusim.model.params import Params
+from gpusim.model.rows import local_warp, sub_core, wake_core
+from gpusim.model.state import FOREVER, LDC_WAITING, MESSAGES, SUB_CORES, State
 from gpusim.model.tensor import begin_pass, pass_wake
+from gpusim.model.types import Cycle, Mask, Sm, SubCore
 
 MEMORY = int(Kind.MEMORY)
 
 
 @inlined
-def replies(S, P, sm, now):
-    """Replies from L2 that arrive by `now`, and constant lines for LDC from the first-level cache."""
+def replies(S: State, P: Params, sm: Sm, now: Cycle) -> None:
+    """Replies from L2 that arrive by `now`, and constant lines for LDC from the L1 instruction cache."""
     unit = S.sms[sm]
     while next_reply(S, sm) <= now:
-        message = S.replies[sm * MESSAGES + unit.in_head]
+        message = S.replies[ring_place(sm, unit.in_head)]
         unit.in_head = (unit.in_head + 1) % MESSAGES
         unit.in_count -= 1
         if message.kind == ACKNOWLEDGE:
             take_acknowledgement(S, P, sm, message.token, now)
             continue
-        unit.reply_port = now + max(1, popcount64(message.sectors) * 32 // P.machine[0].port_bytes)
+        beats = popcount64(message.sectors) * SECTOR_BYTES // P.card[0].interconnect.bytes_per_cycle
+        unit.reply_port = now + max(1, beats)
         unit.replies_due -= 1
         if message.kind == READ_LINE:
             fill_line(S, P, sm, message.token, message.sectors, now)
         elif message.kind == READ_CODE:
             fill_l1_instructions(S, P, sm, message.line, now)
         else:
-            unit.table_left[message.token] -= 1
-            if unit.table_left[message.token] == 0:
-                finish_entry(S, P, sm, message.token, now)
+            line_arrives(S, P, sm, message.token, now)
     while unit.ldc_replies > 0 and unit.ldc_reply_ready[unit.ldc_reply_head] <= now:
         line = unit.ldc_reply_line[unit.ldc_reply_head]
         unit.ldc_reply_head = (unit.ldc_reply_head + 1) % LDC_WAITING
@@ -54,9 +66,9 @@ def replies(S, P, sm, now):
 
 
 @inlined
-def sub_core_cycle(S, P, thread, sm, k, now):
+def sub_core_cycle(S: State, P: Params, thread: int, sm: Sm, k: SubCore, now: Cycle) -> None:
     """All stages of one sub-core in cycle `now`."""
-    core = S.sub_cores[sm * SUB_CORES + k]
+    core = sub_core(S, sm, k)
     core.wake = FOREVER
     run_events(S, P, sm, k, now)
     arrive_lines(S, P, sm, k, now)
@@ -69,60 +81,58 @@ def sub_core_cycle(S, P, thread, sm, k, now):
     begin_pass(S, P, sm, k, now)  # of an instruction issued just now
     fetch(S, P, sm, k, now)
     raise_counters(S, P, sm, k, now)
-    core.wake = min(core.wake, sub_core_wake(S, P, sm, k, ready, now))
+    wake_core(core, sub_core_wake(S, P, sm, k, ready, now))
 
 
 @inlined
-def sub_core_wake(S, P, sm, k, ready, now):
+def sub_core_wake(S: State, P: Params, sm: Sm, k: SubCore, ready: Mask, now: Cycle) -> Cycle:
     """Next cycle in which a sub-core can change, as far as it knows itself."""
-    core = S.sub_cores[sm * SUB_CORES + k]
+    core = sub_core(S, sm, k)
     # full memory queue: nothing leaves Control before the next grant, so ready warps stay blocked until then
     queued = core.control_valid and core.control_done and P.code[core.control_index].kind >= MEMORY
-    queued = queued and core.queue_count >= P.machine[0].queue_entries
+    queued = queued and core.queue_count >= P.card[0].sm.sub_core.memory_queue.entries
     if core.allocate_valid or (core.control_valid and not queued) or (ready and not queued):
         return now + 1
     first = fetch_wake(S, P, sm, k, now)
     if first == now + 1:
         return first
     if core.event_count > 0:
-        first = min(first, core.event_key[0] >> TIME_SHIFT)
+        first = min(first, next_event(core))
     for pending in range(core.constants_pending):
         first = min(first, core.constant_ready[pending])
     first = min(first, address_wake(core, now), pass_wake(S, P, sm, k))
     for rank in range(core.warp_count):
         local = core.order[rank]
         if not (queued and ready >> local & 1):
-            first = min(first, S.warps[sm * P.machine[0].warps + local * SUB_CORES + k].next_check)
+            first = min(first, local_warp(S, P, sm, k, local).next_check)
     return max(first, now + 1)
 
 
 @inlined
-def sm_cycle(S, P, thread, sm, now):
+def sm_cycle(S: State, P: Params, thread: int, sm: Sm, now: Cycle) -> None:
     """All stages of one SM in cycle `now`; sets the next cycle worth evaluating."""
     unit = S.sms[sm]
-    machine = P.machine[0]
     replies(S, P, sm, now)
     arrive_from_gpc(S, P, sm, now)
     look_up_request(S, P, sm, now)
     memory_unit(S, P, sm, now)
     fp64_unit(S, P, sm, now)
     for k in range(SUB_CORES):
-        core = S.sub_cores[sm * SUB_CORES + k]
-        if core.wake <= now or not machine.skip:
+        if sub_core(S, sm, k).wake <= now or not P.derived[0].skip:
             sub_core_cycle(S, P, thread, sm, k, now)
     wake = min(next_reply(S, sm), l1_instructions_wake(S, sm, now), grant_wake(S, sm, now), fp64_wake(S, sm, now))
     if unit.ldc_replies > 0:
         wake = min(wake, unit.ldc_reply_ready[unit.ldc_reply_head])
     for k in range(SUB_CORES):
-        wake = min(wake, S.sub_cores[sm * SUB_CORES + k].wake)
+        wake = min(wake, sub_core(S, sm, k).wake)
     unit.wake = max(wake, now + 1)
 
 
 @njit
-def run_sm(S, P, thread, sm, end):
+def run_sm(S: State, P: Params, thread: int, sm: Sm, end: Cycle) -> None:
     """Simulate an SM up to cycle `end`, or through the cycle in which a CTA leaves while others wait for a place."""
     unit = S.sms[sm]
-    skip = P.machine[0].skip
+    skip = P.derived[0].skip
     waiting = S.gpu[0].next_cta < S.gpu[0].cta_total
     while unit.live_ctas > 0:
         if skip:

@@ -7,13 +7,15 @@ stage that changes anything is evaluated in the cycle of the change, skipping id
 from __future__ import annotations
 
 from gpusim.jit import inlined
+from gpusim.model.state import State
+from gpusim.model.types import Cycle, Row
 from gpusim.results.stalls import Stall
 
 SELECTED = int(Stall.SELECTED)
 
 
 @inlined
-def set_reason(S, thread, w, reason, since):
+def set_reason(S: State, thread: int, w: Row, reason: int, since: Cycle) -> None:
     """From cycle `since` on, warp w waits for `reason`."""
     warp = S.warps[w]
     if warp.reason != reason:
@@ -23,7 +25,7 @@ def set_reason(S, thread, w, reason, since):
 
 
 @inlined
-def close_reason(S, thread, w, until):
+def close_reason(S: State, thread: int, w: Row, until: Cycle) -> None:
     """Attribute everything before cycle `until`."""
     warp = S.warps[w]
     S.stalls[thread, warp.index, warp.reason] += until - warp.reason_since
@@ -31,7 +33,7 @@ def close_reason(S, thread, w, until):
 
 
 @inlined
-def select(S, thread, w, now):
+def select(S: State, thread: int, w: Row, now: Cycle) -> None:
     """Warp w issues its instruction in cycle `now`."""
     close_reason(S, thread, w, now)
     S.stalls[thread, S.warps[w].index, SELECTED] += 1

@@ -1,18 +1,23 @@
 """State: everything that changes while a kernel is simulated, as one NamedTuple of record arrays.
 
-Indices, never objects: a warp is row `sm * machine.warps + slot` of `warps`, its sub-core row `sm * 4 + slot % 4` of
-`sub_cores`. Fields of fixed size are nested in their owner's record, so that one SM's state lies together; arrays whose
-size a configuration decides stand alone. Times are SM cycles; FOREVER means "not before some event".
+Indices, never objects; `gpusim.model.rows` says which row is whose. Fields of fixed size are nested in their owner's
+record, so that one SM's state lies together; arrays whose size a configuration decides stand alone. Times are SM
+cycles; FOREVER means "not before some event".
 """
 
 from __future__ import annotations
 
+from enum import IntEnum
 from typing import NamedTuple
 
 import numpy as np
 
+from gpusim.constants import WARP_SIZE
+
 SUB_CORES = 4
 BANKS = 2  # register file banks: register number modulo 2 (arXiv 2503.20481 section 5.3)
+SLOTS = 4  # operand slots of the register file cache; three are used
+SHARED_BANKS = 32  # of shared memory, 4 bytes wide
 FOREVER = 1 << 60
 MAX_BUFFER = 8  # instruction buffer entries; a power of two, as the horizons
 MAX_COUNTER = 63  # a dependence counter has 6 bits (arXiv 2503.20481 section 7.5)
@@ -31,7 +36,8 @@ L1_INSTRUCTION_REQUESTS = 512  # L0 to L1 instruction and constant requests of o
 PENDING_TABLE = 192  # pending request table of the SM-shared unit
 WAITERS = 8192  # instructions waiting for lines of one SM
 COPY_GROUPS = 16  # groups of asynchronous copies of one warp: those that are not complete, and the open one
-ACCESSES = 128  # lines of one access: 32 lanes, four words each in local memory
+IN_FLIGHT = SUB_CORES * QUEUE + LDC_WAITING + PENDING_TABLE  # memory instructions of one SM
+ACCESS_LINES = 128  # lines of one access: 32 lanes, four words each in local memory
 LINE_BUCKETS = 2048  # hash table of L1D's lines
 MESSAGES = 4096  # requests or replies of one SM between two windows
 MASK_SHIFT = 32  # of the lanes in a word of a stream, above the static index
@@ -39,8 +45,33 @@ INDEX_MASK, LANES = (1 << MASK_SHIFT) - 1, (1 << 32) - 1
 BARRIERS = 16  # named barriers of a CTA
 UNITS = 8
 
-FAULT_EVENTS, FAULT_REQUESTS, FAULT_REPLIES, FAULT_L1_INSTRUCTIONS, FAULT_WAITERS, FAULT_NODES = 1, 2, 3, 4, 5, 6
-"""Values of GPU.fault: a table of fixed size overflowed. The run stops and says which."""
+POLICY_WORDS = 8  # of a sub-core's scheduler, and of its prefetcher
+
+
+class Fault(IntEnum):
+    """Values of GPU.fault: a table of fixed size overflowed, or a policy broke its rules. The run stops and tells
+    it."""
+
+    EVENTS = 1
+    REQUESTS = 2
+    REPLIES = 3
+    L1_INSTRUCTIONS = 4
+    WAITERS = 5
+    NODES = 6
+    SCHEDULER = 7
+    REPLACEMENT = 8
+
+
+FAULT_TEXTS = {
+    Fault.EVENTS: "the model's table of pending events of a sub-core overflowed",
+    Fault.REQUESTS: "the model's table of requests of an SM to L2 overflowed",
+    Fault.REPLIES: "the model's table of replies to an SM overflowed",
+    Fault.L1_INSTRUCTIONS: "the model's table of an SM's instruction and constant requests overflowed",
+    Fault.WAITERS: "the model's table of instructions waiting for lines of an SM overflowed",
+    Fault.NODES: "the model's table of requests behind the SMs overflowed",
+    Fault.SCHEDULER: "the scheduler chose a warp that is not ready",
+    Fault.REPLACEMENT: "the replacement policy chose a way that the cache does not have",
+}
 
 WARP = np.dtype(
     [
@@ -78,6 +109,7 @@ WARP = np.dtype(
         ("fetch_index", "i8"),  # static index of the next instruction to fetch
         ("fetch_from", "i8"),  # first cycle it may fetch
         ("fetch_line", "i8"),  # line it waits for, -1 if none
+        ("fetch_demand", "i8"),  # line that it demanded last, -1 if none
         ("fetch_way", "i8"),  # where its last line was found in L0
         ("refill", "i8"),  # 1: the buffer was flushed by a taken branch
         ("buffer_head", "i8"),
@@ -87,9 +119,9 @@ WARP = np.dtype(
         ("group_head", "i8"),
         ("groups_closed", "i8"),
         ("groups_due", "i8"),  # closed groups whose counter may fall as soon as their copies are complete
-        ("group_copies", "i2", (COPY_GROUPS,)),  # LDGSTS not completed
-        ("group_queued", "i2", (COPY_GROUPS,)),  # and of them those that the memory unit has not accepted
-        ("group_counter", "i2", (COPY_GROUPS,)),  # dependence counter that falls when the group is complete
+        ("group_copies", "i8", (COPY_GROUPS,)),  # LDGSTS not completed
+        ("group_queued", "i8", (COPY_GROUPS,)),  # and of them those that the memory unit has not accepted
+        ("group_counter", "i8", (COPY_GROUPS,)),  # dependence counter that falls when the group is complete
     ]
 )
 
@@ -100,6 +132,7 @@ SUB_CORE = np.dtype(
         ("warp_count", "i8"),
         ("order", "i8", (MAX_LOCAL_WARPS,)),  # local warps, youngest first
         ("greedy", "i8"),  # local warp issued last
+        ("scheduler_words", "i8", (POLICY_WORDS,)),  # whatever a scheduler remembers
         ("constant_hold", "i8"),  # issue stops before this cycle for the greedy warp's constant miss
         ("port_block", "i8"),  # first cycle the issue port is open
         ("unit_free", "i8", (UNITS,)),  # first cycle each unit's input latch is free
@@ -126,7 +159,7 @@ SUB_CORE = np.dtype(
         # register file
         ("read_slots", "i8", (BANKS * READ_HORIZON,)),  # cycle * 16 + ports used
         ("write_slots", "i8", (BANKS * WRITE_HORIZON,)),
-        ("cached", "i8", (BANKS * 4,)),  # register file cache: local warp * 256 + register, or -1
+        ("cached", "i8", (BANKS * SLOTS,)),  # register file cache: see operands.tag, or -1
         ("cached_count", "i8"),
         # result queue
         ("result_reserved", "i8"),  # issued, not yet through Allocate
@@ -143,13 +176,10 @@ SUB_CORE = np.dtype(
         ("queue_count", "i8"),
         ("queue_addressed", "i8"),  # entries from the head whose address is computed
         ("address_free", "i8"),
-        ("queue_warp", "i8", (QUEUE,)),
-        ("queue_index", "i8", (QUEUE,)),
-        ("queue_mask", "i8", (QUEUE,)),
-        ("queue_record", "i8", (QUEUE,)),
-        ("queue_row", "i8", (QUEUE,)),
+        ("queue_access", "i8", (QUEUE,)),  # the instruction: its ACCESS
         ("queue_ready", "i8", (QUEUE,)),  # first register read, then first grant
         # fetch
+        ("prefetcher_words", "i8", (POLICY_WORDS,)),  # whatever an instruction prefetcher remembers
         ("stream_head", "i8"),  # line of the oldest entry
         ("stream_count", "i8"),
         ("stream_first", "i8"),  # its place in the ring
@@ -197,26 +227,20 @@ SM = np.dtype(
         ("fp64_free", "i8"),
         ("fp64_turn", "i8"),
         ("out_free", "i8"),
-        ("table_free", "i8"),  # head of the free list of the pending request table
-        ("table_used", "i8"),
-        ("table_warp", "i8", (PENDING_TABLE,)),
-        ("table_index", "i8", (PENDING_TABLE,)),
-        ("table_row", "i8", (PENDING_TABLE,)),
-        ("table_left", "i8", (PENDING_TABLE,)),  # lines awaited
-        ("table_group", "i8", (PENDING_TABLE,)),  # LDGSTS: its group
-        ("table_next", "i8", (PENDING_TABLE,)),
+        ("access_free", "i8"),  # first free ACCESS of the SM
+        ("table_used", "i8"),  # ACCESSes in the pending request table
         ("waiter_free", "i8"),
-        ("waiter_entry", "i8", (WAITERS,)),
+        ("waiter_access", "i8", (WAITERS,)),
         ("waiter_next", "i8", (WAITERS,)),
         ("lines_pending", "i8"),
         ("access_count", "i8"),  # result of the coalescer
-        ("access_line", "i8", (ACCESSES,)),
-        ("access_sectors", "i8", (ACCESSES,)),
-        ("access_low", "i8", (ACCESSES,)),  # bytes of each line: bit per byte, lower and upper half
-        ("access_high", "i8", (ACCESSES,)),
-        ("access_passes", "i8", (ACCESSES,)),  # atomics: lanes on the word that most of them name
-        ("scratch_word", "i8", (32,)),
-        ("scratch_bank", "i8", (32,)),
+        ("access_line", "i8", (ACCESS_LINES,)),
+        ("access_sectors", "i8", (ACCESS_LINES,)),
+        ("access_low", "i8", (ACCESS_LINES,)),  # bytes of each line: bit per byte, lower and upper half
+        ("access_high", "i8", (ACCESS_LINES,)),
+        ("access_passes", "i8", (ACCESS_LINES,)),  # atomics: lanes on the word that most of them name
+        ("scratch_word", "i8", (WARP_SIZE,)),
+        ("scratch_bank", "i8", (SHARED_BANKS,)),
         # L1 instruction and constant cache
         ("l1i_head", "i8"),
         ("l1i_count", "i8"),
@@ -234,8 +258,7 @@ SM = np.dtype(
         ("reply_free", "i8"),
         ("constants_pending", "i8"),  # LDC misses waiting
         ("constant_line", "i8", (LDC_WAITING,)),
-        ("constant_entry", "i8", (LDC_WAITING,)),  # warp << 32 | static index
-        ("constant_row", "i8", (LDC_WAITING,)),
+        ("constant_access", "i8", (LDC_WAITING,)),  # the LDC: its ACCESS
         ("ldc_reply_head", "i8"),  # lines on their way to the VL constant cache
         ("ldc_replies", "i8"),
         ("ldc_reply_line", "i8", (LDC_WAITING,)),
@@ -251,11 +274,27 @@ SM = np.dtype(
     ]
 )
 
+ACCESS = np.dtype(
+    [
+        ("warp", "i8"),  # row of its warp
+        ("index", "i8"),  # static index
+        ("timeline", "i8"),  # row of the timeline, -1 if none is kept
+        ("mask", "i8"),  # lanes that executed
+        ("record", "i8"),  # its memory record in the pool
+        ("kind", "i8"),  # Kind and MemorySpace, those of its address where it is generic
+        ("space", "i8"),
+        ("group", "i8"),  # LDGSTS: its group
+        ("left", "i8"),  # lines awaited
+        ("next", "i8"),  # next free one
+    ]
+)
+"""A memory instruction in flight, from Control to its end; while it awaits lines it is in the pending request table."""
+
 MESSAGE = np.dtype(
     [
         ("time", "i8"),
         ("kind", "i8"),  # see interconnect
-        ("line", "i8"),  # byte address / 128
+        ("line", "i8"),  # byte address / LINE_BYTES
         ("sectors", "i8"),
         ("token", "i8"),
         ("low", "i8"),  # WRITE: bytes written, bit per byte of the line's lower and upper half
@@ -277,8 +316,15 @@ NODE = np.dtype(
 """A request at L2, or a reply on its way to a GPC's port. `time` orders queues: cycle * SMs + SM of the arrival of a
 request, 1/16 cycle * slices + slice of a reply."""
 
-TAG = np.dtype([("line", "i8"), ("stamp", "i8")])
-"""An entry of a small cache: line (-1 empty) and cycle of last use."""
+TAG = np.dtype(
+    [
+        ("line", "i8"),  # -1: empty
+        ("stamp", "i8"),  # cycle in which it became the youngest of its set
+        ("first", "i8"),  # place of its set's first way
+        ("word", "i8"),  # in that: the word of the set's replacement policy
+    ]
+)
+"""An entry of a small cache."""
 
 LINE = np.dtype(
     [
@@ -290,7 +336,7 @@ LINE = np.dtype(
         ("high", "i8"),
         ("merged", "i8"),  # L2: requests that wait
         ("hash_next", "i8"),
-        ("older", "i8"),  # neighbours in the set's LRU list
+        ("older", "i8"),  # neighbours in the set's list by age
         ("newer", "i8"),
         ("waiters", "i8"),  # first waiting instruction (L2: request), -1 none
         ("last_waiter", "i8"),  # L2
@@ -298,7 +344,8 @@ LINE = np.dtype(
 )
 """An entry of a sectored cache with many ways (L1D, L2)."""
 
-CACHE_SET = np.dtype([("oldest", "i8"), ("newest", "i8")])
+CACHE_SET = np.dtype([("oldest", "i8"), ("newest", "i8"), ("filled", "i8"), ("word", "i8")])
+"""A set of such a cache: ends of its list by age, ways in use, and the word of its replacement policy."""
 
 CTA = np.dtype(
     [
@@ -324,7 +371,7 @@ GPU = np.dtype(
         ("chunk_count", "i8"),
         ("chunk_table", "i8"),  # row of the first CTA's first warp in warp_starts
         ("timeline_rows", "i8"),
-        ("fault", "i8"),  # FAULT_*, 0 if none
+        ("fault", "i8"),  # Fault, 0 if none
         # memory behind the SMs
         ("first", "i8"),  # first cycle in which an SM can do anything
         ("node_free", "i8"),  # free NODEs, -1 none
@@ -341,6 +388,7 @@ SLICE = np.dtype(
         ("head", "i8"),  # requests in the order of arrival
         ("tail", "i8"),
         ("lacks", "i8"),  # why the first has been refused: see l2.lacking, 0 if it has not
+        ("lacks_sectors", "i8"),  # and for how many sectors a DRAM queue must have room
         ("misses", "i8"),  # lines that await data
     ]
 )
@@ -371,10 +419,8 @@ CHANNEL = np.dtype(
         ("column_ok", "i8", (2,)),  # first clock of the next command by direction
         ("group_ok", "i8", (8,)),
         ("activate_ok", "i8"),
-        ("arriving", "i8"),  # transfers on their way
-        ("arriving_tail", "i8"),
-        ("filling", "i8"),  # transfers whose data are on their way to L2
-        ("filling_tail", "i8"),
+        ("head", "i8", (2,)),  # transfers on their way, and those whose data are on their way to L2: see dram.ARRIVING
+        ("tail", "i8", (2,)),
         ("free", "i8"),  # free TRANSFERs, -1 none
     ]
 )
@@ -451,18 +497,19 @@ class State(NamedTuple):
     sub_cores: np.recarray  # [sms * 4]
     warps: np.recarray  # [sms * warps]
     ctas: np.recarray  # [sms * ctas]
-    l0: np.recarray  # [sms * 4 * sets * ways] TAG
-    l0_constants: np.recarray  # [sms * 4 * sets * ways] TAG
+    l0: np.recarray  # [sms * 4 * sets * ways] TAG: instructions
+    fl_constants: np.recarray  # [sms * 4 * sets * ways] TAG: constant operands of a sub-core
     l1_instructions: np.recarray  # [sms * sets * ways] TAG
-    constants: np.recarray  # [sms * sets * ways] TAG: LDC
-    lines: np.recarray  # [sms * lines] LINE: L1D
-    line_sets: np.recarray  # [sms * sets]
-    line_hash: np.ndarray  # [sms * HASH] int32
+    vl_constants: np.recarray  # [sms * sets * ways] TAG: LDC
+    accesses: np.recarray  # [sms * IN_FLIGHT] ACCESS
+    l1_lines: np.recarray  # [sms * lines] LINE: L1D
+    l1_sets: np.recarray  # [sms * sets] CACHE_SET
+    l1_hash: np.ndarray  # [sms * LINE_BUCKETS] int64
     requests: np.recarray  # [sms * MESSAGES]
     replies: np.recarray  # [sms * MESSAGES]
-    l2_lines: np.recarray
-    l2_sets: np.recarray
-    l2_hash: np.ndarray
+    l2_lines: np.recarray  # [slices * sets * ways] LINE
+    l2_sets: np.recarray  # [slices * sets] CACHE_SET
+    l2_hash: np.ndarray  # [power of two] int64
     slices: np.recarray  # [slices]
     slice_next: np.ndarray  # [slices] int64: next cycle in which each has work
     copies: np.recarray  # [slices] COPIES

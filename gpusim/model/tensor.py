@@ -6,17 +6,24 @@ pass has begun; passes of other warps go between. Of those that can begin, the o
 
 from __future__ import annotations
 
+import numpy as np
+
 from gpusim.jit import inlined, trailing_zeros64
 from gpusim.model.execute import finish_fixed
 from gpusim.model.kinds import Unit
+from gpusim.model.params import Params
+from gpusim.model.rows import check_warp, local_warp, sub_core
 from gpusim.model.scoreboard import UNHELD
-from gpusim.model.state import FOREVER, SUB_CORES
+from gpusim.model.state import FOREVER, State
+from gpusim.model.types import Cycle, Index, Local, Sm, SubCore, TimelineRow
 
 TENSOR = int(Unit.TENSOR)
 
 
 @inlined
-def join_passes(core, warp, local, code, index, row, now):
+def join_passes(
+    core: np.record, warp: np.record, local: Local, code: np.record, index: Index, row: TimelineRow, now: Cycle
+) -> None:
     """A warp issues a matrix instruction of several passes; the first can begin in this very cycle."""
     core.passes |= 1 << local
     warp.passes_left = code.passes
@@ -27,13 +34,13 @@ def join_passes(core, warp, local, code, index, row, now):
 
 
 @inlined
-def next_pass(S, P, sm, k):
+def next_pass(S: State, P: Params, sm: Sm, k: SubCore) -> Local:
     """Local warp whose pass has been ready longest, the lowest of equals; -1 if there is none."""
-    rest = S.sub_cores[sm * SUB_CORES + k].passes
+    rest = sub_core(S, sm, k).passes
     chosen, earliest = -1, FOREVER
     while rest:
         local = trailing_zeros64(rest)
-        ready = S.warps[sm * P.machine[0].warps + local * SUB_CORES + k].pass_ready
+        ready = local_warp(S, P, sm, k, local).pass_ready
         if ready < earliest:
             chosen, earliest = local, ready
         rest &= rest - 1
@@ -41,13 +48,13 @@ def next_pass(S, P, sm, k):
 
 
 @inlined
-def begin_pass(S, P, sm, k, now):
+def begin_pass(S: State, P: Params, sm: Sm, k: SubCore, now: Cycle) -> None:
     """The unit takes a pass if it is free and one is ready."""
-    core = S.sub_cores[sm * SUB_CORES + k]
+    core = sub_core(S, sm, k)
     if not core.passes or core.unit_free[TENSOR] > now:
         return
     local = next_pass(S, P, sm, k)
-    warp = S.warps[sm * P.machine[0].warps + local * SUB_CORES + k]
+    warp = local_warp(S, P, sm, k, local)
     if warp.pass_ready > now:
         return
     code = P.code[warp.pass_index]
@@ -56,17 +63,16 @@ def begin_pass(S, P, sm, k, now):
     warp.pass_ready = now + code.latency
     if warp.passes_left == 0:
         core.passes &= ~(1 << local)
-        warp.next_check = min(warp.next_check, now)
+        check_warp(warp, now)
         if warp.pass_allocated:
             finish_fixed(S, P, sm, k, local, warp.pass_index, warp.pass_row, now + UNHELD, now)
 
 
 @inlined
-def pass_wake(S, P, sm, k):
+def pass_wake(S: State, P: Params, sm: Sm, k: SubCore) -> Cycle:
     """Next cycle in which a pass can begin."""
-    core = S.sub_cores[sm * SUB_CORES + k]
+    core = sub_core(S, sm, k)
     if not core.passes:
         return FOREVER
-    local = next_pass(S, P, sm, k)
-    ready = S.warps[sm * P.machine[0].warps + local * SUB_CORES + k].pass_ready
+    ready = local_warp(S, P, sm, k, next_pass(S, P, sm, k)).pass_ready
     return max(ready, core.unit_free[TENSOR])

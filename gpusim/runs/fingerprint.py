@@ -33,9 +33,11 @@ def fingerprint(trace: Trace, config: GpuConfig, *options: str) -> dict[str, str
 
     Equal fingerprints mean equal cycles, counters and tables, kernel by kernel.
     """
+    from gpusim.config.policies import policy_digests
+
     return {
         "trace": digest(*(_launch(launch).encode() for launch in trace.launches)),
-        "configuration": digest(config.model_dump_json().encode()),
+        "configuration": digest(config.model_dump_json().encode(), *(each.encode() for each in policy_digests(config))),
         "gpusim": f"{__version__} {_model()}",
         "options": " ".join(options),
     }

@@ -23,12 +23,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from gpusim.constants import INSTRUCTION_BYTES
 from gpusim.errors import GpusimError, nearest
 from gpusim.sass import control_bits
 from gpusim.sass.builder import ProgramBuilder
 from gpusim.sass.instructions import Instruction, parse_instruction, split_text
 from gpusim.sass.isa import TABLE_OF, Isa, load_isa
-from gpusim.sass.program import INSTRUCTION_BYTES, PT, RZ, OperandKind, Parameter, Program
+from gpusim.sass.program import PT, RZ, OperandKind, Parameter, Program
 
 MAXIMUM_REGISTERS = 255
 """Registers per thread, RZ excluded (arXiv 2503.20481 section 5.3)."""

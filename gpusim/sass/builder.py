@@ -7,10 +7,11 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from gpusim.constants import INSTRUCTION_BYTES
 from gpusim.errors import GpusimError
 from gpusim.sass.control_bits import ControlBits
 from gpusim.sass.instructions import Instruction
-from gpusim.sass.program import INSTRUCTION_BYTES, INSTRUCTION_DTYPE, OPERAND_DTYPE
+from gpusim.sass.program import INSTRUCTION_DTYPE, OPERAND_DTYPE
 
 
 @dataclass

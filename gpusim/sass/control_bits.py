@@ -18,8 +18,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from gpusim.constants import NO_COUNTER
 from gpusim.errors import GpusimError
-from gpusim.sass.program import NO_COUNTER
 
 COUNTERS = 6
 """Dependence counters per warp, SB0..SB5 (arXiv 2503.20481 section 4)."""

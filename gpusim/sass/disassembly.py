@@ -8,9 +8,9 @@ import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from gpusim.constants import INSTRUCTION_BYTES
 from gpusim.errors import GpusimError
 from gpusim.sass import toolchain
-from gpusim.sass.program import INSTRUCTION_BYTES
 
 _SECTION = re.compile(r"\s*\.section\s+\.text\.(?P<name>[^,\s]+)")
 _LABEL = re.compile(r"(?P<name>[^\s:/][^\s:]*):\s*$")

@@ -18,17 +18,12 @@ from typing import Any
 
 import numpy as np
 
-INSTRUCTION_BYTES = 16
-"""Every instruction of Volta and later is 128 bits long."""
-
 RZ = 255
 """Register id that reads as zero and drops writes."""
 URZ = 63
 """Uniform register id that reads as zero (encoded as 63 on sm_75..sm_90)."""
 PT = 7
 """Predicate id that is always true (also UPT)."""
-NO_COUNTER = 7
-"""Value of a dependence-counter field that names none of SB0..SB5."""
 NO_SLOT = 255
 """Operand slot of anything that is not read from the regular register file."""
 

@@ -13,9 +13,10 @@ from typing import Any
 
 import numpy as np
 
+from gpusim.constants import EXPLICIT
 from gpusim.sass.program import Program
 from gpusim.trace.blocks import BlockReader, BlockWriter, differences
-from gpusim.trace.trace import EXPLICIT, MEMORY_RECORD_DTYPE, CtaChunk
+from gpusim.trace.trace import MEMORY_RECORD_DTYPE, CtaChunk
 
 
 def write_chunk(writer: BlockWriter, program: Program, warps_per_cta: int, chunk: CtaChunk) -> dict[str, Any]:
@@ -27,7 +28,7 @@ def write_chunk(writer: BlockWriter, program: Program, warps_per_cta: int, chunk
     executed = masks != 0
     explicit = chunk.records["stride"] == EXPLICIT
     begin = _explicit_start(masks, explicit)
-    base, lanes = chunk.records["base"].copy(), differences(chunk.addresses)
+    base, lanes = chunk.records["start"].copy(), differences(chunk.addresses)
     base[explicit], lanes[begin[explicit]] = chunk.addresses[begin[explicit]], 0
     order = _grouped(slot, executed)
     columns = {
@@ -58,12 +59,12 @@ def read_chunk(reader: BlockReader, program: Program, entry: Mapping[str, Any]) 
     explicit = np.zeros(len(owner), bool)
     explicit[order] = columns["explicit"] != 0
     records = np.zeros(len(owner), MEMORY_RECORD_DTYPE)
-    records["base"][order] = columns["base"]
+    records["start"][order] = columns["base"]
     records["stride"][order[~explicit[order]]] = columns["stride"]
     records["stride"][explicit] = EXPLICIT
     begin = _explicit_start(masks, explicit)[explicit]
-    addresses = _addresses(columns["lanes"], begin, records["base"][explicit])
-    records["base"][explicit] = begin
+    addresses = _addresses(columns["lanes"], begin, records["start"][explicit])
+    records["start"][explicit] = begin
     return CtaChunk(
         first_cta=int(entry["first_cta"]),
         cta_count=int(entry["cta_count"]),
@@ -135,10 +136,10 @@ def _check_records(chunk: CtaChunk, owner: np.ndarray) -> None:
         raise ValueError(f"{len(chunk.records)} memory records where the instructions have {len(owner)}")
     masks = chunk.mask[owner]
     off = chunk.records[masks == 0]
-    if np.any(off["base"]) or np.any(off["stride"]):
+    if np.any(off["start"]) or np.any(off["stride"]):
         raise ValueError("a memory record of an instruction with mask 0 is not zero")
     explicit = chunk.records["stride"] == EXPLICIT
-    if not np.array_equal(chunk.records["base"][explicit], _explicit_start(masks, explicit)[explicit]):
+    if not np.array_equal(chunk.records["start"][explicit], _explicit_start(masks, explicit)[explicit]):
         raise ValueError("the explicit addresses of records do not follow each other")
     if len(chunk.addresses) != (lanes := int(np.bitwise_count(masks[explicit]).sum(dtype=np.int64))):
         raise ValueError(f"{len(chunk.addresses)} explicit addresses where the masks have {lanes} lanes")

@@ -21,11 +21,12 @@ from typing import Any
 import numpy as np
 
 import gpusim
+from gpusim.constants import WARP_SIZE
 from gpusim.errors import GpusimError
 from gpusim.sass.program import INSTRUCTION_DTYPE, OPERAND_DTYPE, Program
 from gpusim.trace.blocks import REMEDY, BlockReader, BlockWriter, damaged
 from gpusim.trace.chunks import read_chunk, write_chunk
-from gpusim.trace.trace import WARP_SIZE, CtaChunk, Launch, Trace
+from gpusim.trace.trace import CtaChunk, Launch, Trace
 
 FORMAT = "gpusim-trace"
 VERSION = 1

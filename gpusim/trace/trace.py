@@ -13,28 +13,18 @@ from typing import Protocol
 
 import numpy as np
 
+from gpusim.constants import WARP_SIZE
 from gpusim.sass.program import Program
-
-WARP_SIZE = 32
-
-EXPLICIT = np.int64(-(1 << 63))
-"""Value of MEMORY_RECORD_DTYPE.stride that marks explicit addresses."""
 
 MEMORY_RECORD_DTYPE = np.dtype(
     [
-        ("base", "i8"),  # stride form: byte address of lane l is base + stride * l (lane 0 may be inactive);
+        ("start", "i8"),  # stride form: byte address of lane l is start + stride * l (lane 0 may be inactive);
         #                  explicit form: index of the first active lane's address in CtaChunk.addresses
         ("stride", "i8"),  # bytes between lanes, or EXPLICIT
     ]
 )
 """Addresses of one executed memory instruction. Shared and local addresses are offsets in their window, but generic
-instructions (LD, ST, ATOM) have the addresses of the windows below."""
-
-SHARED_WINDOW = 0x7E0000000000
-"""Generic address of shared memory; kernels read it from c[0][0x18]."""
-LOCAL_WINDOW = 0x7E8000000000
-"""Generic address of local memory; kernels read it from c[0][0x20]."""
-WINDOW_BYTES = 1 << 24
+instructions (LD, ST, ATOM) have the addresses of the windows in gpusim.constants."""
 
 
 @dataclass(frozen=True)

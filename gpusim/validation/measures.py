@@ -13,11 +13,10 @@ from typing import Any
 import numpy as np
 
 from gpusim.config.models import GpuConfig
+from gpusim.constants import INSTRUCTION_BYTES
 from gpusim.errors import GpusimError
 from gpusim.trace.trace import Launch
 from gpusim.validation.experiments import Experiment
-
-INSTRUCTION_BYTES = 16
 
 
 @dataclass(frozen=True)

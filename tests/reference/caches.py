@@ -1,4 +1,4 @@
-"""Small LRU caches and the first-level instruction and constant cache (timing model, sections 5 and 6)."""
+"""Small caches and the first-level instruction and constant cache (timing model, sections 5 and 6)."""
 
 from __future__ import annotations
 
@@ -6,38 +6,42 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from gpusim.config.models import GpuConfig
+from gpusim.config.models import Cache, GpuConfig
+from reference.ways import Ways
 
 WAITING_MISSES, FULL_FOR_SUB_CORES = 512, 448
 
 
+SPACES = {"constant": 1 << 40, "code": 1 << 41}
+"""Where the line numbers of the first-level cache begin."""
+
+
 class SmallCache:
-    """Sets of ways; each way holds (line, time of last use). A line may be any (space, number)."""
+    """A cache of lines; one may be any (space, number)."""
 
-    def __init__(self, sets: int, ways: int) -> None:
-        self.sets = [[None] * ways for _ in range(sets)]
+    def __init__(self, geometry: Cache) -> None:
+        self.sets: list[Ways] = [Ways(geometry.replacement, geometry.ways) for _ in range(geometry.sets)]
 
-    def _set(self, line: object) -> list:
+    def _set(self, line: object) -> Ways:
         number = line[1] if isinstance(line, tuple) else line
         return self.sets[number % len(self.sets)]
 
+    def _way(self, line: object) -> int | None:
+        return self._set(line).find(lambda entry: entry == line)
+
     def __contains__(self, line: object) -> bool:
-        return any(way is not None and way[0] == line for way in self._set(line))
+        return self._way(line) is not None
 
     def use(self, line: object, t: int) -> None:
-        """Make a present line the most recently used."""
-        ways = self._set(line)
-        for k, way in enumerate(ways):
-            if way is not None and way[0] == line:
-                ways[k] = (line, t)
+        self._set(line).use(self._way(line), t)
 
     def fill(self, line: object, t: int) -> None:
-        """A line arrives: empty ways first, then the one used longest ago, then the lowest."""
+        """A line arrives."""
         if line in self:
             return
         ways = self._set(line)
-        victim = min(range(len(ways)), key=lambda k: (ways[k] is not None, ways[k][1] if ways[k] else 0, k))
-        ways[victim] = (line, t)
+        number = SPACES[line[0]] + line[1] if isinstance(line, tuple) else line
+        ways.put(ways.place(number), line, t)
 
 
 @dataclass(frozen=True)
@@ -58,7 +62,7 @@ class L1Instructions:
         hierarchy = config.sm.instruction_hierarchy
         self.line_bytes = hierarchy.l1.line_bytes
         self.to_l1, self.to_l0 = hierarchy.l0_to_l1, hierarchy.l1_to_l0
-        self.cache = SmallCache(hierarchy.l1.sets, hierarchy.l1.ways)
+        self.cache = SmallCache(hierarchy.l1)
         self.queue: deque[LineRequest] = deque()
         self.missing: dict[tuple[str, int], list[LineRequest]] = {}
         self.reply_free = 0

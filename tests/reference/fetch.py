@@ -1,15 +1,73 @@
-"""Fetch of one sub-core: L0 instruction cache, stream buffer, request port (timing model, section 5)."""
+"""Fetch of one sub-core: L0 instruction cache, prefetcher, request port (timing model, section 5)."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from gpusim.config.models import GpuConfig
+from gpusim.config.models import GpuConfig, InstructionFetch
 from reference.caches import L1Instructions, SmallCache
 from reference.warp import BufferEntry, Warp
 
 OUTSTANDING_LINES = 32
 RING = 32
+
+
+class Prefetcher:
+    """Asks for nothing (`none`)."""
+
+    def __init__(self, config: InstructionFetch) -> None:
+        self.config = config
+
+    def at_launch(self, lines: int) -> int:
+        """How many of a launch's first lines, the last of them, stand in the own buffer."""
+        return 0
+
+    def demanded(self, line: int) -> None:
+        """A warp begins a line: it is there, on its way, or must be asked for."""
+
+    def missed(self, line: int) -> None:
+        """A demand for a line is about to be sent."""
+        self.demanded(line)
+
+    def look_up(self, line: int) -> bool | None:
+        """True: has the line, and gives it away. False: it will come. None: does not know it."""
+        return None
+
+    def arrives(self, line: int, place: int) -> bool:
+        """Data of the own buffer; whether they go to L0 at once, since a warp waits for them."""
+        raise NotImplementedError
+
+    def wants(self) -> int | None:
+        return None
+
+    def refused(self, line: int) -> None:
+        raise NotImplementedError
+
+    def asked(self, line: int) -> int | None:
+        """Ring place in the own buffer; None: into L0."""
+        raise NotImplementedError
+
+
+class Perfect(Prefetcher):
+    def look_up(self, line: int) -> bool | None:
+        return True
+
+
+class NextLine(Prefetcher):
+    next = end = 0
+
+    def demanded(self, line: int) -> None:
+        self.next, self.end = line + 1, line + 1 + self.config.prefetch_degree
+
+    def wants(self) -> int | None:
+        return self.next if self.next < self.end else None
+
+    def refused(self, line: int) -> None:
+        self.next += 1
+
+    def asked(self, line: int) -> int | None:
+        self.next += 1
+        return None
 
 
 @dataclass
@@ -19,32 +77,89 @@ class StreamLine:
     has_data: bool = False
 
 
+class StreamBuffer(Prefetcher):
+    def __init__(self, config: InstructionFetch) -> None:
+        super().__init__(config)
+        self.lines: list[StreamLine] = []
+        self.first_place = 0  # ring place of the head
+        self.next = 0
+        self.active = False
+        self.head_wanted = False
+
+    def at_launch(self, lines: int) -> int:
+        held = min(self.config.stream_buffer_lines, max(lines - 1, 0))
+        self.lines = [StreamLine(lines - held + n, n, True) for n in range(held)]
+        self.next = lines
+        return held
+
+    def demanded(self, line: int) -> None:
+        pass
+
+    def look_up(self, line: int) -> bool | None:
+        if not self.lines or self.lines[0].line != line:
+            return None
+        if self.lines[0].has_data:
+            self._pop_head()
+            return True
+        self.head_wanted = True
+        return False
+
+    def _pop_head(self) -> None:
+        self.lines.pop(0)
+        self.first_place += 1
+        self.active = True
+
+    def arrives(self, line: int, place: int) -> bool:
+        for waiting in [s for s in self.lines if s.place == place and s.line == line]:
+            waiting.has_data = True
+            if self.head_wanted and waiting is self.lines[0]:
+                self.head_wanted = False
+                self._pop_head()
+                return True
+        return False
+
+    def missed(self, line: int) -> None:
+        if self.config.stream_buffer_lines == 0 or self.head_wanted:
+            return
+        if self.lines and self.lines[0].line == line + 1:
+            return
+        if self.active and not self.lines and self.next == line + 1:
+            return
+        self.lines = []
+        self.next = line + 1
+        self.active = True
+
+    def wants(self) -> int | None:
+        return self.next if self.active and len(self.lines) < self.config.stream_buffer_lines else None
+
+    def refused(self, line: int) -> None:
+        self.active = False
+
+    def asked(self, line: int) -> int | None:
+        place = (self.first_place + len(self.lines)) % RING
+        self.lines.append(StreamLine(line, place))
+        self.next += 1
+        return place
+
+
+PREFETCHERS = {"none": Prefetcher, "perfect": Perfect, "next_line": NextLine, "stream_buffer": StreamBuffer}
+
+
 class Fetch:
     """What a sub-core fetches with. `code_lines` is the number of lines that the program covers."""
 
     def __init__(self, config: GpuConfig, l1_instructions: L1Instructions, instructions: int) -> None:
         self.config = config.sm.sub_core.fetch
-        self.launch = config.sm.instruction_hierarchy.launch
         self.l1_instructions = l1_instructions
         self.instructions = instructions
-        self.l0 = SmallCache(self.config.l0.sets, self.config.l0.ways)
+        self.l0 = SmallCache(self.config.l0)
         self.requested: set[int] = set()
         self.arrivals: list[tuple[int, int, int | None]] = []  # cycle, line, ring place of a prefetch
         self.port_taken = -1  # the cycle in which its last request leaves
-        self.stream: list[StreamLine] = []
-        self.first_place = 0  # ring place of the head
-        self.next = 0
-        self.active = False
-        self.head_wanted = False
-        self._take_launch()
-
-    def _take_launch(self) -> None:
-        """The program's first lines are there; the last of them stand in the stream buffer."""
-        self.next = min(self.launch.lines, self.line_of(self.instructions - 1) + 1)
-        streamed = min(self.config.stream_buffer_lines, max(self.next - 1, 0))
-        for line in range(self.next - streamed):
+        self.prefetcher: Prefetcher = PREFETCHERS[self.config.prefetcher](self.config)
+        lines = min(config.sm.instruction_hierarchy.launch.lines, self.line_of(instructions - 1) + 1)
+        for line in range(lines - self.prefetcher.at_launch(lines)):
             self.l0.fill(line, 0)
-        self.stream = [StreamLine(self.next - streamed + n, n, True) for n in range(streamed)]
 
     def line_of(self, index: int) -> int:
         return index // (self.config.l0.line_bytes // 16)
@@ -52,24 +167,14 @@ class Fetch:
     # ---- step b
 
     def lines_arrive(self, t: int, warps: list[Warp]) -> None:
-        for arrival in [a for a in self.arrivals if a[0] <= t]:
+        due = [a for a in self.arrivals if a[0] <= t]
+        for arrival in sorted(due, key=lambda a: a[2] is not None):
             self.arrivals.remove(arrival)
             _, line, place = arrival
             if place is None:
                 self.requested.discard(line)
+            if place is None or self.prefetcher.arrives(line, place):
                 self._into_l0(line, t, warps)
-                continue
-            for waiting in [s for s in self.stream if s.place == place and s.line == line]:
-                waiting.has_data = True
-                if self.head_wanted and waiting is self.stream[0]:
-                    self.head_wanted = False
-                    self._pop_head()
-                    self._into_l0(line, t, warps)
-
-    def _pop_head(self) -> None:
-        self.stream.pop(0)
-        self.first_place += 1
-        self.active = True
 
     def _into_l0(self, line: int, t: int, warps: list[Warp]) -> None:
         self.l0.fill(line, t)
@@ -89,55 +194,52 @@ class Fetch:
         )
 
     def fetch(self, warp: Warp, t: int) -> None:
-        line = self.line_of(warp.next_fetch)
-        if self.config.perfect or self._demand(line, warp, t):
+        if self._demand(self.line_of(warp.next_fetch), warp, t):
             warp.buffer.append(BufferEntry(warp.next_fetch, t + self.config.hit_to_issue))
             warp.next_fetch += 1
 
     def _demand(self, line: int, warp: Warp, t: int) -> bool:
+        begins, warp.demanded = warp.demanded != line, line
         if line in self.l0:
+            if begins:
+                self.prefetcher.demanded(line)
             self.l0.use(line, t)
             return True
-        if self.stream and self.stream[0].line == line:
-            if self.stream[0].has_data:
-                self._pop_head()
+        found = self.prefetcher.look_up(line)
+        if found:
+            if self.config.prefetcher != "perfect":
                 self.l0.fill(line, t)
-                return True
+            return True
+        if found is False:
             warp.waits_for = line
-            self.head_wanted = True
         elif line in self.requested:
             warp.waits_for = line
-        elif self.port_taken < t and len(self.requested) < OUTSTANDING_LINES and not self.l1_instructions.full:
+            if begins:
+                self.prefetcher.demanded(line)
+        elif self._may_ask(t) and len(self.requested) < OUTSTANDING_LINES:
             warp.waits_for = line
-            self._restart_stream(line)
+            self.prefetcher.missed(line)
             self.requested.add(line)
             self._request(line, t, None)
         return False
 
-    def _restart_stream(self, line: int) -> None:
-        if self.config.stream_buffer_lines == 0 or self.head_wanted:
-            return
-        if self.stream and self.stream[0].line == line + 1:
-            return
-        if self.active and not self.stream and self.next == line + 1:
-            return
-        self.stream = []
-        self.next = line + 1
-        self.active = True
+    def _may_ask(self, t: int) -> bool:
+        return self.port_taken < t and not self.l1_instructions.full
 
     def prefetch(self, t: int) -> None:
-        if not self.active or len(self.stream) >= self.config.stream_buffer_lines:
+        line = self.prefetcher.wants()
+        if line is None or not self._may_ask(t):
             return
-        if self.port_taken >= t or self.l1_instructions.full:
+        behind = line > self.line_of(self.instructions - 1)
+        if behind or line in self.l0 or line in self.requested:
+            self.prefetcher.refused(line)
             return
-        behind = self.next > self.line_of(self.instructions - 1)
-        if behind or self.next in self.l0 or self.next in self.requested:
-            self.active = False
-            return
-        place = (self.first_place + len(self.stream)) % RING
-        self.stream.append(StreamLine(self.next, place))
-        self._request(self.next, t, place)
-        self.next += 1
+        place = self.prefetcher.asked(line)
+        if place is None:
+            if len(self.requested) >= OUTSTANDING_LINES:
+                return
+            self.requested.add(line)
+        self._request(line, t, place)
 
     def _request(self, line: int, t: int, place: int | None) -> None:
         byte = line * self.config.l0.line_bytes
@@ -154,7 +256,7 @@ class ConstantCache:
     def __init__(self, config: GpuConfig, l1_instructions: L1Instructions) -> None:
         geometry = config.sm.sub_core.constant_cache
         self.line_bytes = geometry.line_bytes
-        self.cache = SmallCache(geometry.sets, geometry.ways)
+        self.cache = SmallCache(geometry)
         self.l1_instructions = l1_instructions
         self.requested: set[int] = set()
         self.arrivals: list[tuple[int, int]] = []

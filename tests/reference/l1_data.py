@@ -10,6 +10,7 @@ from gpusim.model.kinds import Kind
 from reference.coalescing import Access
 from reference.memory_system import SmPorts
 from reference.warp import Dynamic
+from reference.ways import Ways
 
 PORT_AHEAD = 1024
 REPLIES_DUE = 3072
@@ -27,7 +28,6 @@ class TableEntry:
 @dataclass(eq=False)
 class CacheLine:
     line: int
-    used: int
     valid: int = 0
     pending: int = 0
     waiting: list[TableEntry] = field(default_factory=list)
@@ -38,15 +38,15 @@ class L1Data:
         self.config, self.ports, self.finish = config.sm.memory_unit, ports, finish
         self.writes_in_flight = config.interconnect.writes_in_flight
         self.plain_raw = config.sm.memory_latency.global_load.regular.raw[0]
-        self.ways = lines // self.config.l1_data.sets
-        self.sets: list[list[CacheLine]] = [[] for _ in range(self.config.l1_data.sets)]
+        l1 = self.config.l1_data
+        self.sets: list[Ways[CacheLine]] = [Ways(l1.replacement, lines // l1.sets) for _ in range(l1.sets)]
         self.table: list[TableEntry] = []
         self.pipe_free = 0
         self.return_free = 0
         self.lookups = 0
 
     def refuses(self, dynamic: Dynamic, t: int) -> bool:
-        pending = sum(1 for ways in self.sets for line in ways if line.pending)
+        pending = sum(1 for ways in self.sets for line in ways.entries if line and line.pending)
         return (
             self.ports.port_free > t + PORT_AHEAD
             or len(self.table) >= self.config.pending_requests
@@ -105,20 +105,18 @@ class L1Data:
             line.waiting.append(entry)
 
     def _line(self, number: int) -> CacheLine | None:
-        """The line, most recently used from now on; None if every way of its set awaits data."""
+        """The line, looked up; None if every way of its set awaits data."""
         self.lookups += 1
         ways = self.sets[number % len(self.sets)]
-        for line in ways:
-            if line.line == number:
-                line.used = self.lookups
-                return line
-        if len(ways) == self.ways:
-            idle = [line for line in ways if not line.pending]
-            if not idle:
-                return None
-            ways.remove(min(idle, key=lambda line: line.used))
-        ways.append(CacheLine(number, self.lookups))
-        return ways[-1]
+        way = ways.find(lambda line: line.line == number)
+        if way is not None:
+            ways.use(way, self.lookups)
+            return ways.entries[way]
+        way = ways.place(number, lambda line: not line.pending)
+        if way is None:
+            return None
+        ways.put(way, CacheLine(number), self.lookups)
+        return ways.entries[way]
 
     # ---- step 1
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from gpusim.config.models import GpuConfig
 from reference.dram import Channel, Transfer
 from reference.spread import spread
+from reference.ways import Ways
 
 if TYPE_CHECKING:
     from reference.memory_system import MemorySystem
@@ -49,7 +50,6 @@ class Reply:
 @dataclass(eq=False)
 class Line:
     line: int
-    used: int = 0
     valid: int = 0
     pending: int = 0
     dirty: int = 0
@@ -66,7 +66,7 @@ class Slice:
         self.latency = max(1, round(self.l2.latency * slowness))
         self.sector = ticks(self.l2.bytes_per_cycle / slowness)
         self.queue: list[Request] = []
-        self.sets: list[list[Line]] = [[] for _ in range(self.l2.sets)]
+        self.sets: list[Ways[Line]] = [Ways(self.l2.replacement, self.l2.ways) for _ in range(self.l2.sets)]
         self.free = self.reply_free = 0  # sixteenths
         self.order = 0
 
@@ -125,18 +125,16 @@ class Slice:
 
     # ---- resources
 
-    def _lines(self, line: int) -> list[Line]:
+    def _ways(self, line: int) -> Ways[Line]:
         return self.sets[spread(line // self.l2.slices, self.l2.sets)]
 
     def _find(self, line: int) -> Line | None:
-        return next((entry for entry in self._lines(line) if entry.line == line), None)
+        ways = self._ways(line)
+        way = ways.find(lambda entry: entry.line == line)
+        return None if way is None else ways.entries[way]
 
-    def _victim(self, line: int) -> Line | None:
-        """None: a way is empty. Raises IndexError if all ways await data."""
-        ways = self._lines(line)
-        if len(ways) < self.l2.ways:
-            return None
-        return sorted((entry for entry in ways if not entry.pending), key=lambda entry: entry.used)[0]
+    def _place(self, line: int) -> int | None:
+        return self._ways(line).place(line, lambda entry: not entry.pending)
 
     def _may_be_taken(self, request: Request) -> bool:
         if self._belongs_elsewhere(request):
@@ -147,7 +145,7 @@ class Slice:
             ask = missing & ~(entry.pending if entry else 0)
             if missing and entry and entry.pending and len(entry.waiting) >= self.l2.mshr_merges:
                 return False
-            awaited = sum(1 for ways in self.sets for other in ways if other.pending)
+            awaited = sum(1 for ways in self.sets for other in ways.entries if other and other.pending)
             if missing and not (entry and entry.pending) and awaited >= self.l2.mshr_entries:
                 return False
             if not self.channel.has_room("read", ask.bit_count()):
@@ -155,10 +153,10 @@ class Slice:
         return entry is not None or self._has_place(request.line)
 
     def _has_place(self, line: int) -> bool:
-        try:
-            victim = self._victim(line)
-        except IndexError:
+        way = self._place(line)
+        if way is None:
             return False
+        victim = self._ways(line).entries[way]
         return victim is None or self.channel.has_room("write", victim.dirty.bit_count())
 
     def _always_there(self, request: Request) -> bool:
@@ -167,18 +165,18 @@ class Slice:
     # ---- lookup
 
     def _bring_in(self, line: int, t: int) -> Line:
-        entry = self._find(line)
         self.order += 1
-        if entry is None:
-            victim = self._victim(line)
-            if victim:
-                self._lines(line).remove(victim)
-                if victim.dirty:
-                    self.channel.start(Transfer("write", victim.line, victim.dirty.bit_count()), t)
-            entry = Line(line)
-            self._lines(line).append(entry)
-        entry.used = self.order
-        return entry
+        ways = self._ways(line)
+        way = ways.find(lambda entry: entry.line == line)
+        if way is not None:
+            ways.use(way, self.order)
+            return ways.entries[way]
+        way = self._place(line)
+        victim = ways.entries[way]
+        if victim and victim.dirty:
+            self.channel.start(Transfer("write", victim.line, victim.dirty.bit_count()), t)
+        ways.put(way, Line(line), self.order)
+        return ways.entries[way]
 
     def _take(self, request: Request, t: int) -> None:
         if self._belongs_elsewhere(request):

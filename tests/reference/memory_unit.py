@@ -60,7 +60,7 @@ class MemoryUnit:
         self.l1_instructions, self.finish = l1_instructions, finish
         self.l1 = L1Data(config, ports, l1_lines, finish)
         geometry = unit.constant_cache
-        self.ldc = Ldc(SmallCache(geometry.sets, geometry.ways), geometry.line_bytes)
+        self.ldc = Ldc(SmallCache(geometry), geometry.line_bytes)
         self.next_grant = 0
         self.turn = 0
         self.starts: list[int] = []

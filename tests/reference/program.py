@@ -9,11 +9,12 @@ from functools import cached_property
 import numpy as np
 
 from gpusim.config.models import GpuConfig
+from gpusim.constants import EXPLICIT
 from gpusim.model.kinds import Kind, Unit
 from gpusim.model.setup.code import CodeBuilder
 from gpusim.sass.isa import load_isa
 from gpusim.sass.program import Program
-from gpusim.trace.trace import EXPLICIT, Launch
+from gpusim.trace.trace import Launch
 
 VARIABLE = (Kind.SFU, Kind.FP64, Kind.MISC_QUEUE)
 FULL_MASK = 0xFFFFFFFF
@@ -174,7 +175,7 @@ def _steps(chunk, warp: int, program: list[Static], counts: np.ndarray) -> Itera
 
 
 def _access(chunk, record: int, mask: int) -> Access:
-    base, stride = int(chunk.records[record]["base"]), int(chunk.records[record]["stride"])
+    base, stride = int(chunk.records[record]["start"]), int(chunk.records[record]["stride"])
     active = [lane for lane in range(32) if mask >> lane & 1]
     if stride == int(EXPLICIT):
         addresses = chunk.addresses[base : base + len(active)].tolist()

@@ -63,7 +63,7 @@ class Cta:
 
 @dataclass(eq=False)
 class Warp:
-    """age: number of the launch order. waits_for: line whose arrival lets it fetch again."""
+    """age: number of the launch order. waits_for: line whose arrival lets it fetch again; demanded: its last demand."""
 
     cta: Cta
     stream: list[Step]
@@ -75,6 +75,7 @@ class Warp:
     counters: list[int] = field(default_factory=lambda: [0] * 6)
     buffer: list[BufferEntry] = field(default_factory=list)
     waits_for: int | None = None
+    demanded: int | None = None
     stall_until: int = 0
     at_barrier: int | None = None
     barrier_open: int = 0

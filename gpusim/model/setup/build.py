@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
+from gpusim.config.models import GpuConfig
 from gpusim.model import state as st
 from gpusim.model.l1_instructions import CODE_SPACE, CONSTANT_SPACE
 from gpusim.model.params import Params
+from gpusim.model.policies.loading import at_launch
 from gpusim.results.stalls import STALL_REASONS
 from gpusim.trace.trace import MEMORY_RECORD_DTYPE
 
@@ -15,16 +17,18 @@ def records(count: int, dtype: np.dtype) -> np.recarray:
     return np.zeros(count, dtype).view(np.recarray)
 
 
-def tags(count: int) -> np.recarray:
-    """Empty small-cache entries: older than any cycle."""
-    array = records(count, st.TAG)
+def tags(caches: int, cache: np.record) -> np.recarray:
+    """Empty small caches of a geometry (a record of the card with `sets` and `ways`): entries older than any cycle."""
+    array = records(caches * int(cache.sets * cache.ways), st.TAG)
     array.line = -1
     array.stamp = -1
+    place = np.arange(len(array))
+    array.first = place - place % cache.ways
     return array
 
 
 def sectored(caches: int, sets: int, ways: int) -> tuple[np.recarray, np.recarray]:
-    """Empty lines, all in their sets' LRU lists in order, and the ends of the lists."""
+    """Empty lines, all in their sets' lists by age in order, and the sets."""
     total = caches * sets * ways
     lines = records(total, st.LINE)
     place = np.arange(total)
@@ -39,13 +43,13 @@ def sectored(caches: int, sets: int, ways: int) -> tuple[np.recarray, np.recarra
 
 def dram(params: Params) -> tuple[np.recarray, np.recarray, np.recarray]:
     """Idle channels, their banks with all rows closed, and their free transfers."""
-    m = params.machine[0]
-    channels = records(int(m.dram_channels), st.CHANNEL)
+    card = params.card[0].dram
+    channels = records(int(card.channels), st.CHANNEL)
     channels.clock = st.FOREVER
-    channels.arriving, channels.arriving_tail, channels.filling, channels.filling_tail = -1, -1, -1, -1
-    banks = records(len(channels) * int(m.banks), st.BANK)
+    channels.head, channels.tail = -1, -1
+    banks = records(len(channels) * int(card.banks), st.BANK)
     banks.row, banks.hit, banks.head, banks.tail = -1, -1, -1, -1
-    each = int(m.transfers)
+    each = int(params.derived[0].transfers)
     transfers = records(len(channels) * each, st.TRANSFER)
     place = np.arange(len(transfers))
     transfers.next = np.where(place % each == each - 1, -1, place + 1)
@@ -53,8 +57,9 @@ def dram(params: Params) -> tuple[np.recarray, np.recarray, np.recarray]:
     return channels, banks, transfers
 
 
-def fill_at_start(entries: np.recarray, caches: int, sets: int, ways: int, lines: range) -> None:
+def fill_at_start(entries: np.recarray, caches: int, cache: np.record, lines: range) -> None:
     """Put lines into each of some equal small caches in cycle 0: empty ways first, then the lowest."""
+    sets, ways = int(cache.sets), int(cache.ways)
     each = entries.reshape(caches, sets * ways)
     for line in lines:
         way = (line - lines.start) // sets
@@ -62,85 +67,95 @@ def fill_at_start(entries: np.recarray, caches: int, sets: int, ways: int, lines
         each.line[:, place], each.stamp[:, place] = line, 0
 
 
-def prefetch_program(params: Params, state: st.State) -> None:
-    """Put what a launch prefetches into the instruction caches, its last lines into the stream buffers.
-
-    A stream buffer goes on behind them when the first of its lines is taken.
-    """
-    m = params.machine[0]
-    lines = min(int(m.launch_lines), -(-len(params.code) // int(m.line_instructions)))
-    streamed = min(int(m.stream_lines), max(lines - 1, 0))
-    in_l1 = -(-lines * int(m.line_instructions) * 16 // int(m.l1i_line_bytes))
+def prefetch_program(params: Params, config: GpuConfig, state: st.State) -> None:
+    """Put what a launch prefetches into the instruction caches, the last lines into the prefetchers' own buffers."""
+    fetch, hierarchy = config.sm.sub_core.fetch, params.card[0].sm.instruction_hierarchy
+    per_line = int(params.derived[0].line_instructions)
+    lines = min(config.sm.instruction_hierarchy.launch.lines, -(-len(params.code) // per_line))
+    held = at_launch(params.policies, int(params.derived[0].prefetcher), fetch, state.sub_cores, lines)
+    in_l1 = -(-lines * fetch.l0.line_bytes // config.sm.instruction_hierarchy.l1.line_bytes)
     code = range(CODE_SPACE, CODE_SPACE + in_l1)
-    fill_at_start(state.l0, len(state.sub_cores), int(m.l0_sets), int(m.l0_ways), range(lines - streamed))
-    fill_at_start(state.l1_instructions, len(state.sms), int(m.l1i_sets), int(m.l1i_ways), code)
-    state.sub_cores.stream_head = lines - streamed
-    state.sub_cores.stream_count = streamed
-    state.sub_cores.stream_next = lines
+    fill_at_start(state.l0, len(state.sub_cores), params.card[0].sm.sub_core.fetch.l0, range(lines - held))
+    fill_at_start(state.l1_instructions, len(state.sms), hierarchy.l1, code)
 
 
 def power_of_two(at_least: int) -> int:
     return 1 << max(at_least - 1, 1).bit_length()
 
 
-def build_state(params: Params, threads: int, window: int) -> st.State:
-    """A fresh State: caches cold but for what a launch brings, nothing resident, stream pools empty."""
-    m = params.machine[0]
-    sms, cores = int(m.sms), int(m.sms) * st.SUB_CORES
-    units = records(sms, st.SM)
-    units.table_next[:] = np.arange(1, st.PENDING_TABLE + 1)
+def sms_at_start(count: int) -> tuple[np.recarray, np.recarray]:
+    """SMs without anything under way, and their free ACCESSes."""
+    units = records(count, st.SM)
     units.waiter_next[:] = np.arange(1, st.WAITERS + 1)
     units.waiter_next[:, -1] = -1
     units.gpc_ready = st.FOREVER
-    core = records(cores, st.SUB_CORE)
-    core.greedy = m.warps // st.SUB_CORES - 1  # the highest slot (artifact of arXiv 2503.20481)
-    core.cached, core.constant_hold = -1, -1
-    core.wake = st.FOREVER
-    warps = records(sms * int(m.warps), st.WARP)
-    warps.fetch_line = -1
-    lines, line_sets = sectored(sms, int(m.l1_sets), int(m.l1_ways))
-    l2_lines, l2_sets = sectored(int(m.l2_slices), int(m.l2_sets), int(m.l2_ways))
-    slices = records(int(m.l2_slices), st.SLICE)
-    slices.head, slices.tail = -1, -1
-    copies = records(len(slices), st.COPIES)
-    copies.head, copies.tail = -1, -1
+    units.access_free = np.arange(count) * st.IN_FLIGHT
+    accesses = records(count * st.IN_FLIGHT, st.ACCESS)
+    accesses.next = np.arange(1, len(accesses) + 1)
+    return units, accesses
+
+
+def sub_cores_at_start(count: int, warps: int) -> np.recarray:
+    """Sub-cores with nothing in their pipelines; `warps`: of an SM."""
+    cores = records(count, st.SUB_CORE)
+    cores.greedy = warps // st.SUB_CORES - 1  # the highest slot (artifact of arXiv 2503.20481)
+    cores.cached, cores.constant_hold = -1, -1
+    cores.wake = st.FOREVER
+    return cores
+
+
+def listed(count: int, dtype: np.dtype) -> np.recarray:
+    """Records with empty lists."""
+    array = records(count, dtype)
+    array.head, array.tail = -1, -1
+    return array
+
+
+def build_state(params: Params, config: GpuConfig, threads: int, window: int) -> st.State:
+    """A fresh State: caches cold but for what a launch brings, nothing resident, stream pools empty."""
+    card, derived = params.card[0], params.derived[0]
+    sms, warps = config.sms, config.sms * config.sm.warps
+    units, accesses = sms_at_start(sms)
+    cores = sub_cores_at_start(sms * st.SUB_CORES, config.sm.warps)
+    residents = records(warps, st.WARP)
+    residents.fetch_line = -1
+    l1_lines, l1_sets = sectored(sms, config.sm.memory_unit.l1_data.sets, int(derived.l1_ways))
+    l2_lines, l2_sets = sectored(config.l2.slices, config.l2.sets, config.l2.ways)
     channels, banks, transfers = dram(params)
-    gpcs = records(int(m.gpcs), st.GPC)
-    gpcs.head, gpcs.tail = -1, -1
     gpu = records(1, st.GPU)
     gpu.node_free = -1
-    tracked = sms * int(m.warps) * int(m.registers)
     state = st.State(
         gpu=gpu,
         sms=units,
-        sub_cores=core,
-        warps=warps,
-        ctas=records(sms * int(m.ctas), st.CTA),
-        l0=tags(cores * int(m.l0_sets * m.l0_ways)),
-        l0_constants=tags(cores * int(m.constant_sets * m.constant_ways)),
-        l1_instructions=tags(sms * int(m.l1i_sets * m.l1i_ways)),
-        constants=tags(sms * int(m.ldc_sets * m.ldc_ways)),
-        lines=lines,
-        line_sets=line_sets,
-        line_hash=np.full(sms * st.LINE_BUCKETS, -1, np.int64),
+        sub_cores=cores,
+        warps=residents,
+        ctas=records(sms * config.sm.ctas, st.CTA),
+        l0=tags(len(cores), card.sm.sub_core.fetch.l0),
+        fl_constants=tags(len(cores), card.sm.sub_core.constant_cache),
+        l1_instructions=tags(sms, card.sm.instruction_hierarchy.l1),
+        vl_constants=tags(sms, card.sm.memory_unit.constant_cache),
+        accesses=accesses,
+        l1_lines=l1_lines,
+        l1_sets=l1_sets,
+        l1_hash=np.full(sms * st.LINE_BUCKETS, -1, np.int64),
         requests=records(sms * st.MESSAGES, st.MESSAGE),
         replies=records(sms * st.MESSAGES, st.MESSAGE),
         l2_lines=l2_lines,
         l2_sets=l2_sets,
         l2_hash=np.full(power_of_two(2 * len(l2_lines)), -1, np.int64),
-        slices=slices,
-        slice_next=np.full(len(slices), st.FOREVER, np.int64),
-        copies=copies,
-        copy_next=np.full(len(slices), st.FOREVER, np.int64),
+        slices=listed(config.l2.slices, st.SLICE),
+        slice_next=np.full(config.l2.slices, st.FOREVER, np.int64),
+        copies=listed(config.l2.slices, st.COPIES),
+        copy_next=np.full(config.l2.slices, st.FOREVER, np.int64),
         nodes=records(sms * st.MESSAGES, st.NODE),
-        gpcs=gpcs,
+        gpcs=listed(config.interconnect.gpcs, st.GPC),
         channels=channels,
         channel_next=np.full(len(channels), st.FOREVER, np.int64),
         banks=banks,
         transfers=transfers,
         merge=np.zeros(window + 1, np.int64),
         merged=np.zeros(sms * st.MESSAGES, np.int64),
-        registers=records(tracked if m.scoreboard else 1, st.REGISTER),
+        registers=records(warps * int(derived.registers) if derived.scoreboard else 1, st.REGISTER),
         stalls=np.zeros((threads, len(params.code), len(STALL_REASONS)), np.int64),
         counters=records(sms, st.COUNTERS),
         stream=np.zeros(0, np.int64),
@@ -149,7 +164,7 @@ def build_state(params: Params, threads: int, window: int) -> st.State:
         warp_starts=np.zeros((0, 3), np.int64),
         timeline=records(0, st.TIMELINE),
     )
-    prefetch_program(params, state)
+    prefetch_program(params, config, state)
     return state
 
 

@@ -10,22 +10,15 @@ from types import SimpleNamespace
 import numpy as np
 
 from gpusim.config.models import AddressTiming, ClassTiming, FlatTiming, GpuConfig, Issue, VariableTiming
+from gpusim.constants import CONSTANT_BANK_BITS, COUNTERS, INSTRUCTION_BYTES, NO_COUNTER
 from gpusim.errors import GpusimError
+from gpusim.model.counters import FIELD, FIELD_BITS
 from gpusim.model.kinds import Kind, Unit
 from gpusim.model.params import CODE, MAX_SOURCES
+from gpusim.model.state import BANKS, SLOTS
 from gpusim.results.stalls import Stall
 from gpusim.sass.isa import Isa, OpcodeInfo
-from gpusim.sass.program import (
-    INSTRUCTION_BYTES,
-    INSTRUCTION_DTYPE,
-    NO_COUNTER,
-    NO_SLOT,
-    OPERAND_DTYPE,
-    RZ,
-    MemorySpace,
-    OperandKind,
-    Program,
-)
+from gpusim.sass.program import INSTRUCTION_DTYPE, NO_SLOT, OPERAND_DTYPE, RZ, MemorySpace, OperandKind, Program
 
 UNITS = {
     "int": Unit.INT, "fp32": Unit.FP32, "half": Unit.FP32, "tensor": Unit.TENSOR, "uniform": Unit.UNIFORM,
@@ -54,8 +47,8 @@ CACHED_UNITS = frozenset({"int", "fp32", "half", "fp64", "tensor"})
 
 
 def counter_mask(bits: int) -> int:
-    """Mask of 8 bits per dependence counter for a 6-bit set of counters."""
-    return sum(0xFF << (8 * counter) for counter in range(6) if bits >> counter & 1)
+    """Mask of the fields (gpusim.model.counters) of a 6-bit set of counters."""
+    return sum(FIELD << FIELD_BITS * counter for counter in range(COUNTERS) if bits >> counter & 1)
 
 
 def cycles_to_next_issue(stall: int, yields: bool, issue: Issue) -> int:
@@ -72,7 +65,8 @@ def clear_control_bits(code: np.recarray) -> None:
     where it is for such a counter.
     """
     code.write_counter = np.where(code.kind == Kind.ASYNC_BARRIER, code.write_counter, NO_COUNTER)
-    code.raised = np.where(code.write_counter == NO_COUNTER, 0, 1 << 8 * np.minimum(code.write_counter, 5))
+    raised = 1 << FIELD_BITS * np.minimum(code.write_counter, COUNTERS - 1)
+    code.raised = np.where(code.write_counter == NO_COUNTER, 0, raised)
     groups = np.isin(code.depbar_counter, code.write_counter[code.write_counter != NO_COUNTER])
     code.stall, code.depbar_counter = np.where(groups, code.stall, 1), np.where(groups, code.depbar_counter, -1)
     code.read_counter, code.waits = NO_COUNTER, np.where(groups, code.waits, 0)
@@ -80,7 +74,8 @@ def clear_control_bits(code: np.recarray) -> None:
 
 Instruction = namedtuple("Instruction", INSTRUCTION_DTYPE.names)
 Operand = namedtuple("Operand", OPERAND_DTYPE.names)
-EMPTY = {name: 0 for name in CODE.names if name != "source"}
+PER_SOURCE = ("source_register", "source_entry", "source_reuse")
+EMPTY = {name: 0 for name in CODE.names if name not in PER_SOURCE}
 
 
 class CodeBuilder:
@@ -100,7 +95,7 @@ class CodeBuilder:
             info = self.isa.lookup(self.program.opcode_of(index))
             if not info.known:
                 self.unknown.add(self.program.opcode_of(index))
-            row = SimpleNamespace(**EMPTY, source=[0] * MAX_SOURCES)
+            row = SimpleNamespace(**EMPTY, **{name: [0] * MAX_SOURCES for name in PER_SOURCE})
             self._common(row, index)
             self._registers(row, index, info)
             self._timing(row, index, info)
@@ -125,14 +120,15 @@ class CodeBuilder:
         row.write_counter, row.read_counter = instruction.write_counter, instruction.read_counter
         for counter in (int(instruction.write_counter), int(instruction.read_counter)):
             if counter != NO_COUNTER:
-                row.raised += 1 << (8 * counter)
+                row.raised += 1 << FIELD_BITS * counter
         row.waits = counter_mask(int(instruction.wait_mask))
         row.depbar_counter, row.constant_line = -1, -1
         row.addresses = self.program.address_counts[index]
         for operand in self._operands(index, OperandKind.CONSTANT):
             row.constant_bank = operand.bank
             if operand.register == RZ and instruction.space == MemorySpace.NONE:
-                address = int(operand.bank) << 20 | int(operand.immediate) & 0xFFFFF
+                offset = int(operand.immediate) & (1 << CONSTANT_BANK_BITS) - 1
+                address = int(operand.bank) << CONSTANT_BANK_BITS | offset
                 cache = self.config.sm.sub_core.constant_cache
                 row.constant_line = address // cache.line_bytes
                 row.constant_set = row.constant_line % cache.sets
@@ -151,7 +147,8 @@ class CodeBuilder:
                 sources += [(r, slot, int(operand.reuse)) for r in range(register, register + max(width, 1))]
         row.source_count = min(len(sources), MAX_SOURCES)
         for place, (register, slot, reuse) in enumerate(sources[:MAX_SOURCES]):
-            row.source[place] = register + 256 * min(slot, 3) + 1024 * reuse
+            row.source_register[place], row.source_reuse[place] = register, reuse
+            row.source_entry[place] = register % BANKS * SLOTS + min(slot, SLOTS - 1)
         row.caches = info.unit in CACHED_UNITS and len(sources) > 0
         row.reuses = any(reuse for _, _, reuse in sources)
         widest = max(

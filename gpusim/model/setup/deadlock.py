@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from gpusim.constants import COUNTERS
+from gpusim.model.counters import FIELD, FIELD_BITS
 from gpusim.model.kinds import Kind
 from gpusim.model.params import Params
 from gpusim.model.state import INDEX_MASK, MAX_COUNTER, SUB_CORES, State
@@ -35,12 +37,17 @@ def deadlock_report(state: State, params: Params, launch: Launch, cause: str) ->
     return "\n".join(lines)
 
 
+def _field(counters: int, counter: int) -> int:
+    """One counter's field, as gpusim.model.counters packs them."""
+    return int(counters) >> FIELD_BITS * counter & FIELD
+
+
 class _Report:
     """Reads a State; compiled arrays are looked at, never changed."""
 
     def __init__(self, state: State, params: Params, launch: Launch) -> None:
         self.state, self.params, self.launch = state, params, launch
-        self.warps = int(params.machine[0].warps)
+        self.warps = int(params.card[0].sm.warps)
 
     def warp(self, w: int) -> str:
         """One line about a resident warp."""
@@ -94,7 +101,7 @@ class _Report:
         """Which warps a CTA barrier waits for."""
         state, warp = self.state, self.state.warps[w]
         first = w - w % self.warps
-        cta = state.ctas[w // self.warps * int(self.params.machine[0].ctas) + int(warp.cta)]
+        cta = state.ctas[w // self.warps * int(self.params.card[0].sm.ctas) + int(warp.cta)]
         barrier = int(warp.barrier)
         expected = int(cta.expected[barrier]) or int(cta.live)
         others = [v for v in range(first, first + self.warps) if state.warps[v].active]
@@ -113,9 +120,9 @@ class _Report:
 
     def _counters(self, warp: Any, code: Any) -> Iterator[str]:
         """Dependence counters that the instruction waits for or would overflow."""
-        for counter in range(6):
-            value = int(warp.counters) >> (8 * counter) & 0xFF
-            waits = int(code.waits) >> (8 * counter) & 0xFF and value
+        for counter in range(COUNTERS):
+            value = _field(warp.counters, counter)
+            waits = _field(code.waits, counter) and value
             limit = int(warp.hold_limit) if warp.hold_counter == counter else None
             name = f"SB{counter} = {value}, last raised by {self._last_raised(warp, counter)}"
             if waits:
@@ -132,7 +139,7 @@ class _Report:
         start = int(warp.position) - min(int(warp.sequence), SEARCHED)
         for place in range(int(warp.position) - 1, start - 1, -1):
             index = int(self.state.stream[place]) & INDEX_MASK
-            if int(self.params.code[index].raised) >> (8 * counter) & 0xFF:
+            if _field(self.params.code[index].raised, counter):
                 return self._instruction(index)
         return "an instruction long past"
 

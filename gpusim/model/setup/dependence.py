@@ -14,45 +14,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from gpusim.config.models import Dependence
+from gpusim.constants import COUNTERS
 from gpusim.errors import GpusimError
+from gpusim.model.counters import FIELD_BITS
 from gpusim.model.kinds import Kind
+from gpusim.model.params import CLOSES, COPIES, MAX_READS, MAX_WRITES, MEMORY_QUEUE, OPERANDS, TENSOR_UNIT
 from gpusim.model.setup.code import CodeBuilder, Operand
 from gpusim.sass.isa import OpcodeInfo
 from gpusim.sass.program import PT, RZ, URZ, OperandKind
-
-MAX_READS, MAX_WRITES = 24, 8
-"""Registers of one instruction; an LDGSTS reads ten, LDG.E.128 writes four."""
-REGISTER_BITS = 10
-REGISTER_MASK = (1 << REGISTER_BITS) - 1
-COLUMN_MASK = (1 << 16) - 1
-READ_LATE = 1 << 32
-"""Flag of a read that takes place behind the issue: all regular registers. Others are read at issue (section 5.1.1)."""
-GUARD = 1 << 33
-UNIFORM = 1 << 34
-"""Flag of a write to a register that all lanes share."""
-
-OPERANDS = np.dtype(
-    [
-        ("read_count", "i8"),
-        ("reads", "i8", (MAX_READS,)),  # register + (column << 10) + READ_LATE + GUARD, each register once per column
-        ("late_reads", "i8"),  # how many of them are READ_LATE
-        ("write_count", "i8"),
-        ("writes", "i8", (MAX_WRITES,)),  # register + (row << 10) + UNIFORM
-        ("variable", "i8"),  # 1: a completion event ends it
-        ("queue", "i8"),  # units whose instructions read their registers in order share a number; 0: none
-        ("order", "i8"),  # those that also write in order
-        ("copy", "i8"),  # COPY for LDGSTS, CLOSES for LDGDEPBAR, which ends a group of them
-        ("barrier", "i8"),  # 1: BAR, behind which the memory queue has read its registers
-        ("stall", "i8"),  # the control bits: cycles to the next issue
-        ("waits", "i8"),  # bit per counter
-        ("write_counter", "i8"),
-        ("read_counter", "i8"),
-        ("depbar_counter", "i8"),  # DEPBAR.LE: counter, -1 if none, limit, and cycles until it holds what follows
-        ("depbar_limit", "i8"),
-        ("depbar_effect", "i8"),
-    ]
-)
-"""The registers of one static instruction, and how its control bits protect them."""
 
 FILES = {
     OperandKind.REGISTER: ("R", RZ),
@@ -67,12 +36,12 @@ PREDICATE_OPERANDS = frozenset({"int", "fp32", "imad", "imad_wide", "half", "pre
 """Latency classes that take a predicate operand as data. Branches, votes and barriers take it as late as a guard."""
 VARIABLE = {Kind.SFU: 1, Kind.FP64: 2, Kind.MISC_QUEUE: 3}
 """Units of variable latency outside the memory pipeline, and their numbers as in-order units."""
-COPY, CLOSES = 1, 2
-"""Values of OPERANDS.copy."""
-MEMORY_QUEUE, TENSOR_UNIT = 4, 5
-"""Numbers of the other in-order units."""
 IN_ORDER = frozenset({Kind.SHARED_LOAD, Kind.SHARED_ATOMIC, Kind.SHUFFLE, Kind.SPECIAL})
 """Memory instructions that complete in order among themselves, as other units' do; loads from L1D do not."""
+
+READ_FIELDS = ("register", "column", "late", "guard")
+WRITE_FIELDS = ("register", "row", "uniform")
+"""Fields of OPERANDS for each register, behind `read_` and `write_`."""
 
 Register = tuple[str, int]
 
@@ -128,12 +97,12 @@ class DependenceBuilder:
             self._instruction(operands[index], index)
         for name in ("stall", "write_counter", "read_counter", "depbar_counter", "depbar_limit"):
             operands[name] = self.code[name]
-        for counter in range(6):
-            operands.waits |= (self.code.waits >> 8 * counter & 1) << counter
+        for counter in range(COUNTERS):
+            operands.waits |= (self.code.waits >> FIELD_BITS * counter & 1) << counter
         operands.depbar_effect = self.depbar_effect
         operands.barrier = self.code.kind == Kind.BARRIER
         copies, closes = self.code.kind == Kind.GLOBAL_TO_SHARED, self.code.kind == Kind.ASYNC_BARRIER
-        operands.copy = COPY * copies + CLOSES * closes
+        operands.copies = COPIES * copies + CLOSES * closes
         distances = np.array([[self._distance(row, column) for column in self.columns] for row in self.rows] or [[0]])
         return DependenceTable(operands, distances.astype(np.int64), tuple(f"{a}{n}" for a, n in self.registers))
 
@@ -148,25 +117,26 @@ class DependenceBuilder:
         instruction = self.reader.instructions[index]
         if instruction.guard != PT:
             guard = ("UP" if instruction.guard_uniform else "P", instruction.guard)
-            reads[self._read(guard, (opcode, True)) | GUARD] = None
+            reads[self._read(guard, (opcode, True))] = None
         latency = self.raws[index] if row.variable else self.latencies[index]
         writes = [self._write(r, (opcode, latency, r[0])) for r in dict.fromkeys(self._destinations(index))]
         if len(reads) > MAX_READS or len(writes) > MAX_WRITES:
             place = f"{self.program.name}: pc 0x{instruction.pc:04x} {self.program.text[index]}"
             raise GpusimError(f"{place}: more registers than any known instruction names")
-        row.read_count, row.write_count = len(reads), len(writes)
-        row.reads[: len(reads)], row.writes[: len(writes)] = list(reads), writes
-        row.late_reads = sum(bool(read & READ_LATE) for read in reads)
+        _fill(row, "read", READ_FIELDS, list(reads))
+        _fill(row, "write", WRITE_FIELDS, writes)
+        row.late_reads = row.read_late.sum()
 
-    def _read(self, register: Register, column: tuple[str, bool]) -> int:
+    def _read(self, register: Register, column: tuple[str, bool]) -> tuple[int, ...]:
+        """READ_FIELDS of a register that an operand of a column reads."""
         number = self.registers.setdefault(register, len(self.registers))
-        late = READ_LATE if register[0] == "R" else 0
-        return number | self.columns.setdefault(column, len(self.columns)) << REGISTER_BITS | late
+        late = register[0] == "R"
+        return number, self.columns.setdefault(column, len(self.columns)), int(late), int(column[1])
 
-    def _write(self, register: Register, row: tuple[str, int, str]) -> int:
+    def _write(self, register: Register, row: tuple[str, int, str]) -> tuple[int, ...]:
+        """WRITE_FIELDS of a register that a result of a row goes to."""
         number = self.registers.setdefault(register, len(self.registers))
-        shared = UNIFORM if register[0].startswith("U") else 0
-        return number | self.rows.setdefault(row, len(self.rows)) << REGISTER_BITS | shared
+        return number, self.rows.setdefault(row, len(self.rows)), int(register[0].startswith("U"))
 
     def _distance(self, row: tuple[str, int, str], column: tuple[str, bool]) -> int:
         """Cycles from the issue of a producer to the earliest issue of a consumer, or to the write (column 0)."""
@@ -199,6 +169,13 @@ class DependenceBuilder:
         if operand.kind in FILES:
             file, none = FILES[operand.kind]
             yield from registers(file, operand.register, max(operand.width, 1), none)
+
+
+def _fill(row: np.record, prefix: str, fields: tuple[str, ...], entries: list[tuple[int, ...]]) -> None:
+    """Put the registers of an instruction into its record."""
+    row[f"{prefix}_count"] = len(entries)
+    for place, name in enumerate(fields):
+        row[f"{prefix}_{name}"][: len(entries)] = [entry[place] for entry in entries]
 
 
 def registers(file: str, first: int, count: int, none: int) -> Iterator[Register]:

@@ -11,16 +11,25 @@ import numpy as np
 
 from gpusim import __version__
 from gpusim.config.models import GpuConfig
+from gpusim.config.policies import policy_names
 from gpusim.errors import GpusimError
 from gpusim.hazards.report import find_hazards
 from gpusim.model import gpu as compiled
-from gpusim.model.params import Params, build_machine, hash_masks, occupancy, shortest_round_trip
+from gpusim.model.params import Params
+from gpusim.model.policies.loading import check_compiles, policy_set
 from gpusim.model.setup.build import build_state, keep_l2, records
+from gpusim.model.setup.card import (
+    build_card,
+    build_derived,
+    hash_masks,
+    occupancy,
+    shortest_round_trip,
+)
 from gpusim.model.setup.code import CodeBuilder, clear_control_bits
 from gpusim.model.setup.deadlock import deadlock_report
 from gpusim.model.setup.dependence import DependenceBuilder, DependenceTable, no_table
 from gpusim.model.setup.streams import StreamPools
-from gpusim.model.state import TIMELINE, State
+from gpusim.model.state import FAULT_TEXTS, TIMELINE, Fault, State
 from gpusim.results.hazards import Hazard
 from gpusim.results.result import KernelResult, Result, Stop
 from gpusim.results.stalls import STALL_REASONS, Stall
@@ -28,14 +37,6 @@ from gpusim.results.timeline import TIMELINE_DTYPE
 from gpusim.sass.isa import load_isa
 from gpusim.trace.trace import Launch, Trace
 
-FAULTS = {
-    1: "pending events of a sub-core",
-    2: "requests of an SM to L2",
-    3: "replies to an SM",
-    4: "first-level instruction and constant requests of an SM",
-    5: "instructions waiting for lines of an SM",
-    6: "requests behind the SMs",
-}
 SECONDS_PER_CALL = 0.2
 """Wall seconds of compiled code between two looks at the progress, and so the longest that Ctrl-C waits."""
 MOST_WINDOWS = 1 << 20
@@ -191,10 +192,13 @@ class KernelRun:
         shared = self.ctas_per_sm * (launch.shared_bytes + config.sm.memory_unit.shared_memory.reserved_bytes)
         shared = shared if launch.shared_bytes else 0
         table = self._dependence(builder, code)
-        machine = build_machine(config, shared, self.window, options.skip, options.timeline, len(table.names))
-        self.params = Params(machine, code, table.operands, table.distances, hash_masks(config))
+        policies = policy_set(policy_names(config))
+        derived = build_derived(config, policies, shared, self.window, options.skip, options.timeline, len(table.names))
+        masks = hash_masks(config)
+        self.params = Params(build_card(config), derived, code, table.operands, table.distances, masks, policies)
         self.pools = StreamPools(launch)
         self.state = self._initial_state()
+        check_compiles(policies, self.state, self.params)
 
     def _dependence(self, reader: CodeBuilder, code: np.recarray) -> DependenceTable:
         """Check for hazards if asked to; the table that scoreboards need, which leave CODE without control bits."""
@@ -240,7 +244,7 @@ class KernelRun:
             self.options.warn(f"opcodes not in the opcode table, timed as their likely class: {names}")
 
     def _initial_state(self) -> State:
-        state = build_state(self.params, self.threads, self.window)
+        state = build_state(self.params, self.config, self.threads, self.window)
         gpu = state.gpu[0]
         gpu.cta_total = self.launch.cta_count
         gpu.warps_per_cta = self.launch.warps_per_cta
@@ -265,10 +269,7 @@ class KernelRun:
             elif status == compiled.DEADLOCK:
                 raise self._deadlock("nothing is on its way")
             elif status == compiled.FAULT:
-                raise GpusimError(
-                    f"{self.launch.program.name}: the model's table of {FAULTS[int(self.state.gpu[0].fault)]} "
-                    f"overflowed at cycle {self.state.gpu[0].now}; this configuration is outside what it was built for"
-                )
+                raise self._fault()
             self._look()
 
     def _run_windows(self) -> int:
@@ -311,6 +312,14 @@ class KernelRun:
             raise self._deadlock(f"no warp has issued since about cycle {self.last_issue[1]}")
         if self.tell:
             self.tell(self.cycle, done)
+
+    def _fault(self) -> GpusimError:
+        """A table of fixed size was too small, or a policy broke its rules."""
+        gpu = self.state.gpu[0]
+        fault = Fault(int(gpu.fault))
+        policy = fault in (Fault.SCHEDULER, Fault.REPLACEMENT)
+        remedy = "correct it" if policy else "this configuration is outside what the model was built for"
+        return GpusimError(f"{self.launch.program.name}: {FAULT_TEXTS[fault]} at about cycle {gpu.now}; {remedy}")
 
     def _deadlock(self, cause: str) -> GpusimError:
         return GpusimError(deadlock_report(self.state, self.params, self.launch, cause))

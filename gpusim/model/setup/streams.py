@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from gpusim.constants import EXPLICIT
 from gpusim.model.state import MASK_SHIFT, State
 from gpusim.trace.trace import MEMORY_RECORD_DTYPE, CtaChunk, Launch
 
@@ -87,7 +88,7 @@ class StreamPools:
         address_at, addresses = self._place("addresses", len(chunk.addresses), state.addresses)
         pack(stream[at : at + len(chunk.index)], chunk)
         moved = np.array(chunk.records, dtype=MEMORY_RECORD_DTYPE)
-        moved["base"] += np.where(moved["stride"] == np.iinfo(np.int64).min, address_at, 0)
+        moved["start"] += np.where(moved["stride"] == EXPLICIT, address_at, 0)
         record_pool[record_at : record_at + len(moved)] = moved
         addresses[address_at : address_at + len(chunk.addresses)] = chunk.addresses
         last = chunk.first_cta + chunk.cta_count - 1

@@ -1,0 +1,16 @@
+"""Oldest first: of the ready warps the one that was launched first."""
+
+from __future__ import annotations
+
+from gpusim.model.params import Params
+from gpusim.model.rows import sub_core
+from gpusim.model.state import State
+from gpusim.model.types import Cycle, Local, Mask, Sm, SubCore
+
+
+def choose(S: State, P: Params, sm: Sm, k: SubCore, ready: Mask, now: Cycle) -> Local:
+    core = sub_core(S, sm, k)
+    for rank in range(core.warp_count - 1, -1, -1):
+        if ready >> core.order[rank] & 1:
+            return core.order[rank]
+    return -1
