@@ -242,7 +242,7 @@ def test_a_stopped_command_keeps_and_prints_what_is_finished(stored, stub, tmp_p
     file, temporary = tmp_path / "s.jsonl", tmp_path / "temporary"
     temporary.mkdir()
     monkeypatch.setattr("tempfile.tempdir", str(temporary))
-    before = signal.getsignal(signal.SIGTERM)
+    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
     arguments = ["sweep", str(stored), "--config", "a6000", "--set", f"name={deed} {file}", "--jobs", "2"]
     arguments += ["--set-grid", f"{LATENCY}=1,2,3,4", "--output", str(file)]
     assert cli.main(arguments) == 130
@@ -251,7 +251,7 @@ def test_a_stopped_command_keeps_and_prints_what_is_finished(stored, stub, tmp_p
     assert finished >= 1
     assert f"interrupted after {finished} of 4 runs, kept in {file}: the same command with --resume" in captured.err
     assert f"{LATENCY}=1" in captured.out
-    assert signal.getsignal(signal.SIGTERM) is before
+    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
     assert not list(temporary.iterdir())
 
 

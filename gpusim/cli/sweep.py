@@ -86,16 +86,19 @@ def _deliver(result: Sweep, args: argparse.Namespace) -> None:
 
 @contextmanager
 def sigterm_as_interrupt() -> Iterator[None]:
-    """Let the process end as at Ctrl-C where it is asked to: what is finished is kept, workers and files are ended."""
+    """Let SIGTERM end the command as Ctrl-C does, with what is finished kept; not where others handle or ignore it."""
 
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
 
-    before = signal.signal(signal.SIGTERM, interrupt)
+    if signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
+        yield
+        return
+    signal.signal(signal.SIGTERM, interrupt)
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
 class SweepView:
