@@ -1,9 +1,9 @@
-"""What may stand where a trace is asked for: a trace folder, a bundled trace by name, or a kernel file."""
+"""What may stand where a trace is asked for: a Trace, a trace folder, a bundled trace by name, or a kernel file."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from gpusim.errors import GpusimError, nearest
 from gpusim.sass.fatbin import KERNEL_SUFFIXES, is_kernel_file
@@ -12,6 +12,19 @@ if TYPE_CHECKING:
     from gpusim.trace.trace import Trace
 
 ARCHITECTURES = {"sm_75": 75, "sm_80": 80, "sm_86": 86, "sm_90": 90}
+DEFAULT_ARCHITECTURE = "sm_86"
+
+TraceLike: TypeAlias = "Trace | str | Path"
+"""Whatever stands for a trace: a Trace, or the name or path of one or of a kernel file."""
+
+
+def architecture_number(name: str | int) -> int:
+    """86 of `sm_86` or 86. Raises GpusimError naming the nearest architecture."""
+    text = f"sm_{name}" if isinstance(name, int) else name
+    if text not in ARCHITECTURES:
+        known = ", ".join(ARCHITECTURES)
+        raise GpusimError(f"no architecture '{name}'{nearest(text, ARCHITECTURES)}; to choose from: {known}")
+    return ARCHITECTURES[text]
 
 
 def bundled_traces() -> list[str]:
@@ -23,7 +36,7 @@ def bundled_traces() -> list[str]:
     return sorted(path.parent.relative_to(root).as_posix() for path in root.glob(f"*/*/{INDEX_NAME}"))
 
 
-def find_trace(name: str) -> Path:
+def find_trace(name: str | Path) -> Path:
     """The path itself where it exists, else the bundled trace of that name, with or without `traces/` before it.
 
     Raises GpusimError naming the nearest bundled trace.
@@ -34,27 +47,52 @@ def find_trace(name: str) -> Path:
     from gpusim import resources
 
     known = bundled_traces()
-    wanted = name.removeprefix("traces/").rstrip("/")
+    wanted = str(name).removeprefix("traces/").rstrip("/")
     if wanted in known:
         return resources.find("traces") / wanted
     hint = nearest(wanted, known)
     raise GpusimError(f"{name}: no such trace or kernel file{hint}; bundled traces: {', '.join(known) or 'none'}")
 
 
-def load_source(name: str, launch: str | None, architecture: int) -> Trace:
-    """The Trace that `name` stands for. `launch` and `architecture` count for kernel files only.
+def kernel_path(source: TraceLike) -> Path | None:
+    """The path of a kernel file, None where a trace is meant.
+
+    Raises GpusimError where there is neither, or a file of another kind.
+    """
+    if not isinstance(source, (str, Path)) or not (path := find_trace(source)).is_file():
+        return None
+    if not is_kernel_file(path):
+        raise GpusimError(f"{path}: neither a trace folder nor a kernel file ({', '.join(KERNEL_SUFFIXES)})")
+    return path
+
+
+def open_named(source: TraceLike) -> Trace:
+    """A trace by object, path or bundled name.
+
+    Raises GpusimError where it is missing, damaged, or a kernel file, which would have to be executed first, and
+    TypeError where it is anything else.
+    """
+    from gpusim.trace.store import open_trace
+    from gpusim.trace.trace import Trace
+
+    if isinstance(source, Trace):
+        return source
+    if not isinstance(source, (str, Path)):
+        raise TypeError(f"a trace is named, or given as a path or a Trace, not as {source!r}")
+    if path := kernel_path(source):
+        raise GpusimError(f"{path}: a kernel file, no trace; execute it with gpusim.trace, or `gpusim trace`")
+    return open_trace(find_trace(source))
+
+
+def load_source(source: TraceLike, launch: str | Path | None, architecture: int) -> Trace:
+    """The Trace that `source` stands for. `launch` and `architecture` count for kernel files only.
 
     Raises GpusimError where the trace is missing or damaged, or the kernel cannot be compiled or executed.
     """
-    path = find_trace(name)
-    if path.is_file() and is_kernel_file(path):
+    if path := kernel_path(source):
         from gpusim.emulator.tracing import trace_in_memory
 
         return trace_in_memory(path, Path(launch) if launch else None, architecture)
-    if path.is_file():
-        raise GpusimError(f"{path}: neither a trace folder nor a kernel file ({', '.join(KERNEL_SUFFIXES)})")
     if launch:
-        raise GpusimError(f"--launch {launch}: {path} is a trace, its launches are recorded already")
-    from gpusim.trace.store import open_trace
-
-    return open_trace(path)
+        raise GpusimError(f"launch file {launch}: {source} is a trace, its launches are recorded already")
+    return open_named(source)

@@ -51,15 +51,6 @@ def leaves(values: object, path: tuple[str, ...] = ()):
         yield path
 
 
-def l2_megabytes(config):
-    l2 = config.l2
-    return l2.slices * l2.sets * l2.ways * l2.line_bytes / 2**20
-
-
-def gigabytes_per_second(config):
-    return config.dram.channels * config.dram.bytes_per_transfer * config.clocks.memory_mhz / 1000
-
-
 def test_all_cards_are_listed():
     assert list_configs() == CARDS
     assert set(CARDS) == set(TABLE_4) | set(DATA_SHEETS)
@@ -68,7 +59,7 @@ def test_all_cards_are_listed():
 @pytest.mark.parametrize("card", DATA_SHEETS)
 def test_card_agrees_with_its_data_sheet(card):
     config = load_config(card)
-    figures = (config.clocks.core_mhz, config.sms, l2_megabytes(config), gigabytes_per_second(config))
+    figures = (config.clocks.core_mhz, config.sms, config.l2_bytes / 2**20, config.dram_gigabytes_per_second)
     assert figures == pytest.approx(DATA_SHEETS[card])
 
 
@@ -78,9 +69,9 @@ def test_card_agrees_with_table_4(card):
     core, memory, sms, warps, unified, partitions, l2_mb, bandwidth = TABLE_4[card]
     assert (config.clocks.core_mhz, config.clocks.memory_mhz) == (core, memory)
     assert (config.sms, config.sm.warps, config.dram.channels) == (sms, warps, partitions)
-    assert l2_megabytes(config) == l2_mb
+    assert config.l2_bytes / 2**20 == l2_mb
     assert config.sm.memory_unit.l1_data.unified_kb == unified
-    assert gigabytes_per_second(config) == bandwidth
+    assert config.dram_gigabytes_per_second == bandwidth
 
 
 @pytest.mark.parametrize(

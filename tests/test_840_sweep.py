@@ -1,21 +1,22 @@
-"""Sweeps: rows, order, processes, speed-ups; the comparison of the paper's alternatives and its area formula."""
+"""Sweeps: points, rows, order, speed-ups, the command; the comparison of the paper's alternatives and its area formula."""
 
 from __future__ import annotations
 
 import csv
+import io
 import math
 import re
 
+import numpy as np
 import pytest
 
-import gpusim.runs.sweep
 from gpusim.cli import main as cli
+from gpusim.cli.sweep import SweepView
 from gpusim.config import load_config
 from gpusim.emulator.tracing import trace_kernel
 from gpusim.errors import GpusimError
 from gpusim.model.setup.simulate import RunOptions, simulate
-from gpusim.runs.journal import Journal
-from gpusim.runs.sweep import Point, Run, frame, geometric_means, grid, speed_ups, sweep
+from gpusim.runs.sweep import Point, Run, SweepProgress, geometric_means, grid_points, speed_ups, sweep
 from gpusim.trace.store import open_trace
 from gpusim.validation.ablations import MEAN, Alternative, Cell, Suite, Table, direction, load_suite, measure
 
@@ -41,11 +42,16 @@ def stored(tmp_path_factory):
 
 
 def run_of(trace: str, label: str, *cycles: int) -> Run:
-    return Run(trace, Point(label, ()), tuple({"cycles": count} for count in cycles), ())
+    """A run; one without cycles has failed."""
+    kernels = tuple({"cycles": count} for count in cycles)
+    return Run(trace, Point(label, ()), kernels, error=None if cycles else "deadlock")
+
+
+# ---- points
 
 
 def test_the_last_axis_varies_fastest_and_values_are_yaml():
-    points = grid(["a.b=1,2", "c=true,[0, 8]"])
+    points = grid_points(["a.b=1,2", "c=true,[0, 8]"])
     assert [point.overrides for point in points] == [
         ("a.b=1", "c=true"),
         ("a.b=1", "c=[0, 8]"),
@@ -55,14 +61,32 @@ def test_the_last_axis_varies_fastest_and_values_are_yaml():
     assert points[1].label == "a.b=1 c=[0, 8]"
 
 
-@pytest.mark.parametrize("axis", ["a", "a=", "=1,2", "a=[1"])
-def test_a_wrong_axis_is_refused_by_name(axis):
-    with pytest.raises(GpusimError, match="--set-grid"):
-        grid([axis])
+def test_a_mapping_gives_the_points_of_the_same_texts():
+    mapping = {"a.b": np.arange(1, 3), "c": [True, [0, 8]], "d": (1e-05, "gto"), "e": ["true"]}
+    assert grid_points(mapping) == grid_points(["a.b=1,2", "c=true,[0, 8]", "d=1.0e-05,gto", "e='true'"])
+    assert grid_points(mapping)[0].settings == {"a.b": 1, "c": True, "d": 1e-05, "e": "true"}
+
+
+def test_points_are_taken_as_they_are_and_no_axis_is_one_point():
+    points = [Point("near", ("a=1",)), Point("far", ("a=2",))]
+    assert grid_points(points) == points
+    assert grid_points({}) == grid_points([]) == [Point("unchanged", ())]
+
+
+@pytest.mark.parametrize(
+    "axes",
+    [["a"], ["a="], ["=1,2"], ["a=[1"], ["a=2001-99-99"], {"a": 5}, {"a": "gto"}, {"a": []}, {"a": [object()]}],
+)
+def test_a_wrong_axis_is_refused_by_name(axes):
+    with pytest.raises(GpusimError, match=r"^(grid axis '=?a?|a: <object)"):
+        grid_points(axes)
+
+
+# ---- runs
 
 
 def test_rows_are_those_of_single_runs_in_order(stored):
-    runs = list(sweep("a6000", {"first": stored, "second": stored}, grid([f"{PORTS}=1,2"]), common=["sms=1"]))
+    runs = list(sweep({"first": stored, "second": stored}, "a6000", {PORTS: [1, 2]}, common=["sms=1"]))
     assert [(run.trace, run.point.label) for run in runs] == [
         (trace, f"{PORTS}={ports}") for trace in ("first", "second") for ports in (1, 2)
     ]
@@ -74,109 +98,124 @@ def test_rows_are_those_of_single_runs_in_order(stored):
     assert runs[:1] == [Run("first", runs[0].point, runs[2].kernels, ())]
 
 
+def test_traces_and_cards_are_named_or_given_as_they_are(stored, tmp_path):
+    named = sweep(stored, "a6000", [f"{PORTS}=1,2"], common={"sms": 1})
+    given = sweep(open_trace(stored), load_config("a6000", ["sms=1"]), {PORTS: [1, 2]})
+    kernel = sweep([stored.with_suffix(".sass")], load_config("a6000"), {PORTS: [1, 2]}, common=["sms=1"])
+    assert named.traces == (str(stored),)
+    assert given.traces == ("conflicts.sass",)
+    for other in (given, kernel):
+        assert [run.kernels for run in other] == [run.kernels for run in named]
+
+
 def test_processes_change_nothing(stored):
-    traces, points = {"a": stored, "b": stored}, grid([f"{PORTS}=1,2"])
-    assert list(sweep("a6000", traces, points, jobs=2)) == list(sweep("a6000", traces, points))
+    traces = {"stored": stored, "object": open_trace(stored)}
+    assert list(sweep(traces, "a6000", {PORTS: [1, 2]}, jobs=2)) == list(sweep(traces, "a6000", {PORTS: [1, 2]}))
 
 
-def test_everything_is_checked_before_the_first_run(stored):
-    with pytest.raises(GpusimError, match="read_port"):
-        next(sweep("a6000", {"a": stored}, [Point("good", ()), Point("bad", ("read_port=1",))]))
-    with pytest.raises(GpusimError, match="repeated: same"):
-        next(sweep("a6000", {"a": stored}, [Point("same", ()), Point("same", (f"{PORTS}=2",))]))
+def test_everything_is_checked_before_the_first_run(stored, monkeypatch, tmp_path):
+    monkeypatch.setattr("gpusim.runs.sweep._simulate", lambda *_: pytest.fail("it ran"))
+    for complaint, arguments, options in (
+        ("read_port", (stored, "a6000", [Point("good", ()), Point("bad", ("read_port=1",))]), {}),
+        ("same is given twice", (stored, "a6000", [Point("same", ()), Point("same", (f"{PORTS}=2",))]), {}),
+        ("is given twice", ([stored, stored], "a6000", {PORTS: [1]}), {}),
+        ("conflicts.sass is given twice", ([open_trace(stored)] * 2, "a6000", {PORTS: [1]}), {}),
+        ("no such trace", ("ampere/sgemn", "a6000", {PORTS: [1]}), {}),
+        ("needs a trace", ([], "a6000", {PORTS: [1]}), {}),
+        ("jobs=0", (stored, "a6000", {PORTS: [1]}), {"jobs": 0}),
+        ("output", (stored, "a6000", {PORTS: [1]}), {"resume": True}),
+        ("cannot write here", (stored, "a6000", {PORTS: [1]}), {"output": tmp_path / "none" / "s.jsonl"}),
+        ("no architecture 'sm_87'", (stored, "a6000", {PORTS: [1]}), {"arch": "sm_87"}),
+    ):
+        with pytest.raises(GpusimError, match=complaint):
+            sweep(*arguments, **options)
+    with pytest.raises(TypeError, match="a trace is named"):
+        sweep(5, "a6000", {PORTS: [1]})
+
+
+# ---- speed-ups and tables
 
 
 def test_speed_up_is_over_the_first_point_of_the_trace():
     runs = [run_of("a", "x", 60, 40), run_of("a", "y", 50), run_of("b", "x", 30), run_of("b", "y", 240)]
     gains = speed_ups(runs)
     assert gains == {("a", "x"): 1, ("a", "y"): 2, ("b", "x"): 1, ("b", "y"): 1 / 8}
-    assert geometric_means(gains) == {"x": 1, "y": pytest.approx(1 / 2)}
+    assert geometric_means(gains, 2) == {"x": 1, "y": pytest.approx(1 / 2)}
+
+
+def test_failed_runs_have_no_speed_up_and_no_mean_without_them():
+    runs = [run_of("a", "x", 60), run_of("a", "y"), run_of("a", "z", 30), run_of("b", "x"), run_of("b", "z", 240)]
+    assert runs[1].cycles is None
+    gains = speed_ups(runs)
+    assert gains == {("a", "x"): 1, ("a", "z"): 2}
+    assert geometric_means(gains, 2) == {}
 
 
 def test_frame_has_a_column_per_key_and_stall_reason(stored):
-    runs = list(sweep("a6000", {"a": stored}, grid([f"{PORTS}=1,2"])))
-    table = frame(runs)
+    runs = sweep({"a": stored}, "a6000", {PORTS: [1, 2]})
+    table = runs.to_frame()
     assert list(table[PORTS]) == [1, 2]
     assert list(table.cycles) == [run.cycles for run in runs]
     assert list(table.trace) == ["a", "a"]
     assert list(table.kernel) == ["conflicts", "conflicts"]
+    assert list(table.block) == [(64, 1, 1)] * 2
+    assert table.error.isna().all()
+    assert "seconds" not in table
     stalls = [name for name in table if name.startswith("stall_")]
     assert list(table[stalls].sum(axis=1)) == list(table.resident_warp_cycles)
+    assert list(table.attrs["units"]) == list(table)
+
+
+# ---- the command
+
+
+def command(*more) -> list[str]:
+    return [str(word) for word in ("sweep", "--config", "a6000", "--set-grid", f"{PORTS}=1,2", *more)]
 
 
 def test_the_command_prints_and_writes_what_the_sweep_gives(stored, tmp_path, capsys):
-    arguments = ["sweep", "--config", "a6000", str(stored), "--set-grid", f"{PORTS}=1,2", "--csv", str(tmp_path / "s")]
-    assert cli.main(arguments) == 0
-    runs = list(sweep("a6000", {"a": stored}, grid([f"{PORTS}=1,2"])))
+    assert cli.main(command(stored, "--csv", tmp_path / "s")) == 0
+    runs = list(sweep({"a": stored}, "a6000", [f"{PORTS}=1,2"]))
     with (tmp_path / "s").open() as file:
         rows = list(csv.DictReader(file))
     assert [int(row["cycles"]) for row in rows] == [run.cycles for run in runs]
-    printed = capsys.readouterr().out
-    assert f"{runs[1].cycles:,}" in printed
-    assert f"{runs[0].cycles / runs[1].cycles:.3f}" in printed
+    printed = capsys.readouterr()
+    assert f"{runs[1].cycles:,}" in printed.out
+    assert f"{runs[0].cycles / runs[1].cycles:.3f}" in printed.out
+
+
+def test_a_line_per_finished_run_tells_how_far_it_is(stored, capsys):
+    assert cli.main(command(stored)) == 0
+    first, second = capsys.readouterr().err.splitlines()
+    assert re.fullmatch(rf"gpusim: run 1 of 2: .*conflicts at {PORTS}=1: [\d,]+ cycles, ETA \d+ s", first)
+    assert re.fullmatch(rf"gpusim: run 2 of 2: .*conflicts at {PORTS}=2: [\d,]+ cycles", second)
+
+
+def test_the_eta_counts_what_this_sweep_has_run(capsys, monkeypatch):
+    clock = iter([0.0, 100.0, 110.0])
+    monkeypatch.setattr("gpusim.cli.sweep.time.monotonic", lambda: next(clock))
+    with SweepView("s.jsonl") as view:
+        view(SweepProgress(None, 4, 10, taken_over=4))
+        view(SweepProgress(run_of("a", "x", 60), 6, 10, taken_over=4))
+    taken, line = capsys.readouterr().err.splitlines()
+    assert taken == "gpusim: 4 runs taken over from s.jsonl"
+    assert line == "gpusim: run 6 of 10: a at x: 60 cycles, ETA 20 s"
+
+
+def test_on_a_terminal_there_is_a_bar(monkeypatch):
+    terminal = io.StringIO()
+    monkeypatch.setattr(terminal, "isatty", lambda: True)
+    monkeypatch.setattr("sys.stderr", terminal)
+    with SweepView() as view:
+        view(SweepProgress(None, 0, 2, taken_over=0))
+        view(SweepProgress(run_of("a[b]", "x", 60), 1, 2, taken_over=0))
+    assert "a[b] at x: 60 cycles" in terminal.getvalue()
+    assert "1/2" in terminal.getvalue()
 
 
 def test_the_command_refuses_a_trace_named_twice(stored, capsys):
-    arguments = ["sweep", "--config", "a6000", str(stored), str(stored), "--set-grid", f"{PORTS}=1,2"]
-    assert cli.main(arguments) == 2
+    assert cli.main(command(stored, stored)) == 2
     assert "twice" in capsys.readouterr().err
-
-
-# ---- sweeps that were stopped
-
-
-def test_a_journal_spares_what_is_done(stored, tmp_path, monkeypatch):
-    points, file = grid([f"{PORTS}=1,2"]), tmp_path / "sweep.jsonl"
-    whole = list(sweep("a6000", {"a": stored}, points, common=["sms=1"]))
-    steps = sweep("a6000", {"a": stored}, points, common=["sms=1"], journal=Journal(file, resume=False))
-    assert next(steps) == whole[0]
-    steps.close()
-    file.write_text(file.read_text() + '{"key": "cut o')
-    done, simulated = [], gpusim.runs.sweep._simulate
-
-    def counted(task):
-        done.append(task)
-        return simulated(task)
-
-    monkeypatch.setattr("gpusim.runs.sweep._simulate", counted)
-    for missing in (1, 0):
-        journal = Journal(file, resume=True)
-        assert len(journal) == 2 - missing
-        assert list(sweep("a6000", {"a": stored}, points, common=["sms=1"], journal=journal)) == whole
-        assert len(done) == 1
-    other = list(sweep("a6000", {"a": stored}, points, common=["sms=2"], journal=Journal(file, resume=True)))
-    assert len(done) == 3
-    assert other[0].kernels != whole[0].kernels
-
-
-def test_the_command_resumes_and_refuses_another_file(stored, tmp_path, capsys):
-    arguments = ["sweep", "--config", "a6000", str(stored), "--set-grid", f"{PORTS}=1,2", "--output"]
-    file = tmp_path / "sweep.jsonl"
-    assert cli.main([*arguments, str(file)]) == 0
-    first = capsys.readouterr().out
-    assert cli.main([*arguments, str(file), "--resume"]) == 0
-    again = capsys.readouterr()
-    assert (again.out, again.err) == (first, f"gpusim: 2 runs taken over from {file}\n")
-    (tmp_path / "other").write_text("{}\n")
-    assert cli.main([*arguments, str(tmp_path / "other"), "--resume"]) == 2
-    assert "not the journal of a sweep" in capsys.readouterr().err
-    assert cli.main([*arguments[:-1], "--resume"]) == 2
-
-
-def test_an_interrupted_sweep_says_what_it_kept(stored, tmp_path, capsys, monkeypatch):
-    simulated, numbers = gpusim.runs.sweep._simulate, iter(range(10))
-
-    def interrupted(task):
-        if next(numbers) == 1:
-            raise KeyboardInterrupt
-        return simulated(task)
-
-    monkeypatch.setattr("gpusim.runs.sweep._simulate", interrupted)
-    arguments = ["sweep", "--config", "a6000", str(stored), "--set-grid", f"{PORTS}=1,2"]
-    assert cli.main([*arguments, "--output", str(tmp_path / "s.jsonl")]) == 130
-    err = capsys.readouterr().err
-    assert "interrupted after 1 of 2 runs, kept in" in err
-    assert len(Journal(tmp_path / "s.jsonl", resume=True)) == 1
 
 
 # ---- the paper's alternatives

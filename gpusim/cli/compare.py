@@ -5,17 +5,10 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING
-
-from gpusim.errors import GpusimError
-from gpusim.inputs import ARCHITECTURES, load_source
 
 if TYPE_CHECKING:
     from gpusim.hardware.compare import Comparison
-    from gpusim.model.setup.simulate import RunOptions
-
-CSV_SUFFIX = ".csv"
 
 
 def add_parser(commands: argparse._SubParsersAction) -> None:
@@ -43,11 +36,6 @@ def run(args: argparse.Namespace) -> int:
     from gpusim.report.compare import print_comparison, write_files
     from gpusim.report.text import console_for
 
-    reports = [path for path in args.measured if not path.endswith(CSV_SUFFIX)]
-    if len(reports) != len(args.launch):
-        raise GpusimError(
-            f"{len(reports)} reports and {len(args.launch)} launch files: give one --launch file per report, in order"
-        )
     rows = list(_compared(args))
     write_files(rows, args.csv, args.json, args.markdown)
     print_comparison(console_for(sys.stdout), rows)
@@ -57,39 +45,13 @@ def run(args: argparse.Namespace) -> int:
 def _compared(args: argparse.Namespace) -> Iterator[Comparison]:
     """Every kernel in the order of the command line; all input is opened before the first is run."""
     from gpusim.cli.progress import ProgressView
-    from gpusim.hardware.compare import compare_report, open_comparison, read_measurements
+    from gpusim.hardware.compare import open_all
     from gpusim.model.setup.simulate import RunOptions
 
-    launches = iter(args.launch)
-    opened = [
-        read_measurements(path)
-        if path.endswith(CSV_SUFFIX)
-        else open_comparison(path, next(launches), args.config, args.set)
-        for path in args.measured
-    ]
-    for path, each in zip(args.measured, opened):
+    for opened in open_all(args.measured, args.launch, args.config, args.set):
         with ProgressView() as progress:
-            options = RunOptions(progress=progress, warn=progress.warn)
-            rows = (
-                _measured(Path(path), each, args, options) if isinstance(each, list) else compare_report(each, options)
-            )
-            for row in rows:
+            for row in opened.rows(RunOptions(progress=progress, warn=progress.warn)):
                 progress.say(
                     f"{row.kernel}: {row.hardware.cycles:,.0f} cycles measured, {row.simulated.cycles:,.0f} simulated"
                 )
                 yield row
-
-
-def _measured(
-    path: Path, rows: list[dict[str, str]], args: argparse.Namespace, options: RunOptions
-) -> Iterator[Comparison]:
-    """Every row of a CSV."""
-    from gpusim.hardware.compare import compare_measurement
-
-    for row in rows:
-        if args.config:
-            row["card"] = args.config
-        beside = path.parent / row["trace"]
-        launch = str(path.parent / row["launch"]) if row.get("launch") else None
-        trace = load_source(str(beside) if beside.exists() else row["trace"], launch, ARCHITECTURES["sm_86"])
-        yield compare_measurement(path, row, trace, args.set, options)

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
-import tempfile
+import time
 from collections.abc import Iterator
-from pathlib import Path
-from typing import TYPE_CHECKING
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
 
 from gpusim.cli.run import EXIT_INTERRUPTED
-from gpusim.errors import GpusimError
-from gpusim.inputs import ARCHITECTURES, find_trace
-from gpusim.sass.fatbin import is_kernel_file
+from gpusim.inputs import ARCHITECTURES
 
 if TYPE_CHECKING:
-    from gpusim.runs.sweep import Run
+    from gpusim.runs.sweep import Sweep, SweepProgress
+
+EXIT_FAILED = 2
+"""A run failed, as for any other command that cannot simulate what it is given; the others are delivered."""
 
 
 def add_parser(commands: argparse._SubParsersAction) -> None:
@@ -41,63 +43,122 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Print cycles and speed-ups over each trace's first point; returns the exit code."""
-    from gpusim.runs.journal import Journal
-    from gpusim.runs.sweep import frame, grid, sweep
+    from gpusim.runs.sweep import SweepInterrupted, sweep
 
-    if args.resume and not args.output:
-        raise GpusimError("--resume takes runs over from the --output file; name it")
-    points = grid(args.set_grid)
-    journal = Journal(args.output, resume=args.resume) if args.output else None
-    if journal is not None and args.resume:
-        print(f"gpusim: {len(journal)} runs taken over from {args.output}", file=sys.stderr)
-    runs: list[Run] = []
-    with tempfile.TemporaryDirectory(prefix="gpusim-sweep-") as folder:
-        traces = _stored(args, Path(folder))
-        steps = sweep(args.config, traces, points, common=args.set, jobs=args.jobs, journal=journal)
-        try:
-            for step in shown(steps, len(traces) * len(points)):
-                runs.append(step)
-        except KeyboardInterrupt:
-            kept = f", kept in {args.output}: the same command with --resume goes on" if journal is not None else ""
-            print(f"gpusim: interrupted after {len(runs)} of {len(traces) * len(points)} runs{kept}", file=sys.stderr)
-            return EXIT_INTERRUPTED
-    for warning in dict.fromkeys(warning for run in runs for warning in run.warnings):
+    try:
+        with SweepView(args.output) as view, sigterm_as_interrupt():
+            result = sweep(
+                args.traces,
+                args.config,
+                args.set_grid,
+                common=args.set,
+                jobs=args.jobs,
+                output=args.output,
+                resume=args.resume,
+                launch=args.launch,
+                arch=args.arch,
+                progress=view,
+            )
+    except SweepInterrupted as interrupt:
+        partial = interrupt.partial
+        if len(partial):
+            _deliver(partial, args)
+        kept = f", kept in {args.output}: the same command with --resume goes on" if args.output else ""
+        print(f"gpusim: interrupted after {len(partial)} of {partial.total} runs{kept}", file=sys.stderr)
+        return EXIT_INTERRUPTED
+    _deliver(result, args)
+    return EXIT_FAILED if result.failures else 0
+
+
+def _deliver(result: Sweep, args: argparse.Namespace) -> None:
+    """Print the table, what was guessed and what failed, and write the CSV."""
+    _print(result)
+    for warning in dict.fromkeys(warning for run in result for warning in run.warnings):
         print(f"gpusim: warning: {warning}", file=sys.stderr)
+    for run in result.failed():
+        print(f"gpusim: error: {run.trace} at {run.point.label}: {run.error}", file=sys.stderr)
     if args.csv:
         from gpusim.results.files import replacing
 
         with replacing(args.csv) as file:
-            frame(runs).to_csv(file, index=False, lineterminator="\n")
-    _print(runs)
-    return 0
+            result.to_frame().to_csv(file, index=False, lineterminator="\n")
 
 
-def _stored(args: argparse.Namespace, folder: Path) -> dict[str, Path]:
-    """Trace folders by the names given; kernel files are traced into `folder` first."""
-    traces: dict[str, Path] = {}
-    for name in args.traces:
-        path = find_trace(name)
-        if name in traces:
-            raise GpusimError(f"{name} is given twice; name each trace once")
-        if path.is_file() and is_kernel_file(path):
-            from gpusim.emulator.tracing import trace_kernel
+@contextmanager
+def sigterm_as_interrupt() -> Iterator[None]:
+    """Let SIGTERM end the command as Ctrl-C does, with what is finished kept; not where others handle or ignore it."""
 
-            source, path = path, folder / str(len(traces))
-            trace_kernel(source, Path(args.launch) if args.launch else None, path, ARCHITECTURES[args.arch])
-        traces[name] = path
-    return traces
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
 
-
-def shown(runs: Iterator[Run], total: int) -> Iterator[Run]:
-    """The runs as they come, with a bar on standard error where that is a terminal."""
-    from rich.console import Console
-    from rich.progress import track
-
-    terminal = sys.stderr.isatty()
-    return track(runs, "simulating", total, console=Console(stderr=True), transient=True, disable=not terminal)
+    if signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
+        yield
+        return
+    signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
-def _print(runs: list[Run]) -> None:
+class SweepView:
+    """Shows the progress of a sweep on standard error: a bar on a terminal, else a line per run that ends.
+
+    Use as a context manager and pass the object itself as `progress`.
+    """
+
+    def __init__(self, output: str | None = None) -> None:
+        self._output = output
+        self._start = time.monotonic()
+        self._bar: Any = None
+        self._task: Any = None
+
+    def __enter__(self) -> SweepView:
+        if sys.stderr.isatty():
+            from rich.console import Console
+            from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+            from rich.progress import Progress as Bar
+
+            text, left = TextColumn("{task.description}", markup=False), TimeRemainingColumn()
+            columns = (text, BarColumn(), MofNCompleteColumn(), TextColumn("ETA"), left)
+            self._bar = Bar(*columns, console=Console(stderr=True), transient=True)
+            self._bar.start()
+            self._task = self._bar.add_task("simulating", total=None)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._bar is not None:
+            self._bar.stop()
+
+    def __call__(self, progress: SweepProgress) -> None:
+        if self._bar is not None:
+            self._bar.update(self._task, completed=progress.done, total=progress.total)
+        run = progress.run
+        if run is None:
+            self._start = time.monotonic()
+            if progress.taken_over:
+                self._say(f"{progress.taken_over} runs taken over from {self._output}")
+            return
+        outcome = "failed" if run.cycles is None else f"{run.cycles:,} cycles"
+        text = f"{run.trace} at {run.point.label}: {outcome}"
+        if self._bar is not None:
+            self._bar.update(self._task, description=text)
+        else:
+            self._say(f"run {progress.done} of {progress.total}: {text}{self._eta(progress)}")
+
+    def _eta(self, progress: SweepProgress) -> str:
+        left = progress.total - progress.done
+        seconds = (time.monotonic() - self._start) / (progress.done - progress.taken_over) * left
+        return f", ETA {seconds:,.0f} s" if left else ""
+
+    def _say(self, message: str) -> None:
+        if self._bar is not None:
+            self._bar.console.print(f"gpusim: {message}", markup=False, highlight=False)
+        else:
+            print(f"gpusim: {message}", file=sys.stderr)
+
+
+def _print(result: Sweep) -> None:
     from rich.table import Table
 
     from gpusim.report.text import console_for
@@ -108,14 +169,19 @@ def _print(runs: list[Run]) -> None:
         table.add_column(heading, overflow="fold")
     for heading in ("cycles", "speed-up"):
         table.add_column(heading, justify="right")
-    gains = speed_ups(runs)
-    for number, each in enumerate(runs):
-        trace = each.trace if number == 0 or runs[number - 1].trace != each.trace else ""
-        gain = gains[each.trace, each.point.label]
-        last = number + 1 == len(runs) or runs[number + 1].trace != each.trace
-        table.add_row(trace, each.point.label, f"{each.cycles:,}", f"{gain:.3f}", end_section=last)
-    if len({each.trace for each in runs}) > 1:
-        for number, (label, mean) in enumerate(geometric_means(gains).items()):
+    gains = speed_ups(result)
+    before = None
+    for run in result:
+        if before not in (None, run.trace):
+            table.add_section()
+        gain = gains.get((run.trace, run.point.label))
+        cycles = "failed" if run.cycles is None else f"{run.cycles:,}"
+        speed_up = "" if gain is None else f"{gain:.3f}"
+        table.add_row("" if run.trace == before else run.trace, run.point.label, cycles, speed_up)
+        before = run.trace
+    if len(result.traces) > 1:
+        table.add_section()
+        for number, (label, mean) in enumerate(geometric_means(gains, len(result.traces)).items()):
             table.add_row("" if number else "geometric mean", label, "", f"{mean:.3f}")
     console_for(sys.stdout).print(table)
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Iterable, Iterator
 
-from gpusim.cli.sweep import jobs, shown
+from gpusim.cli.sweep import SweepView, jobs
 from gpusim.inputs import find_trace
 
 EXIT_OFF = 1
@@ -90,6 +91,15 @@ def run_memory(args: argparse.Namespace) -> int:
     return 0 if all(row.good for row in all_rows(results)) else EXIT_OFF
 
 
+def shown(values: Iterator[float], total: int) -> Iterable[float]:
+    """The values as they come, with a bar on standard error where that is a terminal."""
+    from rich.console import Console
+    from rich.progress import track
+
+    terminal = sys.stderr.isatty()
+    return track(values, "simulating", total, console=Console(stderr=True), transient=True, disable=not terminal)
+
+
 def run_ablations(args: argparse.Namespace) -> int:
     """Write the tables and plots and print the means; returns the exit code."""
     from gpusim.report.text import console_for
@@ -98,7 +108,8 @@ def run_ablations(args: argparse.Namespace) -> int:
 
     suite = load_suite()
     traces = {name: find_trace(f"ampere/{name}") for name in suite.traces}
-    tables = measure(suite, traces, args.jobs, shown)
+    with SweepView() as view:
+        tables = measure(suite, traces, args.jobs, view)
     write_all(args.output, suite, tables)
     print_means(console_for(sys.stdout), suite, tables)
     return 0

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from gpusim.config.expansion import expand
+    from gpusim.config.loading import list_configs, load_config
+    from gpusim.config.schema import json_schema
+
 _PUBLIC = {"load_config": "loading", "list_configs": "loading", "expand": "expansion", "json_schema": "schema"}
 
 __all__ = ["expand", "json_schema", "list_configs", "load_config"]
 
 
-def __getattr__(name: str) -> object:
+def __getattr__(name: str) -> Any:
     """Imported at first use: pydantic and YAML cost what `gpusim --help` must not wait for."""
     from importlib import import_module
 

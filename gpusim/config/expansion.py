@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import yaml
 
-from gpusim.config.loading import Draft, checked
+from gpusim.config.loading import Draft, Overrides, checked, plain
 from gpusim.config.source import KeyPath
+from gpusim.errors import GpusimError
 
 
 def expand(name_or_path: str | Path, overrides: Sequence[str] = ()) -> str:
@@ -37,7 +38,7 @@ def _section(values: dict[str, object], path: KeyPath, draft: Draft) -> Iterator
             yield f"{indent}{key}:{note}"
             yield from _section(value, here, draft)
         else:
-            yield f"{indent}{key}: {_scalar(value)}{note}"
+            yield f"{indent}{key}: {flow(value)}{note}"
 
 
 def _note(path: KeyPath, draft: Draft) -> str:
@@ -48,5 +49,20 @@ def _note(path: KeyPath, draft: Draft) -> str:
     return f"  # {origin.beside} {place}" if origin.beside else f"  # {place}"
 
 
-def _scalar(value: object) -> str:
+def flow(value: object) -> str:
+    """A value as YAML on one line, which reads back as an equal value."""
     return yaml.safe_dump(value, default_flow_style=True, width=10_000).removesuffix("\n").removesuffix("\n...")
+
+
+def override_texts(overrides: Overrides) -> list[str]:
+    """Overrides as `KEY=VALUE` texts. Raises GpusimError where a value is not one that YAML has."""
+    if isinstance(overrides, str):
+        return [overrides]
+    return [_text(*item) for item in overrides.items()] if isinstance(overrides, Mapping) else list(overrides)
+
+
+def _text(key: str, value: object) -> str:
+    try:
+        return f"{key}={flow(plain(value))}"
+    except yaml.YAMLError as error:
+        raise GpusimError(f"{key}: {value!r} is no number, text, truth value, or list of them") from error

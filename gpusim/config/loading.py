@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeAlias
 
 import yaml
 from pydantic import ValidationError
@@ -15,6 +16,11 @@ from gpusim.config.policies import resolve_policy_files
 from gpusim.config.source import KeyPath, Origin, Source, read
 from gpusim.errors import GpusimError, nearest
 from gpusim.resources import find
+
+ConfigLike: TypeAlias = "GpuConfig | str | Path"
+"""Whatever stands for a card: a configuration, or the name or path of one."""
+Overrides: TypeAlias = "Sequence[str] | Mapping[str, object]"
+"""`KEY=VALUE` texts, or values by key."""
 
 
 @dataclass
@@ -28,12 +34,12 @@ class Draft:
     sources: list[Source] = field(default_factory=list)
 
 
-def load_config(name_or_path: str | Path, overrides: Sequence[str] = ()) -> GpuConfig:
+def load_config(name_or_path: ConfigLike, overrides: Overrides = ()) -> GpuConfig:
     """Load one card.
 
-    `name_or_path` is a YAML file, or the name of a packaged card with or without `.yaml` (`list_configs`).
-    An override is `KEY=VALUE`; KEY is a full key path or any ending of one that is unique
-    (`sub_core.register_file.read_ports=2`), VALUE is read as YAML.
+    `name_or_path` is a YAML file, the name of a packaged card with or without `.yaml` (`list_configs`), or a
+    configuration that is loaded already. An override is `KEY=VALUE`, VALUE read as YAML; a mapping gives the values
+    themselves. KEY is a full key path or any ending of one that is unique (`register_file.read_ports`).
 
     Raises GpusimError that lists every problem with file, line, key, what is allowed and the nearest valid key.
     """
@@ -46,11 +52,18 @@ def list_configs() -> list[str]:
     return sorted(path.stem for path in _packaged().values() if "name" in read(path).values)
 
 
-def checked(name_or_path: str | Path, overrides: Sequence[str] = ()) -> tuple[GpuConfig, Draft]:
+def checked(name_or_path: ConfigLike, overrides: Overrides = ()) -> tuple[GpuConfig, Draft]:
     """A card together with the draft it came from. Raises GpusimError, as `load_config`."""
-    draft = _draft(_locate(str(name_or_path)))
-    for text in overrides:
-        _override(draft, text)
+    if isinstance(name_or_path, GpuConfig):
+        draft = Draft(label=name_or_path.name, values=name_or_path.model_dump())
+    else:
+        draft = _draft(_locate(str(name_or_path)))
+    if isinstance(overrides, Mapping):
+        for key, value in overrides.items():
+            _put(draft, f"{key}={value}", str(key), plain(value))
+    else:
+        for text in [overrides] if isinstance(overrides, str) else overrides:
+            _override(draft, text)
     draft.problems += resolve_policy_files(draft.values, draft.origins)
     config = None
     try:
@@ -139,18 +152,27 @@ def _merge(into: dict[str, object], values: dict[str, object]) -> None:
             into[key] = value
 
 
+def plain(value: object) -> object:
+    """A value as YAML would give it: numbers and arrays of NumPy as Python's own."""
+    return value.tolist() if hasattr(value, "tolist") else value
+
+
 def _override(draft: Draft, text: str) -> None:
-    key, equals, value_text = text.partition("=")
-    origin = Origin(f"override '{text}'", 0)
-    key = key.strip()
+    key, equals, value_text = str(text).partition("=")
     try:
         value = yaml.safe_load(value_text)
     except yaml.YAMLError:
-        draft.problems.append(f"{origin}: the value is not valid YAML")
+        draft.problems.append(f"override '{text}': the value is not valid YAML")
         return
-    if not equals or not key or not value_text.strip():
-        draft.problems.append(f"{origin}: should be KEY=VALUE, such as sub_core.register_file.read_ports=2")
+    if not equals or not key.strip() or not value_text.strip():
+        draft.problems.append(f"override '{text}': should be KEY=VALUE, such as sub_core.register_file.read_ports=2")
         return
+    _put(draft, text, key.strip(), value)
+
+
+def _put(draft: Draft, text: str, key: str, value: object) -> None:
+    """Merge one override, which messages call `text`."""
+    origin = Origin(f"override '{text}'", 0)
     path = _complete(tuple(key.split(".")))
     if isinstance(path, str):
         draft.problems.append(f"{origin}: {key}: {path}")

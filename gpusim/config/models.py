@@ -12,6 +12,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, WithJsonSchema, model_validator
 
+from gpusim.display import html_facts
 from gpusim.model.policies.names import SUFFIX, built_in, is_file
 
 Cycles = Annotated[int, Field(ge=0, le=100_000)]
@@ -425,3 +426,39 @@ class GpuConfig(Section):
     interconnect: Interconnect
     l2: L2
     dram: Dram
+
+    @property
+    def l2_bytes(self) -> int:
+        """Capacity of all L2 slices."""
+        return self.l2.slices * self.l2.sets * self.l2.ways * self.l2.line_bytes
+
+    @property
+    def dram_gigabytes_per_second(self) -> float:
+        """Peak bandwidth of all DRAM channels."""
+        return self.dram.channels * self.dram.bytes_per_transfer * self.clocks.memory_mhz / 1000
+
+    def to_yaml(self) -> str:
+        """Every value as YAML text, which loads to an equal configuration; `gpusim.config.expand` adds the sources."""
+        import yaml
+
+        return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False, default_flow_style=None, width=120)
+
+    def __repr__(self) -> str:
+        return f"<GpuConfig {self.name}: sm_{self.architecture}, {self.sms} SMs, {self.clocks.core_mhz:g} MHz>"
+
+    __str__ = __repr__
+
+    def _repr_html_(self) -> str:
+        facts = {
+            "SMs": self.sms,
+            "core clock, MHz": self.clocks.core_mhz,
+            "memory clock, MHz": self.clocks.memory_mhz,
+            "warps per SM": self.sm.warps,
+            "registers per SM": self.sm.registers,
+            "L1 and shared memory per SM, KB": self.sm.memory_unit.l1_data.unified_kb,
+            "L2, MB": self.l2_bytes / 2**20,
+            "DRAM, GB/s": self.dram_gigabytes_per_second,
+            "scheduler": self.sm.sub_core.issue.scheduler,
+            "dependences by": self.sm.sub_core.dependence.mode,
+        }
+        return html_facts(repr(self), facts)

@@ -6,12 +6,14 @@ those of the data sheet. Latencies and the inside of the SM come from the neares
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 from typing import Any
 
 from gpusim.config import list_configs, load_config
+from gpusim.config.expansion import override_texts
+from gpusim.config.loading import Overrides
 from gpusim.config.models import GpuConfig
 from gpusim.errors import GpusimError
 from gpusim.sass.reports import ReportedLaunch
@@ -41,9 +43,10 @@ class DerivedCard:
     settings: tuple[Setting, ...]
     origin: str
 
-    def load(self, overrides: Sequence[str] = ()) -> GpuConfig:
+    def load(self, overrides: Overrides = ()) -> GpuConfig:
         """The checked configuration, with further overrides. Raises GpusimError where a value is not allowed."""
-        return load_config(self.base, [*(f"{s.key}={_text(s.value)}" for s in self.settings), *overrides])
+        own = [f"{s.key}={_text(s.value)}" for s in self.settings]
+        return load_config(self.base, [*own, *override_texts(overrides)])
 
     def yaml(self) -> str:
         """A card file that names its base and the source of every number."""

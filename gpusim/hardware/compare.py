@@ -14,11 +14,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from gpusim.config import load_config
 from gpusim.errors import GpusimError
+from gpusim.results.columns import STALL_RATIO
 from gpusim.results.stalls import STALL_REASONS
 from gpusim.sass.reports import ReportedLaunch
 
 if TYPE_CHECKING:
+    from gpusim.config.loading import ConfigLike, Overrides
     from gpusim.config.models import GpuConfig
     from gpusim.emulator.launch import LaunchFile
     from gpusim.emulator.sources import OpenedSource
@@ -30,7 +33,6 @@ CYCLES = "gpc__cycles_elapsed.max"
 ACTIVE = "sm__cycles_active.avg"
 L1_LOADS = "l1tex__t_sectors_pipe_lsu_mem_global_op_ld"
 L2_READS = "lts__t_sectors_srcunit_tex_op_read"
-STALL_RATIO = "smsp__average_warps_issue_stalled_{}_per_issue_active.ratio"
 
 
 @dataclass(frozen=True)
@@ -123,15 +125,18 @@ class OpenedComparison:
     hardware: tuple[Figures, ...]
     cards: tuple[GpuConfig, ...]
 
+    def rows(self, options: RunOptions) -> Iterator[Comparison]:
+        """Simulate every launch, as `compare_report`."""
+        return compare_report(self, options)
+
 
 def open_comparison(
-    report: Path | str, launch: Path | str, config: str | None = None, overrides: Sequence[str] = ()
+    report: Path | str, launch: Path | str, config: ConfigLike | None = None, overrides: Overrides = ()
 ) -> OpenedComparison:
     """Open a report and its launch file; `config` names the card, None derives it from the report.
 
     Raises GpusimError for whatever is wrong with the input.
     """
-    from gpusim.config import load_config
     from gpusim.emulator.tracing import open_files
     from gpusim.hardware.card import derive_card
 
@@ -210,17 +215,63 @@ def read_measurements(path: Path | str) -> list[dict[str, str]]:
     return rows
 
 
+@dataclass(frozen=True)
+class OpenedMeasurements:
+    """A CSV of measured cycles; `config` stands for the cards that its rows name, unless it is None."""
+
+    path: Path
+    measured: tuple[Mapping[str, Any], ...]
+    config: ConfigLike | None
+    overrides: Overrides
+
+    def rows(self, options: RunOptions) -> Iterator[Comparison]:
+        """Simulate the kernel of every row. Raises GpusimError where a kernel cannot be run."""
+        from gpusim.inputs import ARCHITECTURES, DEFAULT_ARCHITECTURE, load_source
+
+        for row in self.measured:
+            beside = self.path.parent / row["trace"]
+            launch = self.path.parent / row["launch"] if row.get("launch") else None
+            source = beside if beside.exists() else row["trace"]
+            trace = load_source(source, launch, ARCHITECTURES[DEFAULT_ARCHITECTURE])
+            config = load_config(self.config or row["card"], self.overrides)
+            yield compare_measurement(self.path, row, trace, config, options)
+
+
 def compare_measurement(
-    path: Path, row: Mapping[str, Any], trace: Trace, overrides: Sequence[str], options: RunOptions
+    path: Path, row: Mapping[str, Any], trace: Trace, config: GpuConfig, options: RunOptions
 ) -> Comparison:
     """Simulate the kernel of one row of a CSV. Raises GpusimError where the trace has no such kernel, or several."""
-    from gpusim.config import load_config
     from gpusim.emulator.sources import choose_name
 
     names = [launch.program.name for launch in trace.launches]
     name = choose_name(names, row.get("kernel") or None, f"{path}:{row['line']}")
-    config = load_config(row["card"], overrides)
     begin = time.process_time()
     simulated = simulated_figures(_simulate_one(trace, names.index(name), config, options), config)
     source, seconds = f"{path.name}:{row['line']}", time.process_time() - begin
     return Comparison(source, name, config.name, Figures(float(row["cycles"])), simulated, False, seconds)
+
+
+# ---- reports and CSV files together
+
+CSV_SUFFIX = ".csv"
+
+
+def open_all(
+    measured: Sequence[str], launches: Sequence[str], config: ConfigLike | None = None, overrides: Overrides = ()
+) -> list[OpenedComparison | OpenedMeasurements]:
+    """Open reports, each with its launch file, and CSV files, which have none; in the order given.
+
+    Raises GpusimError for whatever is wrong with them, or where launch files are missing.
+    """
+    reports = [path for path in measured if not path.endswith(CSV_SUFFIX)]
+    if len(reports) != len(launches):
+        raise GpusimError(
+            f"{len(reports)} reports and {len(launches)} launch files: give one launch file per report, in order"
+        )
+    launch = iter(launches)
+    return [
+        OpenedMeasurements(Path(path), tuple(read_measurements(path)), config, overrides)
+        if path.endswith(CSV_SUFFIX)
+        else open_comparison(path, next(launch), config, overrides)
+        for path in measured
+    ]

@@ -4,17 +4,23 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from gpusim.display import counted, html_table
 from gpusim.hardware.compare import Comparison, Figures, mean_absolute_error
+from gpusim.results.columns import COMPARISON_FRAME
 from gpusim.results.files import replacing
 from gpusim.results.stalls import STALL_REASONS
+
+if TYPE_CHECKING:
+    import pandas
 
 STALLS_SHOWN = 8
 """Reasons per kernel, those that are largest on either side."""
@@ -130,6 +136,40 @@ def record(row: Comparison) -> dict[str, Any]:
     for reason in STALL_REASONS:
         out |= {f"{reason}_card": row.hardware.stalls.get(reason), f"{reason}_model": row.simulated.stalls.get(reason)}
     return out
+
+
+@dataclass(frozen=True)
+class Comparisons:
+    """Compared kernels in order."""
+
+    rows: tuple[Comparison, ...]
+
+    def __iter__(self) -> Iterator[Comparison]:
+        return iter(self.rows)
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    @property
+    def mean_absolute_error(self) -> float:
+        """Mean of the absolute errors of the cycles, percent (MAPE)."""
+        return mean_absolute_error(self.rows)
+
+    def to_frame(self) -> pandas.DataFrame:
+        """A row per kernel: figures and stall ratios measured (`_card`) and simulated (`_model`), error in percent.
+
+        Units are in `attrs["units"]`.
+        """
+        from gpusim.results.frames import frame_of
+
+        return frame_of(map(record, self.rows), COMPARISON_FRAME)
+
+    def __repr__(self) -> str:
+        error = f", mean absolute error of the cycles {self.mean_absolute_error:.2f} %" if self.rows else ""
+        return f"<Comparisons: {counted(len(self), 'kernel')}{error}>"
+
+    def _repr_html_(self) -> str:
+        return html_table(repr(self), headings(), map(cells, self.rows))
 
 
 def write_files(rows: Sequence[Comparison], csv_file: str | None, json_file: str | None, text_file: str | None) -> None:

@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from gpusim.display import dimensions
 from gpusim.results.result import KernelResult, Result
 from gpusim.results.stalls import STALL_REASONS, Stall
 from gpusim.sass.control_bits import ControlBits
@@ -160,9 +161,3 @@ def bar(share: float, width: int = BAR_WIDTH) -> str:
     """A bar of `share` (0..1) of `width` columns, in steps of an eighth of a column; never empty."""
     eighths = max(round(share * width * 8), 1)
     return "█" * (eighths // 8) + " ▏▎▍▌▋▊▉"[eighths % 8].strip()
-
-
-def dimensions(size: tuple[int, int, int]) -> str:
-    """`(64, 2, 1)` as `64x2`."""
-    shown = size if size[2] > 1 else size[:2] if size[1] > 1 else size[:1]
-    return "x".join(str(n) for n in shown)

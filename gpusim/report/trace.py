@@ -6,7 +6,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from gpusim.report.text import bar, dimensions
+from gpusim.display import dimensions
+from gpusim.report.text import bar
 from gpusim.trace.info import LaunchInfo, TraceInfo
 
 

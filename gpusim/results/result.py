@@ -7,16 +7,23 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from gpusim.display import counted, dimensions, html_table
 from gpusim.errors import GpusimError
+from gpusim.results.columns import KERNEL_FRAME, LAUNCH, NUMBERS, kernel_row, titles
 from gpusim.results.counters import BY_NAME
 from gpusim.results.files import replacing
 from gpusim.results.hazards import Hazard
 from gpusim.results.stalls import STALL_REASONS
 from gpusim.results.timeline import TIMELINE_DTYPE
+
+if TYPE_CHECKING:
+    import pandas
+
+    from gpusim.sass.program import Program
 
 FORMAT = "gpusim-result"
 VERSION = 1
@@ -39,6 +46,7 @@ class KernelResult:
         seconds: CPU seconds that simulating it took.
         timeline: (warp_instructions,) TIMELINE_DTYPE, or None where none was recorded; not part of the JSON file.
         hazards: what the hazard checker found, None where it did not look.
+        program: the kernel's instructions, None in a result that was loaded; not part of the JSON file.
     """
 
     name: str
@@ -56,6 +64,7 @@ class KernelResult:
     seconds: float
     timeline: np.ndarray | None = None
     hazards: tuple[Hazard, ...] | None = None
+    program: Program | None = None
 
     def __post_init__(self) -> None:
         for name in ("pc", "pc_issues", "pc_stalls"):
@@ -83,6 +92,35 @@ class KernelResult:
     @property
     def warp_instructions_per_cpu_second(self) -> float:
         return self.warp_instructions / self.seconds if self.seconds > 0 else 0.0
+
+    def __repr__(self) -> str:
+        sizes = f"grid {dimensions(self.grid)}, block {dimensions(self.block)}"
+        return f"<KernelResult {self.name}: {sizes}, {counted(self.cycles, 'cycle')}>"
+
+    def _repr_html_(self) -> str:
+        row = kernel_row(0, self.summary())
+        shown = [column for column in KERNEL_FRAME if column not in LAUNCH and row.get(column.name)]
+        rows = ((column.name, row[column.name], column.unit) for column in shown)
+        return html_table(repr(self), ("figure", "value", "unit"), rows, titles(KERNEL_FRAME))
+
+    def pc_frame(self, program: Program | None = None) -> pandas.DataFrame:
+        """A row per static instruction: pc, opcode, text, issues, and warp-cycles by stall reason.
+
+        program: needed for opcode and text where the result was loaded from a file; else the kernel's own is known.
+        Units are in `attrs["units"]`. Raises GpusimError where the program is not the kernel's.
+        """
+        from gpusim.results import frames
+
+        return frames.pc_frame(self, self.program if program is None else program)
+
+    def timeline_frame(self, program: Program | None = None) -> pandas.DataFrame:
+        """A row per issued warp instruction with the cycle of each stage, missing where it has no such stage.
+
+        Units are in `attrs["units"]`. Raises GpusimError where no timeline was recorded.
+        """
+        from gpusim.results import frames
+
+        return frames.timeline_frame(self, self.program if program is None else program)
 
     def summary(self) -> dict[str, Any]:
         """JSON-ready row without the per-PC tables."""
@@ -166,6 +204,30 @@ class Result:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "provenance", MappingProxyType(dict(self.provenance)))
+
+    def __repr__(self) -> str:
+        cycles = sum(kernel.cycles for kernel in self.kernels)
+        stop = self.stopped
+        where = f", stopped ({stop.reason}) in kernel {stop.kernel + 1} of {stop.kernels}" if stop else ""
+        return f"<Result {self.config}: {counted(len(self.kernels), 'kernel')}, {counted(cycles, 'cycle')}{where}>"
+
+    def _repr_html_(self) -> str:
+        headings = [column.name for column in (*LAUNCH, *NUMBERS)]
+        rows = (
+            {**kernel_row(k, each.summary()), "grid": dimensions(each.grid), "block": dimensions(each.block)}
+            for k, each in enumerate(self.kernels)
+        )
+        cells = ([row[name] for name in headings] for row in rows)
+        return html_table(repr(self), headings, cells, titles(KERNEL_FRAME))
+
+    def to_frame(self) -> pandas.DataFrame:
+        """A row per launch: kernel, grid, block, cycles and the other figures, `stall_NAME`, counters.
+
+        Units are in `attrs["units"]`.
+        """
+        from gpusim.results.frames import result_frame
+
+        return result_frame(self.kernels)
 
     @property
     def warp_instructions(self) -> int:

@@ -33,14 +33,24 @@ def fingerprint(trace: Trace, config: GpuConfig, *options: str) -> dict[str, str
 
     Equal fingerprints mean equal cycles, counters and tables, kernel by kernel.
     """
+    return fingerprint_of(trace_digest(trace), config, *options)
+
+
+def fingerprint_of(trace: str, config: GpuConfig, *options: str) -> dict[str, str]:
+    """The same with the trace's hash, where there are many configurations."""
     from gpusim.config.policies import policy_digests
 
     return {
-        "trace": digest(*(_launch(launch).encode() for launch in trace.launches)),
+        "trace": trace,
         "configuration": digest(config.model_dump_json().encode(), *(each.encode() for each in policy_digests(config))),
         "gpusim": f"{__version__} {_model()}",
         "options": " ".join(options),
     }
+
+
+def trace_digest(trace: Trace) -> str:
+    """Hash of all that a trace tells the model."""
+    return digest(*(_launch(launch).encode() for launch in trace.launches))
 
 
 @cache

@@ -18,6 +18,8 @@ from typing import Any
 
 import numpy as np
 
+from gpusim.display import counted, html_table
+
 RZ = 255
 """Register id that reads as zero and drops writes."""
 URZ = 63
@@ -195,6 +197,13 @@ class Program:
             object.__setattr__(self, name, array)
         object.__setattr__(self, "constants", MappingProxyType(dict(self.constants)))
         object.__setattr__(self, "provenance", MappingProxyType(dict(self.provenance)))
+
+    def __repr__(self) -> str:
+        return f"<Program {self.name}: sm_{self.architecture}, {counted(len(self), 'instruction')}>"
+
+    def _repr_html_(self) -> str:
+        rows = ((f"{pc:04x}", text) for pc, text in zip(self.instructions.pc.tolist(), self.text))
+        return html_table(repr(self), ("pc", "instruction"), rows)
 
     def __len__(self) -> int:
         return len(self.instructions)

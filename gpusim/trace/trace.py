@@ -14,6 +14,7 @@ from typing import Protocol
 import numpy as np
 
 from gpusim.constants import WARP_SIZE
+from gpusim.display import counted, dimensions, html_facts, html_table
 from gpusim.sass.program import Program
 
 MEMORY_RECORD_DTYPE = np.dtype(
@@ -114,6 +115,22 @@ class Launch:
     def warp_instructions(self) -> int:
         return int(self.source.instruction_counts.sum())
 
+    def __repr__(self) -> str:
+        sizes = f"grid {dimensions(self.grid)}, block {dimensions(self.block)}"
+        return f"<Launch {self.program.name}: {sizes}, {counted(self.warp_instructions, 'warp instruction')}>"
+
+    def _repr_html_(self) -> str:
+        facts = {
+            "kernel": self.program.name,
+            "grid": dimensions(self.grid),
+            "block": dimensions(self.block),
+            "registers per thread": self.program.registers,
+            "shared bytes per CTA": self.shared_bytes,
+            "warp instructions": self.warp_instructions,
+            **self.provenance,
+        }
+        return html_facts(repr(self), facts)
+
     def chunks(self) -> Iterator[CtaChunk]:
         """All chunks in CTA order."""
         for chunk in range(len(self.source.cta_counts)):
@@ -126,3 +143,28 @@ class Trace:
 
     launches: tuple[Launch, ...]
     provenance: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def warp_instructions(self) -> int:
+        """Of all launches."""
+        return sum(launch.warp_instructions for launch in self.launches)
+
+    def __repr__(self) -> str:
+        sizes = f"{counted(len(self.launches), 'launch')}, {counted(self.warp_instructions, 'warp instruction')}"
+        return f"<Trace {self.provenance.get('source', 'of no file')}: {sizes}>"
+
+    def _repr_html_(self) -> str:
+        headings = ("launch", "kernel", "grid", "block", "registers", "shared bytes", "warp instructions")
+        rows = (
+            (
+                number,
+                launch.program.name,
+                dimensions(launch.grid),
+                dimensions(launch.block),
+                launch.program.registers,
+                launch.shared_bytes,
+                launch.warp_instructions,
+            )
+            for number, launch in enumerate(self.launches)
+        )
+        return html_table(repr(self), headings, rows)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from gpusim.config.loading import load_config
 from gpusim.config.models import GpuConfig
 from gpusim.errors import GpusimError
 from gpusim.resources import find
-from gpusim.runs.sweep import Point, Run, geometric_means, speed_ups, sweep
+from gpusim.runs.sweep import Point, Run, SweepProgress, geometric_means, speed_ups, sweep
 
 MEAN = "geometric mean"
 NEUTRAL = 0.005
@@ -143,12 +143,13 @@ def measure(
     suite: Suite,
     traces: Mapping[str, Path],
     jobs: int = 1,
-    progress: Callable[[Iterator[Run], int], Iterable[Run]] | None = None,
+    progress: Callable[[SweepProgress], None] | None = None,
 ) -> dict[str, list[Cell]]:
     """Simulate every table of the suite; a configuration that several tables share runs once.
 
-    traces: stored traces by the suite's names. progress: wraps the runs as they come, told how many there will be.
+    traces: stored traces by the suite's names. progress: as for `sweep`.
     Returns the cells by name of the table: point by point, each with the traces in order, then the mean.
+    Raises GpusimError where a trace is missing or a run fails.
     """
     if missing := [name for name in suite.traces if name not in traces]:
         raise GpusimError(f"traces missing for the comparison: {', '.join(missing)}")
@@ -156,9 +157,10 @@ def measure(
     configs = {point: load_config(suite.config, [*suite.common, *point.overrides]) for point in points}
     unique = {config: Point(str(number), point.overrides) for number, (point, config) in enumerate(configs.items())}
     chosen = {name: traces[name] for name in suite.traces}
-    steps = sweep(suite.config, chosen, list(unique.values()), common=suite.common, jobs=jobs)
-    seen = progress(steps, len(chosen) * len(unique)) if progress else steps
-    runs = {(run.trace, run.point.label): run for run in seen}
+    done = sweep(chosen, suite.config, list(unique.values()), common=suite.common, jobs=jobs, progress=progress)
+    for run in done.failed():
+        raise GpusimError(f"{run.trace} with {' '.join(run.point.overrides)}: {run.error}")
+    runs = {(run.trace, run.point.label): run for run in done}
     found = {(trace, point): runs[trace, unique[configs[point]].label] for trace in chosen for point in points}
     return {table.name: _cells(table, suite, found, configs) for table in suite.tables}
 
@@ -169,7 +171,7 @@ def _cells(
     points = [alternative.point for alternative in table.alternatives]
     runs = [Run(t, p, found[t, p].kernels, found[t, p].warnings) for t in suite.traces for p in points]
     gains = speed_ups(runs)
-    means = geometric_means(gains)
+    means = geometric_means(gains, len(suite.traces))
     cells = []
     for alternative in table.alternatives:
         point, label, first = alternative.point, alternative.point.label, alternative.point == points[0]

@@ -351,6 +351,7 @@ class KernelRun:
             seconds=seconds,
             timeline=self._timeline() if self.options.timeline else None,
             hazards=self.hazards,
+            program=launch.program,
         )
 
     def _end(self) -> int:

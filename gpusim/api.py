@@ -1,0 +1,156 @@
+"""The front door: what `import gpusim` offers. Names, paths and objects are taken alike.
+
+Compiled code is imported by the functions that need it, when they are called.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from gpusim.config import list_configs, load_config
+from gpusim.errors import GpusimError, nearest
+from gpusim.inputs import DEFAULT_ARCHITECTURE, TraceLike, architecture_number, load_source, open_named
+from gpusim.results.result import Result
+from gpusim.runs.sweep import sweep
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from gpusim.config.loading import ConfigLike, Overrides
+    from gpusim.model.setup.simulate import RunOptions
+    from gpusim.report.compare import Comparisons
+    from gpusim.trace.trace import Trace
+
+__all__ = [
+    "GpusimError",
+    "Result",
+    "compare",
+    "execute",
+    "list_configs",
+    "load_config",
+    "open_trace",
+    "simulate",
+    "sweep",
+    "trace",
+]
+
+
+def open_trace(trace: TraceLike) -> Trace:
+    """Open a trace by path or by the name of a bundled one (`ampere/sgemm`); a Trace is given back as it is.
+
+    Raises GpusimError where there is no such trace, or it is damaged.
+    """
+    return open_named(trace)
+
+
+def trace(
+    kernel: str | Path,
+    launch: str | Path | None = None,
+    arch: str | int = DEFAULT_ARCHITECTURE,
+    *,
+    output: str | Path | None = None,
+    overwrite: bool = False,
+) -> Trace:
+    """Execute a kernel on the CPU and return what its warps did.
+
+    Args:
+        kernel: .cu, .cubin, .sass or .fatbin file, an executable with machine code in it, or a profile.
+        launch: launch file; a .sass file may carry its own launch.
+        arch: architecture that a .cu file is compiled for, `sm_86` or 86.
+        output: folder that takes the trace on the way, for one that is larger than memory. overwrite: replace one.
+
+    Raises GpusimError where anything is wrong with the files, or the kernel fails.
+    """
+    from gpusim.emulator.tracing import trace_in_memory, trace_kernel
+    from gpusim.trace.store import open_trace as open_stored
+
+    if output is None:
+        return trace_in_memory(kernel, launch, architecture_number(arch))
+    trace_kernel(kernel, launch, output, architecture_number(arch), overwrite=overwrite)
+    return open_stored(output)
+
+
+def execute(
+    kernel: str | Path, launch: str | Path | None = None, arch: str | int = DEFAULT_ARCHITECTURE
+) -> dict[str, np.ndarray]:
+    """Execute a kernel as `trace` does, and return only what its buffers hold in the end, by name."""
+    from gpusim.emulator.tracing import trace_kernel
+
+    return dict(trace_kernel(kernel, launch, None, architecture_number(arch)).buffers)
+
+
+def simulate(
+    trace: TraceLike,
+    config: ConfigLike,
+    *,
+    launch: str | Path | None = None,
+    arch: str | int = DEFAULT_ARCHITECTURE,
+    **options: Any,
+) -> Result:
+    """Simulate every launch of a trace on a card.
+
+    Args:
+        trace: a Trace, a path, a bundled name, or a kernel file, which is executed first with `launch` and `arch`.
+        config: a configuration, a name or a path.
+        options: fields of gpusim.model.setup.simulate.RunOptions, such as timeline=True, threads=2 or strict=True.
+            What the model has to guess is a Python warning, unless `warn` is given.
+
+    Raises GpusimError for wrong input, a CTA that does not fit or a deadlock, TypeError for an unknown option, and at
+    Ctrl-C a KeyboardInterrupt whose `partial` is the Result of the launches that were finished.
+    """
+    from gpusim.model.setup.simulate import simulate as run
+
+    guesses: list[str] = []
+    chosen = _run_options({"warn": guesses.append, **options})
+    result = run(load_source(trace, launch, architecture_number(arch)), load_config(config), chosen)
+    for guess in guesses:
+        warnings.warn(guess, stacklevel=2)
+    return result
+
+
+def _run_options(options: dict[str, Any]) -> RunOptions:
+    from dataclasses import fields
+
+    from gpusim.model.setup.simulate import RunOptions
+
+    known = [field.name for field in fields(RunOptions)]
+    for name in options:
+        if name not in known:
+            raise TypeError(f"simulate() has no option '{name}'{nearest(name, known)}; options: {', '.join(known)}")
+    for name in ("threads", "window"):
+        value = options.get(name)
+        if value is not None and (not isinstance(value, int) or value < 1):
+            raise GpusimError(f"{name}={value!r}: should be an integer, at least 1")
+    return RunOptions(**options)
+
+
+def compare(
+    measured: str | Path | Iterable[str | Path],
+    launches: str | Path | Iterable[str | Path] = (),
+    config: ConfigLike | None = None,
+    overrides: Overrides = (),
+    **options: Any,
+) -> Comparisons:
+    """Simulate profiled kernels on the card they were profiled on, beside what was measured.
+
+    Args:
+        measured: Nsight Compute reports, or CSV files of measured cycles.
+        launches: a launch file for each report, in the same order.
+        config: card for all; None: the one that the report describes or the CSV names.
+        overrides: changes of that card, as for `load_config`. options: as for `simulate`.
+
+    Raises GpusimError for wrong input, before anything is simulated, and where a kernel cannot be run.
+    """
+    from gpusim.hardware.compare import open_all
+    from gpusim.report.compare import Comparisons
+
+    chosen = _run_options(options)
+    opened = open_all(_several(measured), _several(launches), config, overrides)
+    return Comparisons(tuple(row for each in opened for row in each.rows(chosen)))
+
+
+def _several(paths: str | Path | Iterable[str | Path]) -> list[str]:
+    return [str(path) for path in ([paths] if isinstance(paths, (str, Path)) else paths)]
