@@ -14,7 +14,7 @@ from reference.spread import spread as reference_spread
 from gpusim.config.loading import load_config
 from gpusim.errors import GpusimError
 from gpusim.model.hashing import POLYNOMIALS, parity_masks, split
-from gpusim.model.params import core_per_command_clock, l2_latency, sector_x16, shortest_round_trip
+from gpusim.model.setup.card import core_per_command_clock, l2_latency, sector_ticks, shortest_round_trip
 from gpusim.model.setup.simulate import simulate
 
 POINTER = op("LDC.64 R2, c[0x0][0x160]", 2, write=5)
@@ -96,7 +96,7 @@ def test_l2_clock_scales_latency_and_bandwidth() -> None:
     slow = load_config("a6000", ["clocks.l2_mhz=900"])
     assert l2_latency(slow) == 2 * l2_latency(load_config("a6000", []))
     assert shortest_round_trip(slow) == 54 + 220 + 54
-    assert sector_x16(slow.l2.bytes_per_cycle / 2) == 32
+    assert sector_ticks(slow.l2.bytes_per_cycle / 2) == 32
 
 
 def test_dram_clocks_are_half_the_data_clocks() -> None:

@@ -11,7 +11,7 @@ from microbench import PAUSE, PERFECT, START_AT_ONCE, Run, kernel, op, run, simu
 
 from gpusim.config.loading import load_config
 from gpusim.errors import GpusimError
-from gpusim.model.params import occupancy
+from gpusim.model.setup.card import occupancy
 from gpusim.model.setup.simulate import MOST_WINDOWS, RunOptions, next_windows
 from gpusim.results.stalls import STALL_REASONS
 from gpusim.trace.store import open_trace

@@ -12,7 +12,7 @@ from microbench import PAUSE, PERFECT, Run, kernel, micro_trace, op, run, simula
 
 from gpusim.config.loading import load_config
 from gpusim.errors import GpusimError
-from gpusim.model.params import shortest_round_trip
+from gpusim.model.setup.card import shortest_round_trip
 from gpusim.model.setup.simulate import RunOptions
 from gpusim.trace.store import open_trace
 from gpusim.trace.trace import Trace

@@ -27,20 +27,27 @@ LARGEST_TREE = 32
 """Ways of a set that tree pseudo-LRU serves: a node per way and more would not fit into the set's word."""
 
 
-def _policy(kind: str) -> type[str]:
-    """A policy's name, or the path of a user's own file (gpusim.model.policies)."""
+def _known(kind: str) -> AfterValidator:
+    """Takes a policy's name, or the path of a user's own file (gpusim.model.policies)."""
 
     def known(name: str) -> str:
         if name not in built_in(kind) and not is_file(name):
             raise ValueError(f"no {kind} of this name")
         return name
 
+    return AfterValidator(known)
+
+
+def _named(kind: str) -> WithJsonSchema:
+    """What such a key may hold, for editors and messages."""
     packaged = {"enum": list(built_in(kind))}
     own = {"type": "string", "pattern": rf"\{SUFFIX}$", "description": f"the path of a {SUFFIX} file with a {kind}"}
-    return Annotated[str, AfterValidator(known), WithJsonSchema({"anyOf": [packaged, own], "x-policy": kind})]  # type: ignore[return-value]
+    return WithJsonSchema({"anyOf": [packaged, own], "x-policy": kind})
 
 
-Scheduler, Prefetcher, Replacement = _policy("scheduler"), _policy("prefetcher"), _policy("replacement")
+Scheduler = Annotated[str, _known("scheduler"), _named("scheduler")]
+Prefetcher = Annotated[str, _known("prefetcher"), _named("prefetcher")]
+Replacement = Annotated[str, _known("replacement"), _named("replacement")]
 PolicyParameters = Annotated[tuple[int, ...], Field(max_length=8)]
 """Integers that a policy of a user's own reads; the rest up to eight are 0."""
 

@@ -48,7 +48,8 @@ def policy_names(config: GpuConfig) -> dict[str, list[str]]:
     """The policies that a card names, by kind."""
     names: dict[str, list[str]] = {}
     for path, kind in policy_paths().items():
-        names.setdefault(kind, []).append(reduce(getattr, path, config))
+        name: Any = reduce(getattr, path, config)
+        names.setdefault(kind, []).append(name)
     return names
 
 

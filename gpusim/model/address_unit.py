@@ -6,8 +6,6 @@ SM-shared unit accepts it (arXiv 2503.20481 section 5.4, Table 1).
 
 from __future__ import annotations
 
-import numpy as np
-
 from gpusim.constants import NO_COUNTER
 from gpusim.jit import inlined
 from gpusim.model.events import LOWER, push_event
@@ -16,7 +14,7 @@ from gpusim.model.operands import read_variable
 from gpusim.model.params import Params
 from gpusim.model.rows import core_row, local_of, slot_of, sub_core, warp_row
 from gpusim.model.state import FOREVER, QUEUE, State
-from gpusim.model.types import Cycle, Flag, Sm, SubCore
+from gpusim.model.types import Cycle, Flag, Record, Sm, SubCore
 
 
 @inlined
@@ -62,20 +60,20 @@ def address_unit(S: State, P: Params, sm: Sm, k: SubCore, now: Cycle) -> None:
 
 
 @inlined
-def address_to_grant(P: Params, code: np.record) -> Cycle:
+def address_to_grant(P: Params, code: Record) -> Cycle:
     """Cycles from the register read to the request to the SM-shared unit."""
     queue = P.card[0].sm.sub_core.memory_queue
     return queue.address_to_grant_uniform if code.uniform_address else queue.address_to_grant_regular
 
 
 @inlined
-def next_request(core: np.record) -> Cycle:
+def next_request(core: Record) -> Cycle:
     """First cycle in which the head of the queue asks the SM-shared unit, FOREVER if it has no address yet."""
     return core.queue_ready[core.queue_head] if core.queue_addressed > 0 else FOREVER
 
 
 @inlined
-def address_wake(core: np.record, now: Cycle) -> Cycle:
+def address_wake(core: Record, now: Cycle) -> Cycle:
     """Next cycle in which the address unit can do something."""
     if core.queue_addressed >= core.queue_count:
         return FOREVER

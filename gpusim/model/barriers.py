@@ -6,19 +6,17 @@ evaluated in the cycle of the last arrival does not matter.
 
 from __future__ import annotations
 
-import numpy as np
-
 from gpusim.jit import inlined
 from gpusim.model.operands import forget_warp
 from gpusim.model.params import Params
 from gpusim.model.rows import check_warp, core_of, local_of, slot_of, slot_row, sub_core, wake_core
 from gpusim.model.stalls import close_reason
 from gpusim.model.state import BARRIERS, State
-from gpusim.model.types import Cycle, Index, Local, Row, Slot, Sm
+from gpusim.model.types import Cycle, Index, Local, Record, Row, Slot, Sm
 
 
 @inlined
-def cta_at(S: State, P: Params, sm: Sm, slot: Slot) -> np.record:
+def cta_at(S: State, P: Params, sm: Sm, slot: Slot) -> Record:
     """Record of the CTA in a CTA slot of an SM."""
     return S.ctas[sm * P.card[0].sm.ctas + slot]
 
@@ -63,7 +61,7 @@ def check_barrier(S: State, P: Params, sm: Sm, slot: Slot, barrier: int, now: Cy
 
 
 @inlined
-def leave_sub_core(core: np.record, local: Local) -> None:
+def leave_sub_core(core: Record, local: Local) -> None:
     """A warp's place in its sub-core becomes free."""
     core.active_mask &= ~(1 << local)
     kept = 0

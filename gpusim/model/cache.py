@@ -13,7 +13,7 @@ import numpy as np
 from gpusim.jit import inlined
 from gpusim.model.params import Params
 from gpusim.model.policies.replacement import filled, used, victim
-from gpusim.model.types import Cycle, Flag, Line, Place
+from gpusim.model.types import Cycle, Flag, Line, Place, Records
 
 NONE = -1
 NO_WAY = -2
@@ -24,7 +24,7 @@ NO_WAY = -2
 
 
 @inlined
-def find_tag(tags: np.recarray, base: Place, ways: int, line: Line) -> Place:
+def find_tag(tags: Records, base: Place, ways: int, line: Line) -> Place:
     """Place of `line` in the set that starts at `base`, or -1."""
     for way in range(ways):
         if tags[base + way].line == line:
@@ -33,7 +33,7 @@ def find_tag(tags: np.recarray, base: Place, ways: int, line: Line) -> Place:
 
 
 @inlined
-def note_age(tags: np.recarray, base: Place, place: Place, word: int, youngest: Flag, now: Cycle) -> None:
+def note_age(tags: Records, base: Place, place: Place, word: int, youngest: Flag, now: Cycle) -> None:
     """What a policy has decided: the set's word, and whether an entry becomes its youngest."""
     if word != tags[base].word:
         tags[base].word = word
@@ -42,7 +42,7 @@ def note_age(tags: np.recarray, base: Place, place: Place, word: int, youngest: 
 
 
 @inlined
-def use_tag(P: Params, replacement: int, tags: np.recarray, ways: int, place: Place, now: Cycle) -> None:
+def use_tag(P: Params, replacement: int, tags: Records, ways: int, place: Place, now: Cycle) -> None:
     """An access hits the entry at `place`."""
     base = tags[place].first
     word, youngest = used(P, replacement, tags[base].word, place - base, ways)
@@ -50,7 +50,7 @@ def use_tag(P: Params, replacement: int, tags: np.recarray, ways: int, place: Pl
 
 
 @inlined
-def fill_tag(P: Params, replacement: int, tags: np.recarray, base: Place, ways: int, line: Line, now: Cycle) -> Place:
+def fill_tag(P: Params, replacement: int, tags: Records, base: Place, ways: int, line: Line, now: Cycle) -> Place:
     """Put `line` into the set that starts at `base`, unless it is there; returns its place, or NO_WAY."""
     oldest, empty = base, NONE
     for way in range(ways):
@@ -83,7 +83,7 @@ def hash_of(line: Line, mask: int) -> int:
 
 
 @inlined
-def find_line(lines: np.recarray, heads: np.ndarray, hash_base: int, mask: int, line: Line) -> Place:
+def find_line(lines: Records, heads: np.ndarray, hash_base: int, mask: int, line: Line) -> Place:
     """Place of `line`, or -1."""
     place = heads[hash_base + hash_of(line, mask)]
     while place != NONE and lines[place].line != line:
@@ -92,7 +92,7 @@ def find_line(lines: np.recarray, heads: np.ndarray, hash_base: int, mask: int, 
 
 
 @inlined
-def unlink(lines: np.recarray, sets: np.recarray, s: Place, place: Place) -> None:
+def unlink(lines: Records, sets: Records, s: Place, place: Place) -> None:
     """Take an entry out of its set's list by age."""
     entry = lines[place]
     if entry.older != NONE:
@@ -106,7 +106,7 @@ def unlink(lines: np.recarray, sets: np.recarray, s: Place, place: Place) -> Non
 
 
 @inlined
-def append(lines: np.recarray, sets: np.recarray, s: Place, place: Place) -> None:
+def append(lines: Records, sets: Records, s: Place, place: Place) -> None:
     """Put an entry behind its set's youngest."""
     entry = lines[place]
     entry.newer = NONE
@@ -119,7 +119,7 @@ def append(lines: np.recarray, sets: np.recarray, s: Place, place: Place) -> Non
 
 
 @inlined
-def set_age(lines: np.recarray, sets: np.recarray, s: Place, place: Place, word: int, youngest: Flag) -> None:
+def set_age(lines: Records, sets: Records, s: Place, place: Place, word: int, youngest: Flag) -> None:
     """What a policy has decided: the set's word, and whether an entry becomes its youngest."""
     if word != sets[s].word:
         sets[s].word = word
@@ -129,16 +129,14 @@ def set_age(lines: np.recarray, sets: np.recarray, s: Place, place: Place, word:
 
 
 @inlined
-def use_line(
-    P: Params, replacement: int, lines: np.recarray, sets: np.recarray, s: Place, ways: int, place: Place
-) -> None:
+def use_line(P: Params, replacement: int, lines: Records, sets: Records, s: Place, ways: int, place: Place) -> None:
     """An access hits an entry of set s."""
     word, youngest = used(P, replacement, sets[s].word, place - s * ways, ways)
     set_age(lines, sets, s, place, word, youngest)
 
 
 @inlined
-def forget(lines: np.recarray, heads: np.ndarray, hash_base: int, mask: int, place: Place) -> None:
+def forget(lines: Records, heads: np.ndarray, hash_base: int, mask: int, place: Place) -> None:
     """Take an entry out of the hash table."""
     bucket = hash_base + hash_of(lines[place].line, mask)
     at = heads[bucket]
@@ -151,7 +149,7 @@ def forget(lines: np.recarray, heads: np.ndarray, hash_base: int, mask: int, pla
 
 
 @inlined
-def oldest_idle(lines: np.recarray, sets: np.recarray, s: Place) -> Place:
+def oldest_idle(lines: Records, sets: Records, s: Place) -> Place:
     """The oldest entry of a set that awaits nothing, or -1."""
     place = sets[s].oldest
     while place != NONE and lines[place].pending:
@@ -160,9 +158,7 @@ def oldest_idle(lines: np.recarray, sets: np.recarray, s: Place) -> Place:
 
 
 @inlined
-def place_for(
-    P: Params, replacement: int, lines: np.recarray, sets: np.recarray, s: Place, ways: int, line: Line
-) -> Place:
+def place_for(P: Params, replacement: int, lines: Records, sets: Records, s: Place, ways: int, line: Line) -> Place:
     """Entry of set s for a line that is not there: an empty one, else the policy's choice; -1 if all await data.
 
     Changes nothing. NO_WAY if the policy's choice is no way of the set.
@@ -184,8 +180,8 @@ def place_for(
 def replace_line(
     P: Params,
     replacement: int,
-    lines: np.recarray,
-    sets: np.recarray,
+    lines: Records,
+    sets: Records,
     s: Place,
     ways: int,
     heads: np.ndarray,

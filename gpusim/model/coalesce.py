@@ -7,12 +7,10 @@ word of a bank, wide accesses by half and quarter warps.
 
 from __future__ import annotations
 
-import numpy as np
-
 from gpusim.constants import ALL_LANES, EXPLICIT, LINE_BYTES, LOCAL_WINDOW, SHARED_WINDOW, WARP_SIZE, WINDOW_BYTES
 from gpusim.jit import inlined, popcount64, trailing_zeros64
 from gpusim.model.state import SHARED_BANKS, State
-from gpusim.model.types import Access, Flag, Mask, Row, Sm
+from gpusim.model.types import Access, Flag, Mask, Record, Row, Sm
 from gpusim.sass.program import MemorySpace
 
 LINE_SHIFT, SECTOR_SHIFT, WORD_SHIFT = 7, 5, 2
@@ -24,7 +22,7 @@ LOCAL_WARP_BYTES = 1 << 24  # room of one warp's local memory
 
 
 @inlined
-def add_access(unit: np.record, address: int, width: int) -> None:
+def add_access(unit: Record, address: int, width: int) -> None:
     """Merge `width` bytes into the access list. Neighbouring lanes usually share the last line."""
     line = address >> LINE_SHIFT
     place = unit.access_count - 1
@@ -57,7 +55,7 @@ def lane_address(S: State, record: int, order: int, lane: int) -> int:
 
 
 @inlined
-def space_of(S: State, code: np.record, record: int, mask: Mask) -> int:
+def space_of(S: State, code: Record, record: int, mask: Mask) -> int:
     """Memory space of an access; of a generic one that of its first active lane's address, which stands for all."""
     if code.space != GENERIC or mask == 0:
         return code.space
@@ -86,7 +84,7 @@ def coalesce(S: State, sm: Sm, number: Access, width: int) -> None:
 
 
 @inlined
-def coalesce_local(S: State, unit: np.record, w: Row, record: int, mask: Mask, width: int) -> None:
+def coalesce_local(S: State, unit: Record, w: Row, record: int, mask: Mask, width: int) -> None:
     """Local memory interleaves lanes word by word: equal offsets of all lanes make whole lines."""
     base = LOCAL_LINES + w * LOCAL_WARP_BYTES
     order = 0

@@ -6,8 +6,6 @@ waits nothing can issue (arXiv 2503.20481 section 5.1.1).
 
 from __future__ import annotations
 
-import numpy as np
-
 from gpusim.jit import inlined
 from gpusim.model.address_unit import enqueue
 from gpusim.model.execute import start_variable
@@ -15,7 +13,7 @@ from gpusim.model.kinds import Kind
 from gpusim.model.params import Params
 from gpusim.model.rows import check_warp, local_warp, sub_core, wake_core
 from gpusim.model.state import State
-from gpusim.model.types import Cycle, Sm, SubCore
+from gpusim.model.types import Cycle, Record, Sm, SubCore
 
 MEMORY = int(Kind.MEMORY)
 SFU, MISC_QUEUE = int(Kind.SFU), int(Kind.MISC_QUEUE)
@@ -69,7 +67,7 @@ def raise_counters(S: State, P: Params, sm: Sm, k: SubCore, now: Cycle) -> None:
 
 
 @inlined
-def mark_owner(warp: np.record, code: np.record) -> None:
+def mark_owner(warp: Record, code: Record) -> None:
     """Remember whether a counter's last producer was an L1TEX access: its waits are long_scoreboard, others short."""
     for counter in (code.write_counter, code.read_counter):
         if counter < 6:

@@ -7,13 +7,11 @@ is wanted. Writes wait until there are many, since turning the bus round costs t
 
 from __future__ import annotations
 
-import numpy as np
-
 from gpusim.jit import inlined, njit, popcount64, trailing_zeros64
 from gpusim.model.cache import NONE
 from gpusim.model.params import Params
 from gpusim.model.state import FOREVER, State
-from gpusim.model.types import Clock, Cycle, Flag, Line, Mask, Node, Number, Place, Sm
+from gpusim.model.types import Clock, Cycle, Flag, Line, Mask, Node, Number, Place, Record, Sm
 
 READ, WRITE_BACK = 0, 1
 """Directions."""
@@ -57,7 +55,7 @@ def group_of(P: Params, bank: int) -> int:
 
 
 @inlined
-def bank_at(S: State, P: Params, number: Number, bank: int) -> np.record:
+def bank_at(S: State, P: Params, number: Number, bank: int) -> Record:
     """Record of a channel's bank."""
     return S.banks[number * P.card[0].dram.banks + bank]
 
@@ -66,7 +64,7 @@ def bank_at(S: State, P: Params, number: Number, bank: int) -> np.record:
 
 
 @inlined
-def append(S: State, owner: np.record, which: int, node: Node) -> None:
+def append(S: State, owner: Record, which: int, node: Node) -> None:
     """Put a transfer at the end of a list."""
     S.transfers[node].next = NONE
     if owner.head[which] == NONE:
@@ -77,14 +75,14 @@ def append(S: State, owner: np.record, which: int, node: Node) -> None:
 
 
 @inlined
-def first_time(S: State, channel: np.record, which: int) -> int:
+def first_time(S: State, channel: Record, which: int) -> int:
     """Time of the first transfer of a channel's list, FOREVER if there is none."""
     node = channel.head[which]
     return FOREVER if node == NONE else S.transfers[node].time
 
 
 @inlined
-def take_first(S: State, channel: np.record, which: int) -> Node:
+def take_first(S: State, channel: Record, which: int) -> Node:
     """Take the first transfer off a channel's list."""
     node = channel.head[which]
     channel.head[which] = S.transfers[node].next
@@ -92,7 +90,7 @@ def take_first(S: State, channel: np.record, which: int) -> Node:
 
 
 @inlined
-def free_transfer(S: State, channel: np.record, node: Node) -> None:
+def free_transfer(S: State, channel: Record, node: Node) -> None:
     S.transfers[node].next = channel.free
     channel.free = node
 
@@ -216,7 +214,7 @@ def admit(S: State, P: Params, number: Number, clock: Clock) -> None:
 
 
 @inlined
-def wanted_direction(P: Params, channel: np.record) -> int:
+def wanted_direction(P: Params, channel: Record) -> int:
     """Reads go first until the write queue is full to its high mark, or nothing is to be read."""
     queue = P.card[0].dram.write_queue
     reads, writes = channel.queued[READ], channel.queued[WRITE_BACK]
@@ -285,7 +283,7 @@ def column_command(S: State, P: Params, number: Number, node: Node, clock: Clock
 
 
 @inlined
-def leave_bank(S: State, channel: np.record, bank: np.record, node: Node) -> None:
+def leave_bank(S: State, channel: Record, bank: Record, node: Node) -> None:
     """Take a transfer, its bank's oldest hit, out of the bank's queue."""
     entry = S.transfers[node]
     direction = entry.direction
@@ -304,7 +302,7 @@ def leave_bank(S: State, channel: np.record, bank: np.record, node: Node) -> Non
 
 
 @inlined
-def finish(S: State, channel: np.record, node: Node, cycle: Cycle) -> None:
+def finish(S: State, channel: Record, node: Node, cycle: Cycle) -> None:
     """All commands of a transfer are given: data read reach L2 in `cycle`."""
     entry = S.transfers[node]
     if entry.direction == WRITE_BACK:

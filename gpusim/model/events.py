@@ -8,8 +8,6 @@ later: compilers rely on units that complete in order.
 
 from __future__ import annotations
 
-import numpy as np
-
 from gpusim.constants import NO_COUNTER
 from gpusim.jit import inlined
 from gpusim.model.copies import complete_copy, group_due
@@ -18,7 +16,20 @@ from gpusim.model.params import Params
 from gpusim.model.rows import check_warp, wake_core, warp_row
 from gpusim.model.scoreboard import result_written, sources_read
 from gpusim.model.state import BANKS, EVENTS, SUB_CORES, WRITE_HORIZON, Fault, State
-from gpusim.model.types import CoreRow, Counter, Cycle, Flag, Index, Local, Mask, Place, Sm, SubCore, TimelineRow
+from gpusim.model.types import (
+    CoreRow,
+    Counter,
+    Cycle,
+    Flag,
+    Index,
+    Local,
+    Mask,
+    Place,
+    Record,
+    Sm,
+    SubCore,
+    TimelineRow,
+)
 
 LOWER = 0  # a dependence counter falls (sources read, or a result without a register)
 LOAD = 1  # a load writes registers; its counter falls; the instruction is complete
@@ -109,21 +120,21 @@ def push_event(
 
 
 @inlined
-def comes_before(core: np.record, place: Place, key: int, order: int) -> Flag:
+def comes_before(core: Record, place: Place, key: int, order: int) -> Flag:
     """Whether the event at a place of the heap is taken before one of this key and order."""
     other = core.event_key[place]
     return other < key or (other == key and core.event_order[place] < order)
 
 
 @inlined
-def set_event(core: np.record, place: Place, key: int, order: int, what: int) -> None:
+def set_event(core: Record, place: Place, key: int, order: int, what: int) -> None:
     core.event_key[place] = key
     core.event_order[place] = order
     core.event_what[place] = what
 
 
 @inlined
-def move_event(core: np.record, place: Place, source: Place) -> None:
+def move_event(core: Record, place: Place, source: Place) -> None:
     set_event(core, place, core.event_key[source], core.event_order[source], core.event_what[source])
 
 
@@ -147,7 +158,7 @@ def insert_event(S: State, c: CoreRow, key: int, order: int, what: int) -> None:
 
 
 @inlined
-def pop_event(core: np.record) -> None:
+def pop_event(core: Record) -> None:
     """Remove the earliest event."""
     last = core.event_count - 1
     core.event_count = last
@@ -167,7 +178,7 @@ def pop_event(core: np.record) -> None:
 
 
 @inlined
-def next_event(core: np.record) -> Cycle:
+def next_event(core: Record) -> Cycle:
     """Cycle of a sub-core's earliest event; it must have one."""
     return cycle_of_key(core.event_key[0])
 
@@ -181,14 +192,14 @@ def write_slot(bank: int, cycle: Cycle) -> Place:
 
 
 @inlined
-def writes_booked(core: np.record, bank: int, cycle: Cycle) -> int:
+def writes_booked(core: Record, bank: int, cycle: Cycle) -> int:
     """Results that write to a bank in `cycle`."""
     slot = core.write_slots[write_slot(bank, cycle)]
     return slot & 15 if slot >> 4 == cycle else 0
 
 
 @inlined
-def book_write(core: np.record, banks: Mask, cycle: Cycle) -> None:
+def book_write(core: Record, banks: Mask, cycle: Cycle) -> None:
     """A result takes a write port of each of its banks in `cycle`."""
     for bank in range(BANKS):
         if banks >> bank & 1:
@@ -196,7 +207,7 @@ def book_write(core: np.record, banks: Mask, cycle: Cycle) -> None:
 
 
 @inlined
-def load_port_taken(P: Params, core: np.record, banks: Mask, cycle: Cycle) -> Flag:
+def load_port_taken(P: Params, core: Record, banks: Mask, cycle: Cycle) -> Flag:
     """Book a write port of every bank in `banks` for a load in `cycle`; 1 if one is taken by another result."""
     for bank in range(BANKS):
         if banks >> bank & 1:

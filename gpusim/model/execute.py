@@ -6,8 +6,6 @@ follow from it, so nothing is stepped. Results leave the queue one per cycle (ar
 
 from __future__ import annotations
 
-import numpy as np
-
 from gpusim.constants import NO_COUNTER
 from gpusim.jit import inlined, popcount64
 from gpusim.model.events import GROUP, LOWER, NO_INDEX, RESULT, book_write, push_event
@@ -17,7 +15,7 @@ from gpusim.model.params import Params
 from gpusim.model.rows import core_row, local_warp, sub_core, wake_core, warp_row
 from gpusim.model.scoreboard import UNHELD, result_known
 from gpusim.model.state import FOREVER, FP64_QUEUE, SUB_CORES, State
-from gpusim.model.types import CoreRow, Cycle, Flag, Index, Local, Sm, SubCore, TimelineRow
+from gpusim.model.types import CoreRow, Cycle, Flag, Index, Local, Record, Sm, SubCore, TimelineRow
 
 SFU, FP64, ASYNC_BARRIER = int(Kind.SFU), int(Kind.FP64), int(Kind.ASYNC_BARRIER)
 LAST_BIT = 62  # a result further away than the mask reaches keeps its queue entry until then
@@ -27,7 +25,7 @@ LAST_BIT = 62  # a result further away than the mask reaches keeps its queue ent
 
 
 @inlined
-def results_waiting(core: np.record, now: Cycle) -> int:
+def results_waiting(core: Record, now: Cycle) -> int:
     """Result queue entries taken: reserved at issue, plus those that leave after `now`."""
     if now > core.result_base:
         shift = now - core.result_base
@@ -37,7 +35,7 @@ def results_waiting(core: np.record, now: Cycle) -> int:
 
 
 @inlined
-def queue_result(core: np.record, ready: Cycle, now: Cycle) -> Cycle:
+def queue_result(core: Record, ready: Cycle, now: Cycle) -> Cycle:
     """Cycle in which a result that is ready in cycle `ready` leaves the queue: the first not taken by another."""
     results_waiting(core, now)
     bit = min(ready - core.result_base, LAST_BIT)

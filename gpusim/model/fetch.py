@@ -7,8 +7,6 @@ which is why three entries keep one warp issuing (arXiv 2503.20481 section 5.2).
 
 from __future__ import annotations
 
-import numpy as np
-
 from gpusim.jit import inlined
 from gpusim.model.l0_instructions import fill_l0, find_l0, use_l0
 from gpusim.model.l1_instructions import FETCH, PREFETCH, l1_instructions_full, request_l1_instructions
@@ -29,7 +27,7 @@ from gpusim.model.policies.prefetcher import (
 )
 from gpusim.model.rows import check_warp, local_warp, sub_core, warp_row
 from gpusim.model.state import FOREVER, MAX_BUFFER, PENDING_LINES, SUB_CORES, State
-from gpusim.model.types import Cycle, Flag, Index, Line, Local, Row, Sm, SubCore
+from gpusim.model.types import Cycle, Flag, Index, Line, Local, Record, Row, Sm, SubCore
 
 
 @inlined
@@ -59,7 +57,7 @@ def choose_fetch(S: State, P: Params, sm: Sm, k: SubCore, now: Cycle) -> Local:
 
 
 @inlined
-def accept(warp: np.record, P: Params, now: Cycle) -> None:
+def accept(warp: Record, P: Params, now: Cycle) -> None:
     """The fetch of cycle `now` hits: an entry of the warp's buffer is ready after decode."""
     place = (warp.buffer_head + warp.buffer_count) & (MAX_BUFFER - 1)
     warp.buffer_ready[place] = now + P.card[0].sm.sub_core.fetch.hit_to_issue
@@ -70,7 +68,7 @@ def accept(warp: np.record, P: Params, now: Cycle) -> None:
 
 
 @inlined
-def wait_for_line(warp: np.record, line: Line, now: Cycle) -> None:
+def wait_for_line(warp: Record, line: Line, now: Cycle) -> None:
     """The warp fetches no more until a line arrives; from the next cycle on that is why it does not issue."""
     warp.fetch_line = line
     if warp.refill:
@@ -79,7 +77,7 @@ def wait_for_line(warp: np.record, line: Line, now: Cycle) -> None:
 
 
 @inlined
-def on_its_way(core: np.record, line: Line) -> Flag:
+def on_its_way(core: Record, line: Line) -> Flag:
     """Whether a line has been asked for, to come into L0."""
     for pending in range(core.pending_lines):
         if core.pending_line[pending] == line:
@@ -88,7 +86,7 @@ def on_its_way(core: np.record, line: Line) -> Flag:
 
 
 @inlined
-def expect_line(core: np.record, line: Line) -> None:
+def expect_line(core: Record, line: Line) -> None:
     """A line has been asked for: it will come into L0."""
     core.pending_line[core.pending_lines] = line
     core.pending_ready[core.pending_lines] = FOREVER
@@ -96,13 +94,13 @@ def expect_line(core: np.record, line: Line) -> None:
 
 
 @inlined
-def can_ask(S: State, core: np.record, sm: Sm, now: Cycle) -> Flag:
+def can_ask(S: State, core: Record, sm: Sm, now: Cycle) -> Flag:
     """Whether a sub-core's way to L1 is open: its last request has left, and there is room for another."""
     return core.request_port <= now and not l1_instructions_full(S, sm)
 
 
 @inlined
-def demand(S: State, P: Params, sm: Sm, k: SubCore, warp: np.record, line: Line, now: Cycle) -> Flag:
+def demand(S: State, P: Params, sm: Sm, k: SubCore, warp: Record, line: Line, now: Cycle) -> Flag:
     """Look a line up for a warp. 1 if it hits now; otherwise the warp waits for the line, or asks again."""
     core = sub_core(S, sm, k)
     counters = S.counters[sm]
@@ -223,7 +221,7 @@ def fetch_wake(S: State, P: Params, sm: Sm, k: SubCore, now: Cycle) -> Cycle:
 
 
 @inlined
-def flush(warp: np.record, P: Params, target: Index, now: Cycle) -> None:
+def flush(warp: Record, P: Params, target: Index, now: Cycle) -> None:
     """A taken branch empties the warp's instruction buffer; fetch restarts at its target."""
     warp.buffer_head = 0
     warp.buffer_count = 0

@@ -3,15 +3,13 @@ section 5.1.1)."""
 
 from __future__ import annotations
 
-import numpy as np
-
 from gpusim.jit import inlined
 from gpusim.model.cache import NO_WAY, fill_tag, find_tag, use_tag
 from gpusim.model.l1_instructions import OPERAND, l1_instructions_full, request_l1_instructions
 from gpusim.model.params import Params
 from gpusim.model.rows import core_row, sub_core
 from gpusim.model.state import FOREVER, PENDING_CONSTANTS, Fault, State
-from gpusim.model.types import Cycle, Flag, Place, Sm, SubCore
+from gpusim.model.types import Cycle, Flag, Place, Record, Sm, SubCore
 
 WRONG_WAY = int(Fault.REPLACEMENT)
 
@@ -24,14 +22,14 @@ def set_base(P: Params, sm: Sm, k: SubCore, number: int) -> Place:
 
 
 @inlined
-def find_constant(S: State, P: Params, sm: Sm, k: SubCore, code: np.record) -> Place:
+def find_constant(S: State, P: Params, sm: Sm, k: SubCore, code: Record) -> Place:
     """Place of an instruction's constant line, or -1."""
     base = set_base(P, sm, k, code.constant_set)
     return find_tag(S.fl_constants, base, P.card[0].sm.sub_core.constant_cache.ways, code.constant_line)
 
 
 @inlined
-def constant_missing(S: State, P: Params, sm: Sm, k: SubCore, code: np.record, now: Cycle) -> Flag:
+def constant_missing(S: State, P: Params, sm: Sm, k: SubCore, code: Record, now: Cycle) -> Flag:
     """Look an instruction's constant line up; a miss is sent to the L1 instruction cache once."""
     if find_constant(S, P, sm, k, code) >= 0:
         return False
@@ -50,7 +48,7 @@ def constant_missing(S: State, P: Params, sm: Sm, k: SubCore, code: np.record, n
 
 
 @inlined
-def use_constant(S: State, P: Params, sm: Sm, k: SubCore, code: np.record, now: Cycle) -> None:
+def use_constant(S: State, P: Params, sm: Sm, k: SubCore, code: Record, now: Cycle) -> None:
     """An issued instruction reads its constant line."""
     ways = P.card[0].sm.sub_core.constant_cache.ways
     use_tag(P, P.derived[0].fl_replacement, S.fl_constants, ways, find_constant(S, P, sm, k, code), now)

@@ -6,8 +6,6 @@ others wait stops its SM; places are refilled in (cycle, SM) order, so the resul
 
 from __future__ import annotations
 
-import numpy as np
-
 from gpusim.jit import inlined, kernel, njit
 from gpusim.model.barriers import cta_at
 from gpusim.model.copies import start_groups
@@ -18,7 +16,7 @@ from gpusim.model.rows import core_of, local_of, slot_row, sub_core, wake_core
 from gpusim.model.scoreboard import free_registers
 from gpusim.model.sm import run_sm
 from gpusim.model.state import BARRIERS, FOREVER, INDEX_MASK, State
-from gpusim.model.types import Cycle, Flag, Local, Slot, Sm
+from gpusim.model.types import Cycle, Flag, Local, Record, Slot, Sm
 from gpusim.results.stalls import Stall
 
 NO_INSTRUCTION = int(Stall.NO_INSTRUCTION)
@@ -71,7 +69,7 @@ def launch_warp(S: State, P: Params, sm: Sm, slot: Slot, place: Slot, number: in
 
 
 @inlined
-def join_sub_core(core: np.record, local: Local) -> None:
+def join_sub_core(core: Record, local: Local) -> None:
     """A new warp is its sub-core's youngest."""
     core.active_mask |= 1 << local
     for rank in range(core.warp_count, 0, -1):

@@ -5,8 +5,6 @@ An access that awaits lines is in the SM's pending request table, whose size lim
 
 from __future__ import annotations
 
-import numpy as np
-
 from gpusim.jit import inlined
 from gpusim.model.copies import accept_copy
 from gpusim.model.events import COMPLETE, COPY, LOAD, push_event
@@ -14,13 +12,13 @@ from gpusim.model.kinds import Kind
 from gpusim.model.params import Params
 from gpusim.model.rows import core_of, core_row, local_of, slot_of
 from gpusim.model.state import State
-from gpusim.model.types import Access, Cycle, Mask, Row, Sm
+from gpusim.model.types import Access, Cycle, Mask, Record, Row, Sm
 
 GLOBAL_TO_SHARED = int(Kind.GLOBAL_TO_SHARED)
 
 
 @inlined
-def take_access(S: State, sm: Sm, w: Row, core: np.record) -> Access:
+def take_access(S: State, sm: Sm, w: Row, core: Record) -> Access:
     """Warp w's instruction in Control enters the memory pipeline. There is room: see state.IN_FLIGHT."""
     unit = S.sms[sm]
     number = unit.access_free

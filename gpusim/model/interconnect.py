@@ -7,8 +7,6 @@ order and join their slices' queues in the order of arrival, so results do not d
 
 from __future__ import annotations
 
-import numpy as np
-
 from gpusim.constants import SECTOR_BYTES, SECTORS
 from gpusim.jit import inlined, njit, popcount64
 from gpusim.model.cache import NONE
@@ -17,7 +15,7 @@ from gpusim.model.params import Params
 from gpusim.model.rows import check_warp, core_of, slot_row, sub_core, wake_core
 from gpusim.model.state import FOREVER, MESSAGES, Fault, State
 from gpusim.model.ticks import cycle_of_tick, first_tick
-from gpusim.model.types import Cycle, Flag, Line, Mask, Node, Number, Place, Slot, Sm
+from gpusim.model.types import Cycle, Flag, Line, Mask, Node, Number, Place, Record, Records, Slot, Sm
 
 READ_LINE = 0  # L1D fill: sectors of a line
 READ_ENTRY = 1  # read that bypasses L1D; token: the ACCESS
@@ -35,7 +33,7 @@ REPLY_LIMIT = MESSAGES - 1024  # replies outstanding before it accepts no more; 
 
 
 @inlined
-def write_message(message: np.record, time: Cycle, kind: int, line: Line, sectors: Mask, token: int) -> None:
+def write_message(message: Record, time: Cycle, kind: int, line: Line, sectors: Mask, token: int) -> None:
     message.time = time
     message.kind = kind
     message.line = line
@@ -44,7 +42,7 @@ def write_message(message: np.record, time: Cycle, kind: int, line: Line, sector
 
 
 @inlined
-def copy_message(target: np.record, source: np.record) -> None:
+def copy_message(target: Record, source: Record) -> None:
     write_message(target, source.time, source.kind, source.line, source.sectors, source.token)
 
 
@@ -209,7 +207,7 @@ def free_node(S: State, node: Node) -> None:
 
 
 @inlined
-def insert_behind(nodes: np.recarray, queue: np.record, node: Node) -> None:
+def insert_behind(nodes: Records, queue: Record, node: Node) -> None:
     """Put a node into a list sorted by time, behind all that are not later. Almost always that is its end."""
     place = queue.tail
     while place != NONE and nodes[place].time > nodes[node].time:
@@ -228,7 +226,7 @@ def insert_behind(nodes: np.recarray, queue: np.record, node: Node) -> None:
 
 
 @inlined
-def take_first(nodes: np.recarray, queue: np.record) -> Node:
+def take_first(nodes: Records, queue: Record) -> Node:
     """Take the first node off a list."""
     node = queue.head
     queue.head = nodes[node].next

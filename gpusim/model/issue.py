@@ -7,8 +7,6 @@ for, its unit's input latch, a full result queue or a constant miss; of those th
 
 from __future__ import annotations
 
-import numpy as np
-
 from gpusim.jit import inlined, popcount64, trailing_zeros64
 from gpusim.model.barriers import arrive, retire_warp
 from gpusim.model.copies import all_groups_taken, close_group, issue_copy
@@ -34,7 +32,7 @@ from gpusim.model.state import (
     State,
 )
 from gpusim.model.tensor import join_passes
-from gpusim.model.types import Cycle, Flag, Index, Local, Mask, Row, Sm, SubCore, TimelineRow
+from gpusim.model.types import Cycle, Flag, Index, Local, Mask, Record, Row, Sm, SubCore, TimelineRow
 from gpusim.results.stalls import Stall
 
 MEMORY, BARRIER_KIND = int(Kind.MEMORY), int(Kind.BARRIER)
@@ -50,7 +48,7 @@ NOT_READY = int(Fault.SCHEDULER)
 
 
 @inlined
-def scoreboard_reason(warp: np.record, blocking: int) -> int:
+def scoreboard_reason(warp: Record, blocking: int) -> int:
     """Long if any counter that blocks belongs to an L1TEX access."""
     for counter in range(6):
         if value(blocking, counter) and warp.long_owner >> counter & 1:
@@ -59,7 +57,7 @@ def scoreboard_reason(warp: np.record, blocking: int) -> int:
 
 
 @inlined
-def unit_busy(P: Params, core: np.record, warp: np.record, code: np.record, now: Cycle) -> Flag:
+def unit_busy(P: Params, core: Record, warp: Record, code: Record, now: Cycle) -> Flag:
     """Whether the input latch that a fixed-latency instruction needs is taken."""
     if code.unit == TENSOR and warp.passes_left > 0:
         return True
@@ -70,20 +68,20 @@ def unit_busy(P: Params, core: np.record, warp: np.record, code: np.record, now:
 
 
 @inlined
-def in_flight(warp: np.record) -> Flag:
+def in_flight(warp: Record) -> Flag:
     """Whether memory accesses or results of a warp are still on the way."""
     return warp.outstanding > 0 or warp.counters != 0 or warp.registers_due > 0 or warp.passes_left > 0
 
 
 @inlined
-def in_pipeline(core: np.record, local: Local) -> Flag:
+def in_pipeline(core: Record, local: Local) -> Flag:
     """Whether an instruction of a warp is still in Control or Allocate."""
     in_control = core.control_valid and core.control_warp == local
     return in_control or (core.allocate_valid and core.allocate_warp == local)
 
 
 @inlined
-def waits_outside(warp: np.record, now: Cycle) -> int:
+def waits_outside(warp: Record, now: Cycle) -> int:
     """Reason that lies in the warp alone, READY if none; sets when that can change next."""
     if warp.position == warp.end:
         warp.next_check = FOREVER if in_flight(warp) else now + 1
@@ -108,7 +106,7 @@ def waits_outside(warp: np.record, now: Cycle) -> int:
 
 
 @inlined
-def full_counters(core: np.record, warp: np.record, local: Local, code: np.record) -> int:
+def full_counters(core: Record, warp: Record, local: Local, code: Record) -> int:
     """Counters that the instruction would raise beyond what they hold, as a mask of their fields."""
     waiting = core.raise_value if core.raise_warp == local else 0
     full = 0
@@ -119,7 +117,7 @@ def full_counters(core: np.record, warp: np.record, local: Local, code: np.recor
 
 
 @inlined
-def waits_for_counters(core: np.record, warp: np.record, local: Local, code: np.record, now: Cycle) -> int:
+def waits_for_counters(core: Record, warp: Record, local: Local, code: Record, now: Cycle) -> int:
     """Reason LONG or SHORT while dependence counters block, READY otherwise."""
     blocking = warp.counters & code.waits
     held = warp.hold_counter
@@ -134,7 +132,7 @@ def waits_for_counters(core: np.record, warp: np.record, local: Local, code: np.
 
 
 @inlined
-def waits_for_memory(warp: np.record, code: np.record) -> int:
+def waits_for_memory(warp: Record, code: Record) -> int:
     """Reason that LDGDEPBAR or a memory barrier waits for earlier accesses, READY otherwise."""
     if code.kind == ASYNC_BARRIER and all_groups_taken(warp):
         warp.next_check = FOREVER
@@ -172,7 +170,7 @@ def eligibility(S: State, P: Params, sm: Sm, k: SubCore, local: Local, w: Row, n
 
 
 @inlined
-def blocked_reason(P: Params, core: np.record, index: Index) -> int:
+def blocked_reason(P: Params, core: Record, index: Index) -> int:
     """What an otherwise ready warp reports while the issue port is blocked."""
     if core.control_valid:
         holder = P.code[core.control_index]
@@ -235,7 +233,7 @@ def issue(S: State, P: Params, thread: int, sm: Sm, k: SubCore, now: Cycle) -> M
 
 
 @inlined
-def take_unit(core: np.record, code: np.record, now: Cycle) -> None:
+def take_unit(core: Record, code: Record, now: Cycle) -> None:
     """Occupy the unit's input latch and, for an instruction with a result, a result queue entry."""
     if code.unit != NO_UNIT and code.passes <= 1:
         unit = code.unit

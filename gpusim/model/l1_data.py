@@ -5,8 +5,6 @@ A load stays in the table until its last line has arrived; each missing line lis
 
 from __future__ import annotations
 
-import numpy as np
-
 from gpusim.constants import WARP_SIZE
 from gpusim.jit import inlined, njit, popcount64
 from gpusim.model.address_unit import address_to_grant
@@ -17,7 +15,7 @@ from gpusim.model.kinds import Kind
 from gpusim.model.params import Params
 from gpusim.model.rows import slot_of
 from gpusim.model.state import LINE_BUCKETS, Fault, State
-from gpusim.model.types import Access, Cycle, Flag, Line, Mask, Place, Sm
+from gpusim.model.types import Access, Cycle, Flag, Line, Mask, Place, Record, Sm
 
 GLOBAL_ATOMIC = int(Kind.GLOBAL_ATOMIC)
 OVERFLOW, WRONG_WAY = int(Fault.WAITERS), int(Fault.REPLACEMENT)
@@ -79,7 +77,7 @@ def line_arrives(S: State, P: Params, sm: Sm, number: Access, now: Cycle) -> Non
 
 
 @inlined
-def granted_after(P: Params, code: np.record) -> Cycle:
+def granted_after(P: Params, code: Record) -> Cycle:
     """Cycles from issue to grant of an unqueued instruction, which Table 2's latencies include."""
     return P.card[0].sm.sub_core.memory_queue.register_read + address_to_grant(P, code)
 

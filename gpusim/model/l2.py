@@ -6,8 +6,6 @@ it. Data go to DRAM and back through `dram`, replies to SMs through `interconnec
 
 from __future__ import annotations
 
-import numpy as np
-
 from gpusim.constants import SECTORS
 from gpusim.jit import inlined, njit, popcount64
 from gpusim.model.cache import NO_WAY, NONE, hash_of, place_for, replace_line, use_line
@@ -28,7 +26,7 @@ from gpusim.model.interconnect import (
 from gpusim.model.params import Params
 from gpusim.model.state import FOREVER, Fault, State
 from gpusim.model.ticks import cycle_of_tick, first_tick
-from gpusim.model.types import Cycle, Flag, Line, Mask, Node, Number, Place, Sm, Tick
+from gpusim.model.types import Cycle, Flag, Line, Mask, Node, Number, Place, Record, Records, Sm, Tick
 
 NOTHING, DATA, ROOM = 0, 1, 2
 """What a request lacks: nothing, a line or entry that waits for data, or room in a DRAM queue: ROOM + its direction."""
@@ -95,7 +93,7 @@ def bring_in(S: State, P: Params, number: Number, sm: Sm, line: Line, now: Cycle
 
 
 @inlined
-def write_bytes(row: np.record, low: Mask, high: Mask) -> None:
+def write_bytes(row: Record, low: Mask, high: Mask) -> None:
     """A sector of which all bytes have been written is valid without asking DRAM."""
     row.low |= low
     row.high |= high
@@ -109,7 +107,7 @@ def write_bytes(row: np.record, low: Mask, high: Mask) -> None:
 
 
 @inlined
-def belongs_elsewhere(P: Params, number: Number, entry: np.record) -> Flag:
+def belongs_elsewhere(P: Params, number: Number, entry: Record) -> Flag:
     """Whether slice `number` can only have a copy of the line that a request reads."""
     return P.card[0].l2.partitions > 1 and entry.copy_at == NONE and slice_of(P, entry.line) != number
 
@@ -121,7 +119,7 @@ def always_there(P: Params, kind: int) -> Flag:
 
 
 @inlined
-def lacking(S: State, P: Params, number: Number, entry: np.record) -> tuple[int, int]:
+def lacking(S: State, P: Params, number: Number, entry: Record) -> tuple[int, int]:
     """What a request lacks, and for how many sectors a DRAM queue must have room."""
     l2 = P.card[0].l2
     line = entry.line
@@ -150,7 +148,7 @@ def lacking(S: State, P: Params, number: Number, entry: np.record) -> tuple[int,
 
 
 @inlined
-def busy_ticks(P: Params, entry: np.record) -> Tick:
+def busy_ticks(P: Params, entry: Record) -> Tick:
     """How long a request occupies its slice."""
     busy = popcount64(entry.sectors) * P.derived[0].l2_sector_ticks
     if entry.kind == ATOMIC:
@@ -247,7 +245,7 @@ def ask_dram(S: State, P: Params, number: Number, place: Place, sm: Sm, request:
 
 
 @inlined
-def wait_for_data(nodes: np.recarray, row: np.record, node: Node) -> None:
+def wait_for_data(nodes: Records, row: Record, node: Node) -> None:
     """Append a request to those that wait for a line."""
     nodes[node].next = NONE
     if row.waiters == NONE:

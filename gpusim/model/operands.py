@@ -6,12 +6,10 @@ above it waits. Source: arXiv 2503.20481 sections 5.1.1 and 5.3; Listing 1 gives
 
 from __future__ import annotations
 
-import numpy as np
-
 from gpusim.jit import inlined
 from gpusim.model.params import Params
 from gpusim.model.state import BANKS, READ_HORIZON, State
-from gpusim.model.types import Cycle, Flag, Index, Local, Sm
+from gpusim.model.types import Cycle, Flag, Index, Local, Record, Sm
 
 PORT_BITS = 4
 """A slot of the calendar of read ports: ports booked, and above these bits the cycle for which."""
@@ -25,19 +23,19 @@ def port_slot(bank: int, cycle: Cycle) -> int:
 
 
 @inlined
-def ports_used(core: np.record, bank: int, cycle: Cycle) -> int:
+def ports_used(core: Record, bank: int, cycle: Cycle) -> int:
     """Read ports of a bank already booked for `cycle`."""
     slot = core.read_slots[port_slot(bank, cycle)]
     return slot & PORTS if slot >> PORT_BITS == cycle else 0
 
 
 @inlined
-def book_port(core: np.record, bank: int, cycle: Cycle) -> None:
+def book_port(core: Record, bank: int, cycle: Cycle) -> None:
     core.read_slots[port_slot(bank, cycle)] = (cycle << PORT_BITS) + ports_used(core, bank, cycle) + 1
 
 
 @inlined
-def book_reads(core: np.record, ports: int, bank: int, need: int, first: Cycle, window: int) -> None:
+def book_reads(core: Record, ports: int, bank: int, need: int, first: Cycle, window: int) -> None:
     """Book the earliest free port slots of the window that starts at cycle `first`; the caller knows that they fit."""
     cycle = first
     while need > 0 and cycle < first + window:
@@ -48,7 +46,7 @@ def book_reads(core: np.record, ports: int, bank: int, need: int, first: Cycle, 
 
 
 @inlined
-def free_reads(core: np.record, ports: int, bank: int, first: Cycle, window: int) -> int:
+def free_reads(core: Record, ports: int, bank: int, first: Cycle, window: int) -> int:
     """Port slots of a bank free in the window that starts at cycle `first`."""
     free = 0
     for cycle in range(first, first + window):
@@ -66,13 +64,13 @@ def tag(local: Local, register: int) -> int:
 
 
 @inlined
-def cached(core: np.record, local: Local, code: np.record, place: int) -> Flag:
+def cached(core: Record, local: Local, code: Record, place: int) -> Flag:
     """Whether a source operand is in the register file cache."""
     return core.cached[code.source_entry[place]] == tag(local, code.source_register[place])
 
 
 @inlined
-def uncached_need(core: np.record, local: Local, code: np.record) -> tuple[int, int, int]:
+def uncached_need(core: Record, local: Local, code: Record) -> tuple[int, int, int]:
     """Register reads of bank 0 and bank 1 that the register file cache does not serve, and how many it does."""
     if core.cached_count == 0 or not code.caches:
         return code.need[0], code.need[1], 0
@@ -95,7 +93,7 @@ def uncached_need(core: np.record, local: Local, code: np.record) -> tuple[int, 
 
 
 @inlined
-def update_cache(core: np.record, local: Local, code: np.record) -> None:
+def update_cache(core: Record, local: Local, code: Record) -> None:
     """Any read of a (bank, slot) empties that entry; a read with reuse fills it (section 5.3.1)."""
     if not code.caches or (core.cached_count == 0 and not code.reuses):
         return
@@ -110,7 +108,7 @@ def update_cache(core: np.record, local: Local, code: np.record) -> None:
 
 
 @inlined
-def forget_warp(core: np.record, local: Local) -> None:
+def forget_warp(core: Record, local: Local) -> None:
     """A later warp in this place must not hit what this one has left."""
     for entry in range(len(core.cached)):
         if core.cached[entry] >= tag(local, 0) and core.cached[entry] < tag(local + 1, 0):
@@ -122,7 +120,7 @@ def forget_warp(core: np.record, local: Local) -> None:
 
 
 @inlined
-def allocate_reads(S: State, P: Params, sm: Sm, core: np.record, local: Local, index: Index, now: Cycle) -> Flag:
+def allocate_reads(S: State, P: Params, sm: Sm, core: Record, local: Local, index: Index, now: Cycle) -> Flag:
     """Try to book all reads of an instruction in Allocate at cycle `now`. 1 if it may leave."""
     code = P.code[index]
     file = P.card[0].sm.sub_core.register_file
@@ -144,7 +142,7 @@ def allocate_reads(S: State, P: Params, sm: Sm, core: np.record, local: Local, i
 
 
 @inlined
-def read_variable(S: State, P: Params, sm: Sm, core: np.record, index: Index, cycle: Cycle) -> Flag:
+def read_variable(S: State, P: Params, sm: Sm, core: Record, index: Index, cycle: Cycle) -> Flag:
     """Reads of a variable-latency instruction in `cycle`: one slot per bank, if fixed-latency reads left one."""
     code = P.code[index]
     for bank in range(BANKS):

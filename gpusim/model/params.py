@@ -11,6 +11,7 @@ import numpy as np
 
 from gpusim.model.policies.policy_set import PolicySet
 from gpusim.model.state import BANKS
+from gpusim.model.types import Records
 
 MAX_SOURCES = 12  # 32-bit source registers of one instruction; HMMA.16816.F32 reads ten
 
@@ -138,10 +139,10 @@ OPERANDS = np.dtype(
 class Params(NamedTuple):
     """All that a kernel's simulation reads and never changes."""
 
-    card: np.recarray  # [1] every number of the configuration at its own path, as card[0].sm.sub_core.fetch.l0.ways
-    derived: np.recarray  # [1] DERIVED
-    code: np.recarray  # [instructions] CODE
-    operands: np.recarray  # [instructions] OPERANDS, or [1] where nobody looks
+    card: Records  # [1] every number of the configuration at its own path, as card[0].sm.sub_core.fetch.l0.ways
+    derived: Records  # [1] DERIVED
+    code: Records  # [instructions] CODE
+    operands: Records  # [instructions] OPERANDS, or [1] where nobody looks
     distances: np.ndarray  # (rows, columns) int64, see gpusim.model.setup.dependence
     hashes: np.ndarray  # (2, MAX_BITS) int64: parity masks of L2's slices and sets
     policies: PolicySet  # schedulers, prefetchers and replacement policies to choose from

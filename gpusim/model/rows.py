@@ -6,12 +6,10 @@ An SM has `sm.warps` warp slots. Slot v lies in sub-core v mod 4 and is its loca
 
 from __future__ import annotations
 
-import numpy as np
-
 from gpusim.jit import inlined
 from gpusim.model.params import Params
 from gpusim.model.state import SUB_CORES, State
-from gpusim.model.types import CoreRow, Cycle, Local, Row, Slot, Sm, SubCore
+from gpusim.model.types import CoreRow, Cycle, Local, Record, Row, Slot, Sm, SubCore
 
 
 @inlined
@@ -49,24 +47,24 @@ def local_of(slot: Slot) -> Local:
 
 
 @inlined
-def sub_core(S: State, sm: Sm, k: SubCore) -> np.record:
+def sub_core(S: State, sm: Sm, k: SubCore) -> Record:
     """Record of a sub-core."""
     return S.sub_cores[core_row(sm, k)]
 
 
 @inlined
-def local_warp(S: State, P: Params, sm: Sm, k: SubCore, local: Local) -> np.record:
+def local_warp(S: State, P: Params, sm: Sm, k: SubCore, local: Local) -> Record:
     """Record of a sub-core's warp."""
     return S.warps[warp_row(P, sm, k, local)]
 
 
 @inlined
-def wake_core(core: np.record, cycle: Cycle) -> None:
+def wake_core(core: Record, cycle: Cycle) -> None:
     """A sub-core has something to do in a cycle."""
     core.wake = min(core.wake, cycle)
 
 
 @inlined
-def check_warp(warp: np.record, cycle: Cycle) -> None:
+def check_warp(warp: Record, cycle: Cycle) -> None:
     """A warp's eligibility may change in a cycle."""
     warp.next_check = min(warp.next_check, cycle)

@@ -9,13 +9,11 @@ An instruction that waits behind issue, in Control or Allocate, delays its resul
 
 from __future__ import annotations
 
-import numpy as np
-
 from gpusim.jit import inlined
 from gpusim.model.params import Params
 from gpusim.model.rows import check_warp
 from gpusim.model.state import FOREVER, State
-from gpusim.model.types import Cycle, Index, Place, Row
+from gpusim.model.types import Cycle, Index, Place, Record, Row
 from gpusim.results.stalls import Stall
 
 READY, WAIT = int(Stall.NOT_SELECTED), int(Stall.WAIT)
@@ -39,7 +37,7 @@ def reason_of(P: Params, index: Index) -> int:
 
 
 @inlined
-def available_at(P: Params, register: np.record, column: int) -> Cycle:
+def available_at(P: Params, register: Record, column: int) -> Cycle:
     """First cycle in which an operand of a column may use a register's pending result; FOREVER while not known."""
     if register.writer == 0:
         return 0

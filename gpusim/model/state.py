@@ -13,6 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from gpusim.constants import WARP_SIZE
+from gpusim.model.types import Records
 
 SUB_CORES = 4
 BANKS = 2  # register file banks: register number modulo 2 (arXiv 2503.20481 section 5.3)
@@ -492,41 +493,41 @@ REGISTER = np.dtype(
 class State(NamedTuple):
     """All mutable state. Sizes in brackets; see `gpusim.model.setup.build`."""
 
-    gpu: np.recarray  # [1]
-    sms: np.recarray  # [sms]
-    sub_cores: np.recarray  # [sms * 4]
-    warps: np.recarray  # [sms * warps]
-    ctas: np.recarray  # [sms * ctas]
-    l0: np.recarray  # [sms * 4 * sets * ways] TAG: instructions
-    fl_constants: np.recarray  # [sms * 4 * sets * ways] TAG: constant operands of a sub-core
-    l1_instructions: np.recarray  # [sms * sets * ways] TAG
-    vl_constants: np.recarray  # [sms * sets * ways] TAG: LDC
-    accesses: np.recarray  # [sms * IN_FLIGHT] ACCESS
-    l1_lines: np.recarray  # [sms * lines] LINE: L1D
-    l1_sets: np.recarray  # [sms * sets] CACHE_SET
+    gpu: Records  # [1]
+    sms: Records  # [sms]
+    sub_cores: Records  # [sms * 4]
+    warps: Records  # [sms * warps]
+    ctas: Records  # [sms * ctas]
+    l0: Records  # [sms * 4 * sets * ways] TAG: instructions
+    fl_constants: Records  # [sms * 4 * sets * ways] TAG: constant operands of a sub-core
+    l1_instructions: Records  # [sms * sets * ways] TAG
+    vl_constants: Records  # [sms * sets * ways] TAG: LDC
+    accesses: Records  # [sms * IN_FLIGHT] ACCESS
+    l1_lines: Records  # [sms * lines] LINE: L1D
+    l1_sets: Records  # [sms * sets] CACHE_SET
     l1_hash: np.ndarray  # [sms * LINE_BUCKETS] int64
-    requests: np.recarray  # [sms * MESSAGES]
-    replies: np.recarray  # [sms * MESSAGES]
-    l2_lines: np.recarray  # [slices * sets * ways] LINE
-    l2_sets: np.recarray  # [slices * sets] CACHE_SET
+    requests: Records  # [sms * MESSAGES]
+    replies: Records  # [sms * MESSAGES]
+    l2_lines: Records  # [slices * sets * ways] LINE
+    l2_sets: Records  # [slices * sets] CACHE_SET
     l2_hash: np.ndarray  # [power of two] int64
-    slices: np.recarray  # [slices]
+    slices: Records  # [slices]
     slice_next: np.ndarray  # [slices] int64: next cycle in which each has work
-    copies: np.recarray  # [slices] COPIES
+    copies: Records  # [slices] COPIES
     copy_next: np.ndarray  # [slices] int64: cycle in which the first of its copies arrives
-    nodes: np.recarray  # [sms * MESSAGES]
-    gpcs: np.recarray  # [gpcs]
-    channels: np.recarray  # [channels]
+    nodes: Records  # [sms * MESSAGES]
+    gpcs: Records  # [gpcs]
+    channels: Records  # [channels]
     channel_next: np.ndarray  # [channels] int64: cycle of `clock`, or of the next fill
-    banks: np.recarray  # [channels * banks]
-    transfers: np.recarray  # [channels * transfers]
+    banks: Records  # [channels * banks]
+    transfers: Records  # [channels * transfers]
     merge: np.ndarray  # [window + 1] int64 scratch of the L2's merge
     merged: np.ndarray  # [sms * MESSAGES] int64 scratch
-    registers: np.recarray  # [sms * warps * registers] REGISTER, or [1] without scoreboards
+    registers: Records  # [sms * warps * registers] REGISTER, or [1] without scoreboards
     stalls: np.ndarray  # [threads, instructions, reasons] int64
-    counters: np.recarray  # [sms]
+    counters: Records  # [sms]
     stream: np.ndarray  # pool, int64: lanes that executed << MASK_SHIFT | static index
-    records: np.recarray  # pool, MEMORY_RECORD_DTYPE
+    records: Records  # pool, MEMORY_RECORD_DTYPE
     addresses: np.ndarray  # pool, int64
     warp_starts: np.ndarray  # pool, int64 (n, 3): first instruction, end, first record per warp of the loaded chunk
-    timeline: np.recarray  # rows in the order of issue; kept on one thread only
+    timeline: Records  # rows in the order of issue; kept on one thread only

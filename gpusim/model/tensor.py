@@ -6,8 +6,6 @@ pass has begun; passes of other warps go between. Of those that can begin, the o
 
 from __future__ import annotations
 
-import numpy as np
-
 from gpusim.jit import inlined, trailing_zeros64
 from gpusim.model.execute import finish_fixed
 from gpusim.model.kinds import Unit
@@ -15,14 +13,14 @@ from gpusim.model.params import Params
 from gpusim.model.rows import check_warp, local_warp, sub_core
 from gpusim.model.scoreboard import UNHELD
 from gpusim.model.state import FOREVER, State
-from gpusim.model.types import Cycle, Index, Local, Sm, SubCore, TimelineRow
+from gpusim.model.types import Cycle, Index, Local, Record, Sm, SubCore, TimelineRow
 
 TENSOR = int(Unit.TENSOR)
 
 
 @inlined
 def join_passes(
-    core: np.record, warp: np.record, local: Local, code: np.record, index: Index, row: TimelineRow, now: Cycle
+    core: Record, warp: Record, local: Local, code: Record, index: Index, row: TimelineRow, now: Cycle
 ) -> None:
     """A warp issues a matrix instruction of several passes; the first can begin in this very cycle."""
     core.passes |= 1 << local

@@ -3,8 +3,12 @@ there."""
 
 from __future__ import annotations
 
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
+Record: TypeAlias = Any
+"""A row of a record array, np.record: its fields are those of its dtype in `state` or `params`."""
+Records: TypeAlias = Any
+"""A record array, np.recarray."""
 Cycle: TypeAlias = int
 """SM clock cycle. FOREVER: not before some event."""
 Tick: TypeAlias = int

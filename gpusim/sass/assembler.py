@@ -88,7 +88,8 @@ def _extent(words: list[str], what: str) -> tuple[int, int, int]:
     sizes = [_integer(word, what) for word in words]
     if 0 in sizes:
         raise GpusimError(f"{what}: no size may be 0")
-    return tuple((*sizes, 1, 1)[:3])
+    x, y, z = (*sizes, 1, 1)[:3]
+    return x, y, z
 
 
 def _parameter(words: list[str]) -> tuple[str, str, int | float]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -47,7 +48,7 @@ class ProgramBuilder:
         self._targets.append(instruction.target)
         self._text.append(text)
 
-    def tables(self) -> Mapping[str, object]:
+    def tables(self) -> Mapping[str, Any]:
         """Keyword arguments of Program: both tables, opcodes, special registers, text. Resolves branch targets.
 
         Raises GpusimError if a branch leaves the kernel's code.

@@ -105,7 +105,7 @@ def _assign_roles(info: OpcodeInfo, operands: list[Operand]) -> None:
 
 def _check_alignment(operands: list[Operand]) -> None:
     """Registers must exist to the end of a wide operand. Raises GpusimError."""
-    last = {OperandKind.REGISTER: 255, OperandKind.UNIFORM_REGISTER: 63}
+    last: dict[int, int] = {OperandKind.REGISTER: 255, OperandKind.UNIFORM_REGISTER: 63}
     for operand in operands:
         limit = last.get(operand.kind)
         if limit and operand.register != limit and operand.register + operand.width > limit:
@@ -131,7 +131,7 @@ def parse_instruction(
     encoding = "bf16" if info.immediate == "f16" and any(m.startswith("BF16") for m in modifiers) else info.immediate
     wide = info.space in (MemorySpace.GLOBAL, MemorySpace.GENERIC) or opcode.startswith("QSPC")
     wide &= "E" in modifiers
-    operands = []
+    operands: list[Operand] = []
     for part in parts:
         # an asynchronous copy names a shared (32-bit), then a global address (64-bit)
         second = info.space == MemorySpace.GLOBAL_TO_SHARED and bool(operands)

@@ -72,7 +72,7 @@ def _instances(library: ctypes.CDLL, program: ctypes.c_void_p, names: Sequence[s
         text = ctypes.c_char_p()
         status = library.nvrtcGetLoweredName(program, name.encode(), ctypes.byref(text))
         _check(library, status, f"asking for the instance '{name}'")
-        lowered[name] = text.value.decode()
+        lowered[name] = (text.value or b"").decode()
     return lowered
 
 

@@ -106,9 +106,9 @@ def encode_number(text: str, encoding: str) -> int:
         return value & 0xFFFFFFFF
     if not _FLOAT.fullmatch(text) or encoding == "int":
         raise GpusimError(f"'{text}' is no {'integer' if encoding == 'int' else 'number'}")
-    value = float(text.upper().replace("QNAN", "NAN").replace("SNAN", "NAN"))
+    real = float(text.upper().replace("QNAN", "NAN").replace("SNAN", "NAN"))
     if encoding == "f64":
-        return struct.unpack("<Q", struct.pack("<d", value))[0] >> 32
+        return struct.unpack("<Q", struct.pack("<d", real))[0] >> 32
     try:
         if encoding == "bf16":
             return struct.unpack("<I", struct.pack("<f", value))[0] >> 16

@@ -137,9 +137,9 @@ class CubinGlobals:
                 banks[bank] = image
         for place in self.unresolved:
             if place.is_external_function and _ADDRESS_BANK in banks:
-                image = bytearray(banks[_ADDRESS_BANK])
-                image[place.offset : place.offset + place.size] = NOWHERE.to_bytes(place.size, "little")
-                banks[_ADDRESS_BANK] = bytes(image)
+                patched = bytearray(banks[_ADDRESS_BANK])
+                patched[place.offset : place.offset + place.size] = NOWHERE.to_bytes(place.size, "little")
+                banks[_ADDRESS_BANK] = bytes(patched)
         return banks
 
     def check_code(self, kernel: str) -> None:

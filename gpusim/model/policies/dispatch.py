@@ -9,7 +9,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from numba.extending import overload
 
@@ -78,7 +78,7 @@ def _compiled(
 ) -> None:
     """Teach the compiler the function: all policies of the set, chosen by number."""
 
-    @overload(call, jit_options=INNER_OPTIONS, strict=False)
+    @overload(call, jit_options=cast(Any, INNER_OPTIONS), strict=False)
     def choose(*kinds: Any) -> Callable[..., Any]:
         params = kinds[names.index("P")]
         policies = set_of(params.types[params.fields.index("policies")]).policies[kind]

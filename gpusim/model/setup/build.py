@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from gpusim.config.models import GpuConfig
@@ -60,7 +62,7 @@ def dram(params: Params) -> tuple[np.recarray, np.recarray, np.recarray]:
 def fill_at_start(entries: np.recarray, caches: int, cache: np.record, lines: range) -> None:
     """Put lines into each of some equal small caches in cycle 0: empty ways first, then the lowest."""
     sets, ways = int(cache.sets), int(cache.ways)
-    each = entries.reshape(caches, sets * ways)
+    each: Any = entries.reshape(caches, sets * ways)
     for line in lines:
         way = (line - lines.start) // sets
         place = line % sets * ways + (way if way < ways else 0)

@@ -6,10 +6,20 @@ import re
 from collections import namedtuple
 from collections.abc import Iterator
 from types import SimpleNamespace
+from typing import Any, TypeAlias
 
 import numpy as np
 
-from gpusim.config.models import AddressTiming, ClassTiming, FlatTiming, GpuConfig, Issue, VariableTiming
+from gpusim.config.models import (
+    AddressTiming,
+    ClassTiming,
+    FlatTiming,
+    GpuConfig,
+    Issue,
+    LoadTiming,
+    MemoryLatency,
+    VariableTiming,
+)
 from gpusim.constants import CONSTANT_BANK_BITS, COUNTERS, INSTRUCTION_BYTES, NO_COUNTER
 from gpusim.errors import GpusimError
 from gpusim.model.counters import FIELD, FIELD_BITS
@@ -18,7 +28,7 @@ from gpusim.model.params import CODE, MAX_SOURCES
 from gpusim.model.state import BANKS, SLOTS
 from gpusim.results.stalls import Stall
 from gpusim.sass.isa import Isa, OpcodeInfo
-from gpusim.sass.program import INSTRUCTION_DTYPE, NO_SLOT, OPERAND_DTYPE, RZ, MemorySpace, OperandKind, Program
+from gpusim.sass.program import NO_SLOT, RZ, MemorySpace, OperandKind, Program
 
 UNITS = {
     "int": Unit.INT, "fp32": Unit.FP32, "half": Unit.FP32, "tensor": Unit.TENSOR, "uniform": Unit.UNIFORM,
@@ -72,10 +82,21 @@ def clear_control_bits(code: np.recarray) -> None:
     code.read_counter, code.waits = NO_COUNTER, np.where(groups, code.waits, 0)
 
 
-Instruction = namedtuple("Instruction", INSTRUCTION_DTYPE.names)
-Operand = namedtuple("Operand", OPERAND_DTYPE.names)
+Latencies: TypeAlias = "AddressTiming | FlatTiming | LoadTiming"
+"""A row of the memory latencies."""
+Instruction: TypeAlias = Any
+Operand: TypeAlias = Any
+"""Rows of a program's tables, INSTRUCTION_DTYPE and OPERAND_DTYPE, as named tuples."""
+
+
+def named_rows(table: np.ndarray) -> list[Any]:
+    """Rows of a table as tuples with its field names: a field of a numpy record costs twenty times as much to read."""
+    row: Any = namedtuple("row", table.dtype.names or ())  # type: ignore[misc]
+    return [row._make(values) for values in table.tolist()]
+
+
 PER_SOURCE = ("source_register", "source_entry", "source_reuse")
-EMPTY = {name: 0 for name in CODE.names if name not in PER_SOURCE}
+EMPTY = {name: 0 for name in CODE.names or () if name not in PER_SOURCE}
 
 
 class CodeBuilder:
@@ -84,9 +105,8 @@ class CodeBuilder:
     def __init__(self, program: Program, isa: Isa, config: GpuConfig) -> None:
         self.program, self.isa, self.config = program, isa, config
         self.unknown: set[str] = set()
-        # plain tuples: a field of a numpy record costs twenty times as much to read
-        self.instructions = [Instruction(*row) for row in program.instructions.tolist()]
-        self.operands = [Operand(*row) for row in program.operands.tolist()]
+        self.instructions: list[Instruction] = named_rows(program.instructions)
+        self.operands: list[Operand] = named_rows(program.operands)
 
     def build(self) -> np.recarray:
         """(n,) CODE records. Opcodes that the table does not list are collected in `unknown`."""
@@ -101,7 +121,7 @@ class CodeBuilder:
             self._timing(row, index, info)
             if row.kind in VARIABLE.values() or row.kind >= Kind.MEMORY:
                 row.has_result = 0
-            code[index] = tuple(getattr(row, name) for name in CODE.names)
+            code[index] = tuple(getattr(row, name) for name in CODE.names or ())
         return code
 
     def operands_of(self, index: int) -> list[Operand]:
@@ -240,7 +260,7 @@ class CodeBuilder:
         modifiers = info.opcode.split(".")
         row.bypass_l1 = "BYPASS" in modifiers or ("STRONG" in modifiers and ("GPU" in modifiers or "SYS" in modifiers))
 
-    def _latencies(self, row: SimpleNamespace, index: int, table: object) -> tuple[int, int]:
+    def _latencies(self, row: SimpleNamespace, index: int, table: Latencies) -> tuple[int, int]:
         """(raw, war) of a memory instruction in its row of Table 2."""
         if isinstance(table, FlatTiming):
             return table.raw, table.war
@@ -251,7 +271,7 @@ class CodeBuilder:
         width = {8: 1, 16: 2}.get(int(row.access_bytes), 0)
         return table.raw[width], table.war[width]
 
-    def _memory_kind(self, base: str, info: OpcodeInfo, latency) -> tuple[Kind, object]:
+    def _memory_kind(self, base: str, info: OpcodeInfo, latency: MemoryLatency) -> tuple[Kind, Latencies]:
         name = info.latency_class
         if name == "memory_constant":
             return Kind.CONSTANT_LOAD, latency.constant_load

@@ -33,7 +33,7 @@ from gpusim.model.state import FAULT_TEXTS, TIMELINE, Fault, State
 from gpusim.results.hazards import Hazard
 from gpusim.results.result import KernelResult, Result, Stop
 from gpusim.results.stalls import STALL_REASONS, Stall
-from gpusim.results.timeline import TIMELINE_DTYPE
+from gpusim.results.timeline import TIMELINE_COLUMNS, TIMELINE_DTYPE
 from gpusim.sass.isa import load_isa
 from gpusim.trace.trace import Launch, Trace
 
@@ -327,7 +327,7 @@ class KernelRun:
     def _result(self, seconds: float) -> KernelResult:
         state, launch = self.state, self.launch
         stalls = state.stalls.sum(axis=0)
-        counters = {name: int(state.counters[name].sum()) for name in state.counters.dtype.names}
+        counters = {name: int(state.counters[name].sum()) for name in state.counters.dtype.names or ()}
         issued = counters.pop("warp_instructions")
         assert issued == launch.warp_instructions, "the model lost instructions"
         resident = counters.pop("resident_warp_cycles")
@@ -363,7 +363,7 @@ class KernelRun:
         rows = self.state.timeline[: int(self.state.gpu[0].timeline_rows)]
         table = np.zeros(len(rows), TIMELINE_DTYPE)
         instructions = self.launch.program.instructions[rows["index"]]
-        for name in TIMELINE_DTYPE.names:
+        for name in TIMELINE_COLUMNS:
             if name not in ("pc", "opcode"):
                 table[name] = rows[name]
         table["pc"], table["opcode"] = instructions.pc, instructions.opcode

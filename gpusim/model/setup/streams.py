@@ -7,6 +7,7 @@ bounded by the chunks that still have a CTA running, not by the trace.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -39,7 +40,7 @@ def first_gap(taken: list[tuple[int, int]], length: int, capacity: int) -> int |
     return start if capacity - start >= length else None
 
 
-def grown(pool: np.ndarray, capacity: int) -> np.ndarray:
+def grown(pool: Any, capacity: int) -> Any:
     """The pool with at least `capacity` elements; positions keep their meaning."""
     larger = np.zeros(max(capacity, len(pool) * 3 // 2), pool.dtype)
     larger[: len(pool)] = pool
@@ -62,7 +63,7 @@ class StreamPools:
         self.next_chunk = 0
         self.regions: list[Region] = []
 
-    def _place(self, name: str, length: int, pool: np.ndarray) -> tuple[int, np.ndarray]:
+    def _place(self, name: str, length: int, pool: Any) -> tuple[int, Any]:
         taken = [getattr(region, name) for region in self.regions]
         start = first_gap(taken, length, len(pool))
         if start is None:

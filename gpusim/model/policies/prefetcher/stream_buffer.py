@@ -6,14 +6,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from gpusim.model.l0_instructions import fill_l0
 from gpusim.model.params import Params
 from gpusim.model.policies.prefetcher import ABSENT, COMING, HIT, NONE
 from gpusim.model.rows import sub_core
 from gpusim.model.state import FOREVER, STREAM_LINES, State
-from gpusim.model.types import Cycle, Line, Place, Sm, SubCore
+from gpusim.model.types import Cycle, Line, Place, Records, Sm, SubCore
 
 if TYPE_CHECKING:
     from gpusim.config.models import InstructionFetch
@@ -99,7 +97,7 @@ def deliver(S: State, P: Params, sm: Sm, k: SubCore, now: Cycle) -> Line:
     return line
 
 
-def at_launch(fetch: InstructionFetch, cores: np.recarray, lines: int) -> int:
+def at_launch(fetch: InstructionFetch, cores: Records, lines: int) -> int:
     """The last of a launch's lines stand in the buffer; it goes on behind them when the first of them is taken."""
     held = min(fetch.stream_buffer_lines, max(lines - 1, 0))
     cores.stream_head = lines - held
