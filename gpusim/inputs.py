@@ -9,6 +9,7 @@ from gpusim.errors import GpusimError, nearest
 from gpusim.sass.fatbin import KERNEL_SUFFIXES, is_kernel_file
 
 if TYPE_CHECKING:
+    from gpusim.emulator.tracing import Progress
     from gpusim.trace.trace import Trace
 
 ARCHITECTURES = {"sm_75": 75, "sm_80": 80, "sm_86": 86, "sm_90": 90}
@@ -41,8 +42,8 @@ def find_trace(name: str) -> Path:
     raise GpusimError(f"{name}: no such trace or kernel file{hint}; bundled traces: {', '.join(known) or 'none'}")
 
 
-def load_source(name: str, launch: str | None, architecture: int) -> Trace:
-    """The Trace that `name` stands for. `launch` and `architecture` count for kernel files only.
+def load_source(name: str, launch: str | None, architecture: int, progress: Progress | None = None) -> Trace:
+    """The Trace that `name` stands for. `launch`, `architecture` and `progress` count for kernel files only.
 
     Raises GpusimError where the trace is missing or damaged, or the kernel cannot be compiled or executed.
     """
@@ -50,7 +51,7 @@ def load_source(name: str, launch: str | None, architecture: int) -> Trace:
     if path.is_file() and is_kernel_file(path):
         from gpusim.emulator.tracing import trace_in_memory
 
-        return trace_in_memory(path, Path(launch) if launch else None, architecture)
+        return trace_in_memory(path, Path(launch) if launch else None, architecture, progress)
     if path.is_file():
         raise GpusimError(f"{path}: neither a trace folder nor a kernel file ({', '.join(KERNEL_SUFFIXES)})")
     if launch:

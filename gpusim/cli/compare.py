@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from gpusim.cli.deliver import deliver
+from gpusim.cli.exits import EXIT_BAD_INPUT
 from gpusim.errors import GpusimError
 from gpusim.inputs import ARCHITECTURES, load_source
 
 if TYPE_CHECKING:
     from gpusim.hardware.compare import Comparison
     from gpusim.model.setup.simulate import RunOptions
+    from gpusim.results.files import OutputFile
 
 CSV_SUFFIX = ".csv"
 
@@ -40,18 +44,33 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Compare and print; returns the exit code."""
-    from gpusim.report.compare import print_comparison, write_files
-    from gpusim.report.text import console_for
+    from gpusim.results.files import output_files
 
     reports = [path for path in args.measured if not path.endswith(CSV_SUFFIX)]
     if len(reports) != len(args.launch):
         raise GpusimError(
             f"{len(reports)} reports and {len(args.launch)} launch files: give one --launch file per report, in order"
         )
-    rows = list(_compared(args))
-    write_files(rows, args.csv, args.json, args.markdown)
-    print_comparison(console_for(sys.stdout), rows)
-    return 0
+    outputs = output_files({"--csv": args.csv, "--json": args.json, "--markdown": args.markdown})
+    rows: list[Comparison] = []
+    try:
+        rows.extend(_compared(args))
+    except BaseException:
+        _deliver(rows, outputs)
+        raise
+    return 0 if _deliver(rows, outputs) else EXIT_BAD_INPUT
+
+
+def _deliver(rows: list[Comparison], outputs: Mapping[str, OutputFile]) -> bool:
+    """Write and print what was compared; returns whether all of it could be written."""
+    from gpusim.report.compare import print_comparison, write_csv, write_json, write_markdown
+    from gpusim.report.text import console_for
+
+    if not rows:
+        return True
+    writers = {"--csv": write_csv, "--json": write_json, "--markdown": write_markdown}
+    writes = [partial(writers[option], output, rows) for option, output in outputs.items()]
+    return deliver(lambda: print_comparison(console_for(sys.stdout), rows), writes)
 
 
 def _compared(args: argparse.Namespace) -> Iterator[Comparison]:

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
-_PUBLIC = {"load_config": "loading", "list_configs": "loading", "expand": "expansion", "json_schema": "schema"}
+_PUBLIC = {
+    "check_file": "loading",
+    "load_config": "loading",
+    "list_configs": "loading",
+    "expand": "expansion",
+    "json_schema": "schema",
+}
 
-__all__ = ["expand", "json_schema", "list_configs", "load_config"]
+__all__ = ["check_file", "expand", "json_schema", "list_configs", "load_config"]
 
 
 def __getattr__(name: str) -> object:
