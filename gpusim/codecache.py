@@ -185,7 +185,8 @@ class KeptCode:
         """`folder` is asked at the first look-up, so that importing a module touches no file."""
         code = function.__code__
         module = function.__module__.rpartition(".")[2]
-        self._function = function
+        self._cells = function.__closure__ or ()
+        self._code = _digest_of(code.co_filename), code.co_code.hex()
         self._folder = folder
         self._name = f"{module}.{function.__qualname__}-{code.co_firstlineno}".replace("<", "").replace(">", "")
 
@@ -231,10 +232,18 @@ class KeptCode:
         folder = self._folder()
         if folder is None:
             return None
-        cells = self._function.__closure__ or ()
-        key = [str(signature), codegen.magic_tuple(), sys.version, self._function.__code__.co_code.hex()]
-        key += [dumps(cell.cell_contents).hex() for cell in cells]
+        key = [str(signature), codegen.magic_tuple(), sys.version, *self._code]
+        key += [dumps(cell.cell_contents).hex() for cell in self._cells]
         return folder / f"{self._name}.{hashlib.sha256(repr(key).encode()).hexdigest()[:16]}{SUFFIX}"
+
+
+@cache
+def _digest_of(source: str) -> str:
+    """Hash of a source file as it is now, empty where there is none: bytecode alone does not hold its constants."""
+    try:
+        return hashlib.sha256(Path(source).read_bytes()).hexdigest()
+    except OSError:
+        return ""
 
 
 def _read(path: Path) -> bytes:
