@@ -20,7 +20,7 @@ PARTS = {
     "gpusim.emulator": ("the emulator", "about a minute"),
     "gpusim.hazards": ("the hazard checker", "a few seconds"),
 }
-"""By package: what compiles, and how long that takes (measured: 60, 63 and 4 s on one core)."""
+"""By package: what compiles, and how long that takes (measured: 57, 53 and 3 CPU s)."""
 
 
 class Notice(Protocol):

@@ -29,12 +29,19 @@ LEAST_REASONS = 22
 """Columns that the main reasons of an instruction need in a table."""
 
 
+class _Console(Console):
+    """A console that lets the command notice when its reader has left; rich would end the process as failed."""
+
+    def on_broken_pipe(self) -> None:
+        raise  # the BrokenPipeError, which is being handled
+
+
 def console_for(stream: Any) -> Console:
     """A console on `stream`; without colours and of fixed width where that is no terminal. It takes any text."""
     take_anything(stream)
     columns = os.environ.get("COLUMNS", "")
     width = int(columns) if columns.isdecimal() and int(columns) else PLAIN_WIDTH
-    return Console(file=stream, width=None if stream.isatty() else width, highlight=False)
+    return _Console(file=stream, width=None if stream.isatty() else width, highlight=False)
 
 
 def print_report(console: Console, result: Result, programs: Sequence[Program]) -> None:
