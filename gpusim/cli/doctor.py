@@ -41,7 +41,10 @@ def run(_: argparse.Namespace) -> int:
     print(
         f"gpusim {gpusim.__version__}, Python {platform.python_version()}, {platform.platform()}, {os.cpu_count()} CPUs"
     )
-    for extra, names in packages().items():
+    wanted = packages()
+    if not wanted:
+        print("packages  gpusim runs from its folder without being installed, so what it needs is not known")
+    for extra, names in wanted.items():
         print(f"{extra:<9}", ", ".join(f"{name} {installed(name) or 'missing'}" for name in names))
     print_toolchain()
     healthy = _print_cache()
@@ -49,9 +52,13 @@ def run(_: argparse.Namespace) -> int:
 
 
 def packages() -> dict[str, list[str]]:
-    """Names of the packages that gpusim's metadata asks for, by extra; `core` first."""
+    """Names of the packages that gpusim's metadata asks for, by extra, `core` first; none if it is not installed."""
     found: dict[str, list[str]] = {"core": []}
-    for line in requires("gpusim") or []:
+    try:
+        lines = requires("gpusim") or []
+    except PackageNotFoundError:  # run from its folder
+        return {}
+    for line in lines:
         requirement, _, marker = line.partition(";")
         name = requirement.split("[")[0].rstrip("<>=!~.,0123456789 ")
         extra = marker.split("extra ==")[1].strip(" '\"") if "extra ==" in marker else "core"
