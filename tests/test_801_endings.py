@@ -238,6 +238,18 @@ def test_the_entry_imports_nothing_before_it_listens():
     assert [name for name in done.stdout.split() if not name.startswith("gpusim")] in ([], ["__future__"])
 
 
+def test_ctrl_c_that_an_import_tells_as_another_error_is_ctrl_c(capsys, monkeypatch, reports):
+    def load():
+        try:
+            raise KeyboardInterrupt
+        except KeyboardInterrupt as interrupt:
+            raise ImportError("initialization failed") from interrupt
+
+    monkeypatch.setattr("gpusim.config.loading.list_configs", load)
+    assert call(capsys, "config", "list") == (130, "", "gpusim: interrupted\n")
+    assert list(reports.iterdir()) == []
+
+
 def terminate() -> None:
     os.kill(os.getpid(), signal.SIGTERM)
 

@@ -75,9 +75,12 @@ def _guarded(args: argparse.Namespace, arguments: Sequence[str]) -> int:
         remedy = "fewer launches (--launches), --threads or --jobs need less, a smaller card (--set sms=N) too"
         message, code = f"error: out of memory{reason}; {remedy}", EXIT_BAD_INPUT
     except Exception as error:
-        from gpusim.cli.crash import report
+        from gpusim.cli.crash import interrupted, report
 
-        message, code = report(error, arguments), EXIT_INTERNAL
+        if interrupted(error):
+            message, code = "interrupted", EXIT_INTERRUPTED
+        else:
+            message, code = report(error, arguments), EXIT_INTERNAL
     _finish_output()
     print(f"gpusim: {message}", file=sys.stderr)
     return code

@@ -15,6 +15,13 @@ import gpusim
 PACKAGES = ("numba", "llvmlite", "numpy", "pydantic", "rich")
 
 
+def interrupted(error: BaseException | None) -> bool:
+    """Whether it was Ctrl-C that made this error: one that arrives within an import is often told as another."""
+    while error is not None and not isinstance(error, KeyboardInterrupt):
+        error = error.__cause__ or error.__context__
+    return error is not None
+
+
 def report(error: Exception, arguments: Sequence[str]) -> str:
     """Two lines: what failed, and where version, command and traceback were saved (or these, where they could not)."""
     what = traceback.format_exception_only(error)[-1].strip().splitlines()[0]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+from contextlib import suppress
 from typing import Any
 
 NAME = "gpusim-plain"
@@ -33,5 +34,5 @@ codecs.register_error(NAME, _replace)
 
 def take_anything(stream: Any) -> None:
     """Let a text stream take any text; one that is no file of this process takes it already."""
-    if hasattr(stream, "reconfigure"):
+    with suppress(AttributeError, OSError, ValueError):  # another kind of stream, broken or closed
         stream.reconfigure(errors=NAME)
