@@ -100,9 +100,10 @@ def usable_root() -> Path | None:
     refused = refusal(wanted) if wanted else "no home to put it in"
     if wanted and refused is None:
         return wanted
-    own = default_root()
+    own, root = default_root(), None
     if own and own != wanted and refusal(own) is None:
         root, instead = own, f"{own} is used instead"
+        os.environ[VARIABLE] = str(own)  # child processes find it without a word
     elif root := _temporary_root():
         instead = "this run keeps its code in a temporary folder, and the next compiles again"
     else:

@@ -41,7 +41,8 @@ class StderrNotice:
 
     def begin(self, what: str, expected: str) -> None:
         # a stream that something else has put in the place of standard error draws a line of its own there
-        live = sys.stderr is not None and sys.stderr is sys.__stderr__ and sys.stderr.isatty()
+        stream = sys.stderr
+        live = stream is sys.__stderr__ and stream is not None and stream.isatty()
         if what not in self._first:
             self._first[what] = time.monotonic()
             if not live:

@@ -280,6 +280,7 @@ def test_a_root_that_cannot_be_used_is_left_alone_with_one_line(bad_root, tmp_pa
     for _ in range(2):
         assert codecache.usable_root() == tmp_path / "home" / "gpusim"
         assert codecache.part_folder("model", "0123", 4) == tmp_path / "home" / "gpusim" / "model" / "0123"
+    assert os.environ["GPUSIM_CACHE_DIR"] == str(tmp_path / "home" / "gpusim")  # for child processes
     err = capfd.readouterr().err
     assert err.startswith(f"gpusim: note: cache of compiled code {root}: {reason}")
     assert "home/gpusim is used instead" in err

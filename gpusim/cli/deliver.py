@@ -22,8 +22,8 @@ def deliver(show: Callable[[], None], writes: Iterable[Callable[[], object]]) ->
     try:
         show()
     finally:
-        for error in failed:
-            if not isinstance(error, GpusimError):
-                raise error
-            print(f"gpusim: error: {error}", file=sys.stderr)
+        for problem in failed:
+            if not isinstance(problem, GpusimError):
+                raise problem
+            print(f"gpusim: error: {problem}", file=sys.stderr)
     return not failed

@@ -112,7 +112,8 @@ class _Run:
         except Interrupted as interrupt:
             delivered = self._deliver(interrupt.partial)
             kept = self.args.output if delivered and self.output and self.output.replaced else None
-            print(f"gpusim: {_where(interrupt.partial.stopped, kept)}", file=sys.stderr)
+            if interrupt.partial.stopped is not None:
+                print(f"gpusim: {_where(interrupt.partial.stopped, kept)}", file=sys.stderr)
             return EXIT_INTERRUPTED
         except BaseException:  # a fault of ours, or Ctrl-C between two kernels
             if self.finished is not None and self.finished.stopped is not None:
@@ -164,7 +165,8 @@ class _Run:
         if self.checkpoint and programs:
             writes.append(partial(self.checkpoint.save, result))
         if self.timeline and programs:
-            tables = [(program.opcodes, kernel.timeline) for program, kernel in zip(programs, result.kernels)]
+            pairs = zip(programs, result.kernels)
+            tables = [(program.opcodes, kernel.timeline) for program, kernel in pairs if kernel.timeline is not None]
             writes.append(partial(write_timeline, self.timeline, tables))
         return deliver(lambda: self._print(result, programs), writes)
 

@@ -96,7 +96,7 @@ class OutputFile:
         except FileNotFoundError:
             return _Place(target, replaced=True)
         except OSError as error:
-            raise self._refused(error.strerror) from error
+            raise self._refused(error.strerror or str(error)) from error
         if stat.S_ISDIR(status.st_mode):
             raise self._refused("it is a folder", "name a file in it")
         if stat.S_ISBLK(status.st_mode) or stat.S_ISSOCK(status.st_mode):
@@ -126,7 +126,7 @@ class OutputFile:
         except FileNotFoundError as error:
             raise self._refused(f"there is no folder {self.target.parent}", "make it or name another place") from error
         except OSError as error:
-            raise self._refused(error.strerror) from error
+            raise self._refused(error.strerror or str(error)) from error
 
     def _open_as_it_is(self) -> int:
         """A descriptor for writing; a FIFO is waited for until somebody reads it."""
