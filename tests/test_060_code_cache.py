@@ -368,10 +368,13 @@ def process(tmp_path):
 
 def test_two_cold_processes_end_well_and_leave_the_third_warm(process, tmp_path):
     both = [process(GPUSIM_CACHE_DIR=str(tmp_path / "c")) for _ in range(2)]
+    found = []
     for each in both:
         out, err = each.communicate()
-        assert (each.returncode, out.split()[0]) == (0, "False")
-        assert "compiling the hazard checker, once" in err
+        assert each.returncode == 0
+        found.append(out.split()[0])
+        assert ("compiling the hazard checker, once" in err) is (found[-1] == "False")
+    assert "False" in found  # one may have ended before the other looked
     third = process(GPUSIM_CACHE_DIR=str(tmp_path / "c"))
     assert third.communicate() == (f"True False {tmp_path / 'c'}\n", "")
 
