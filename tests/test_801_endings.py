@@ -175,6 +175,17 @@ def test_a_fault_in_a_kernel_keeps_those_before_it(capsys, monkeypatch, stored, 
     assert (len(saved.kernels), saved.stopped.reason, saved.stopped.kernel) == (2, "error", 2)
 
 
+def test_ctrl_c_between_two_kernels_keeps_those_before_it(capsys, monkeypatch, stored, tmp_path):
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("gpusim.runs.checkpoint.Checkpoint.kernel_done", interrupted)
+    code, out, err = call(capsys, "run", *CARD, stored, "--output", tmp_path / "r.json", "--json")
+    assert (code, err) == (130, "gpusim: interrupted\n")
+    assert len(json.loads(out)["kernels"]) == 1
+    assert Result.load(tmp_path / "r.json").stopped.reason == "interrupted"
+
+
 # ------------------------------------------------------------------------------------------ signals
 
 

@@ -115,9 +115,10 @@ class _Run:
             if interrupt.partial.stopped is not None:
                 print(f"gpusim: {_where(interrupt.partial.stopped, kept)}", file=sys.stderr)
             return EXIT_INTERRUPTED
-        except BaseException:  # a fault of ours, or Ctrl-C between two kernels
+        except BaseException as error:  # a fault of ours, or Ctrl-C between two kernels
             if self.finished is not None and self.finished.stopped is not None:
-                self._deliver(replace(self.finished, stopped=replace(self.finished.stopped, reason="error")))
+                reason = "interrupted" if isinstance(error, KeyboardInterrupt) else "error"
+                self._deliver(replace(self.finished, stopped=replace(self.finished.stopped, reason=reason)))
             raise
         if not self._deliver(result):
             return EXIT_BAD_INPUT
