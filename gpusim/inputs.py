@@ -9,6 +9,7 @@ from gpusim.errors import GpusimError, nearest
 from gpusim.sass.fatbin import KERNEL_SUFFIXES, is_kernel_file
 
 if TYPE_CHECKING:
+    from gpusim.emulator.tracing import Progress
     from gpusim.trace.trace import Trace
 
 ARCHITECTURES = {"sm_75": 75, "sm_80": 80, "sm_86": 86, "sm_90": 90}
@@ -84,15 +85,17 @@ def open_named(source: TraceLike) -> Trace:
     return open_trace(find_trace(source))
 
 
-def load_source(source: TraceLike, launch: str | Path | None, architecture: int) -> Trace:
-    """The Trace that `source` stands for. `launch` and `architecture` count for kernel files only.
+def load_source(
+    source: TraceLike, launch: str | Path | None, architecture: int, progress: Progress | None = None
+) -> Trace:
+    """The Trace that `source` stands for. `launch`, `architecture` and `progress` count for kernel files only.
 
     Raises GpusimError where the trace is missing or damaged, or the kernel cannot be compiled or executed.
     """
     if path := kernel_path(source):
         from gpusim.emulator.tracing import trace_in_memory
 
-        return trace_in_memory(path, Path(launch) if launch else None, architecture)
+        return trace_in_memory(path, Path(launch) if launch else None, architecture, progress)
     if launch:
         raise GpusimError(f"launch file {launch}: {source} is a trace, its launches are recorded already")
     return open_named(source)

@@ -3,21 +3,24 @@
 - A cache folder is keyed by a hash of all sources that its code can depend on: Numba's own cache looks only at the
   decorated function's file, so an edited callee in another module would silently run its old code (numba PR #8396).
   Model, emulator and hazard checker share no compiled code, so each has its folder and an edit of one recompiles no
-  other.
+  other. Where the folders lie, and what is trusted in them, is the business of `gpusim.codecache`.
 - Indices of the timing model are used as they are: see `_keep_indices`.
 - Reference counting of arrays passed between functions costs 10-50 times in a model of many small functions,
-  so `njit` (inner functions) switches the Numba runtime off through the private option `_nrt`; pyproject.toml
-  bounds the Numba version for that reason.
+  so `njit` (inner functions) switches the Numba runtime off.
+- Who waits for a compilation is told, and its seconds are counted apart: `gpusim.compiling` hears of it through
+  Numba's documented events.
+
+What is private to Numba here and in `gpusim.codecache`, and the reason why pyproject.toml bounds its version (all of it
+is the same in 0.61 and 0.68): the option `_nrt`; the function `numba.np.arrayobj.fix_integer_index`; a dispatcher's
+`get_call_template`; its attribute `_cache`, an object with `load_overload`, `save_overload`, `flush` and `cache_path`;
+`_reduce` and `_rebuild` of a CompileResult, and its library's `has_dynamic_globals`.
 """
 
 from __future__ import annotations
 
 import hashlib
-import os
-import shutil
-import sys
 from collections.abc import Sequence
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -25,8 +28,11 @@ import numba
 import numpy as np
 from llvmlite import ir
 from numba import types
+from numba.core import event
 from numba.extending import intrinsic
 from numba.np import arrayobj
+
+from gpusim import codecache, compiling
 
 PACKAGE = Path(__file__).resolve().parent
 SHARED = ("jit.py", "constants.py", "results/stalls.py", "sass/program.py", "trace/trace.py")
@@ -41,16 +47,7 @@ KEPT_CACHES = 4
 """Cache folders of older sources that are kept, newest first."""
 
 
-def cache_root() -> Path:
-    """Folder of all compiled code: $GPUSIM_CACHE_DIR, else the user's cache folder."""
-    if override := os.environ.get("GPUSIM_CACHE_DIR"):
-        return Path(override)
-    base = os.environ.get("XDG_CACHE_HOME") or (
-        os.environ.get("LOCALAPPDATA") if sys.platform == "win32" else Path.home() / ".cache"
-    )
-    return Path(base) / "gpusim"
-
-
+@cache
 def _source_hash(part: str) -> str:
     digest = hashlib.sha256(
         f"{numba.__version__} {np.__version__} {numba.config.BOUNDSCHECK} {numba.config.OPT}".encode()
@@ -62,25 +59,42 @@ def _source_hash(part: str) -> str:
 
 
 @cache
-def cache_folder(part: str) -> Path:
-    """Folder of the compiled code of one of PARTS; folders of older sources are removed but for the newest few."""
-    folder = cache_root() / part / _source_hash(part)
-    if not folder.exists() and folder.parent.exists():
-        stale = sorted(
-            (f for f in folder.parent.iterdir() if f.is_dir()), key=lambda f: f.stat().st_mtime, reverse=True
-        )
-        for old in stale[KEPT_CACHES:]:
-            shutil.rmtree(old, ignore_errors=True)
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder
+def cache_folder(part: str) -> Path | None:
+    """Folder of the compiled code of one of PARTS; folders of older sources are removed but for the newest few.
+
+    None where there can be none; a line on standard error has said why.
+    """
+    return codecache.part_folder(part, _source_hash(part), KEPT_CACHES)
 
 
-def _choose_cache(function: Any) -> None:
-    """Point Numba, which reads the setting when it decorates, at the folder of the function's part."""
+def _kept(dispatcher: Any) -> Any:
+    """Let a dispatcher find its code in the folder of its part, and store it there."""
+    function = dispatcher.py_func
     part = next((name for name in PARTS if f"gpusim.{name}." in function.__module__), None)
     if part:
-        numba.config.CACHE_DIR = str(cache_folder(part))
+        _source_hash(part)  # now, while the files are those that are being imported
+        dispatcher._cache = codecache.KeptCode(function, partial(cache_folder, part))
+    return dispatcher
 
+
+class _Listener(event.Listener):
+    """Tells `gpusim.compiling` when Numba compiles a function of this package."""
+
+    def on_start(self, told: event.Event) -> None:
+        if module := self._module(told):
+            compiling.CLOCK.begin(module)
+
+    def on_end(self, told: event.Event) -> None:
+        if self._module(told):
+            compiling.CLOCK.end()
+
+    @staticmethod
+    def _module(told: event.Event) -> str | None:
+        module = told.data["dispatcher"].py_func.__module__
+        return module if module.startswith(tuple(f"{package}." for package in compiling.PARTS)) else None
+
+
+event.register("numba:compile", _Listener())
 
 MODEL_SYMBOL = "_ZN6gpusim5model"
 """What the mangled names of the timing model's functions begin with."""
@@ -109,10 +123,9 @@ _keep_indices()
 
 JIT = not numba.config.DISABLE_JIT
 """False in a run without the compiler (NUMBA_DISABLE_JIT=1)."""
-_COMMON: dict[str, Any] = {"cache": True, "nogil": True, "error_model": "numpy"}
+_COMMON: dict[str, Any] = {"nogil": True, "error_model": "numpy"}
 INNER_OPTIONS: dict[str, Any] = {
     **_COMMON,
-    "cache": False,  # a caller's cache file holds what is inlined into it
     "forceinline": True,
     "_nrt": False,
     "no_cpython_wrapper": True,
@@ -126,8 +139,6 @@ def _without_literals(dispatcher: Any) -> Any:
 
     Numba types a constant argument as a literal of its own and would compile every function of the model about twice.
     """
-    if not JIT:
-        return dispatcher
     find = dispatcher.get_call_template
 
     def get_call_template(args: tuple, kws: dict) -> Any:
@@ -139,17 +150,19 @@ def _without_literals(dispatcher: Any) -> Any:
 
 def kernel(function: Any) -> Any:
     """Compile a function that Python calls: the entry of a compiled loop."""
-    _choose_cache(function)
-    return _without_literals(numba.njit(**_COMMON)(function))
+    dispatcher = numba.njit(**_COMMON)(function)
+    return _without_literals(_kept(dispatcher)) if JIT else dispatcher
 
 
 def njit(function: Any = None, *, forceinline: bool = False) -> Any:
     """Compile an inner function: no reference counting, optionally inlined by force."""
 
     def decorate(body: Any) -> Any:
-        _choose_cache(body)
-        options = INNER_OPTIONS | {"cache": not forceinline, "forceinline": forceinline}
-        return _without_literals(numba.njit(**options)(body))
+        dispatcher = numba.njit(**INNER_OPTIONS | {"forceinline": forceinline})(body)
+        if not JIT:
+            return dispatcher
+        # a caller's cache file holds its callees, so only entries are kept when everything is inlined
+        return _without_literals(dispatcher if forceinline else _kept(dispatcher))
 
     return decorate if function is None else decorate(function)
 

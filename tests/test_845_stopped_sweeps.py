@@ -237,15 +237,15 @@ def test_a_resumed_sweep_may_have_another_number_of_processes(tmp_path, counted)
     assert len(counted) == 2
 
 
-@pytest.mark.parametrize("deed", ["interrupt", "terminate"])
-def test_a_stopped_command_keeps_and_prints_what_is_finished(stored, stub, tmp_path, capsys, monkeypatch, deed):
+@pytest.mark.parametrize(("deed", "code"), [("interrupt", 130), ("terminate", 143)])
+def test_a_stopped_command_keeps_and_prints_what_is_finished(stored, stub, tmp_path, capsys, monkeypatch, deed, code):
     file, temporary = tmp_path / "s.jsonl", tmp_path / "temporary"
     temporary.mkdir()
     monkeypatch.setattr("tempfile.tempdir", str(temporary))
     assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
     arguments = ["sweep", str(stored), "--config", "a6000", "--set", f"name={deed} {file}", "--jobs", "2"]
     arguments += ["--set-grid", f"{LATENCY}=1,2,3,4", "--output", str(file)]
-    assert cli.main(arguments) == 130
+    assert cli.main(arguments) == code
     captured = capsys.readouterr()
     finished = len(entries(file))
     assert finished >= 1

@@ -69,19 +69,14 @@ def _rows(names: list[str], config: str | None) -> list[Benchmark]:
 
 
 def _print(rows: list[dict]) -> None:
-    from rich.box import SIMPLE_HEAD
-    from rich.table import Table
-
+    from gpusim.report.layout import Sheet
     from gpusim.report.text import console_for
 
-    table = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False, collapse_padding=True)
-    table.add_column("kernel", no_wrap=True)
-    headings = "warp instr.", "cycles", "CPU s", "rate", "Accel-Sim", "ratio", "cycles/s", "MB"
-    for heading in (*headings, "2 threads"):
-        table.add_column(heading, justify="right")
+    headings = "warp instr.", "cycles", "CPU s", "rate", "Accel-Sim", "ratio", "cycles/s", "MB", "2 threads"
+    sheet = Sheet("kernel", *headings)
     for row in rows:
         rate, peer = row["warp_instructions_per_cpu_second"], row["accel_sim"]
-        table.add_row(
+        sheet.add(
             row["name"],
             f"{row['warp_instructions']:,}",
             f"{row['cycles']:,}",
@@ -93,7 +88,7 @@ def _print(rows: list[dict]) -> None:
             f"{row['peak_memory_mb']:,.0f}",
             _spread(row["two_thread_speed_up"], row["two_thread_speed_up_spread"]) if row["threads"] else "",
         )
-    console_for(sys.stdout).print(table)
+    sheet.print(console_for(sys.stdout))
     for row in rows:
         if row["what"]:
             print(f"  {row['name']}: {row['what']}, {row['config']}")

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from functools import partial
 from typing import TYPE_CHECKING
+
+from gpusim.cli.deliver import deliver
+from gpusim.cli.exits import EXIT_BAD_INPUT
 
 if TYPE_CHECKING:
     from gpusim.hardware.compare import Comparison
+    from gpusim.results.files import OutputFile
 
 
 def add_parser(commands: argparse._SubParsersAction) -> None:
@@ -33,13 +38,28 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Compare and print; returns the exit code."""
-    from gpusim.report.compare import print_comparison, write_files
+    from gpusim.results.files import output_files
+
+    outputs = output_files({"--csv": args.csv, "--json": args.json, "--markdown": args.markdown})
+    rows: list[Comparison] = []
+    try:
+        rows.extend(_compared(args))
+    except BaseException:
+        _deliver(rows, outputs)
+        raise
+    return 0 if _deliver(rows, outputs) else EXIT_BAD_INPUT
+
+
+def _deliver(rows: list[Comparison], outputs: Mapping[str, OutputFile]) -> bool:
+    """Write and print what was compared; returns whether all of it could be written."""
+    from gpusim.report.compare import print_comparison, write_csv, write_json, write_markdown
     from gpusim.report.text import console_for
 
-    rows = list(_compared(args))
-    write_files(rows, args.csv, args.json, args.markdown)
-    print_comparison(console_for(sys.stdout), rows)
-    return 0
+    if not rows:
+        return True
+    writers = {"--csv": write_csv, "--json": write_json, "--markdown": write_markdown}
+    writes = [partial(writers[option], output, rows) for option, output in outputs.items()]
+    return deliver(lambda: print_comparison(console_for(sys.stdout), rows), writes)
 
 
 def _compared(args: argparse.Namespace) -> Iterator[Comparison]:

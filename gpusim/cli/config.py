@@ -53,10 +53,14 @@ def run_list(_: argparse.Namespace) -> int:
 
 
 def run_check(args: argparse.Namespace) -> int:
-    """Say that a file is valid; invalid ones raise. Returns the exit code."""
-    from gpusim.config import load_config
+    """Say that a file is valid, and whether it is a card or a family; invalid ones raise. Returns the exit code."""
+    from gpusim.config import check_file, list_configs
 
-    config = load_config(args.file)
+    config = check_file(args.file)
+    if config is None:
+        print(f"{args.file}: a family: it has no name, so cards name it as their base; what it says is valid")
+        print(f"cards: {', '.join(list_configs())}")
+        return 0
     print(f"{args.file}: valid: {config.name}, sm_{config.architecture}, {config.sms} SMs")
     return 0
 

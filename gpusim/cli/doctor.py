@@ -7,12 +7,13 @@ import os
 import platform
 import sys
 import tempfile
-import time
 from collections.abc import Callable
 from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
 
 import gpusim
+from gpusim.cli.exits import EXIT_CHECK_FAILED
+from gpusim.compiling import Stopwatch
 from gpusim.errors import GpusimError
 
 SELF_RUN_CONFIG = "a6000"
@@ -40,17 +41,24 @@ def run(_: argparse.Namespace) -> int:
     print(
         f"gpusim {gpusim.__version__}, Python {platform.python_version()}, {platform.platform()}, {os.cpu_count()} CPUs"
     )
-    for extra, names in packages().items():
+    wanted = packages()
+    if not wanted:
+        print("packages  gpusim runs from its folder without being installed, so what it needs is not known")
+    for extra, names in wanted.items():
         print(f"{extra:<9}", ", ".join(f"{name} {installed(name) or 'missing'}" for name in names))
     print_toolchain()
     healthy = _print_cache()
-    return 0 if _self_run() and healthy else 1
+    return 0 if _self_run() and healthy else EXIT_CHECK_FAILED
 
 
 def packages() -> dict[str, list[str]]:
-    """Names of the packages that gpusim's metadata asks for, by extra; `core` first."""
+    """Names of the packages that gpusim's metadata asks for, by extra, `core` first; none if it is not installed."""
     found: dict[str, list[str]] = {"core": []}
-    for line in requires("gpusim") or []:
+    try:
+        lines = requires("gpusim") or []
+    except PackageNotFoundError:  # run from its folder
+        return {}
+    for line in lines:
         requirement, _, marker = line.partition(";")
         name = requirement.split("[")[0].rstrip("<>=!~.,0123456789 ")
         extra = marker.split("extra ==")[1].strip(" '\"") if "extra ==" in marker else "core"
@@ -83,16 +91,11 @@ def print_toolchain() -> None:
 
 
 def _print_cache() -> bool:
-    from gpusim.jit import cache_root
+    from gpusim.codecache import diagnosis
 
-    folder = cache_root()
-    folder.mkdir(parents=True, exist_ok=True)
-
-    files = [path for path in folder.rglob("*") if path.is_file()]
-    size = sum(path.stat().st_size for path in files) / 1e6
-    writable = os.access(folder, os.W_OK)
-    print(f"cache     {folder}: {len(files)} files, {size:.1f} MB{'' if writable else ', NOT WRITABLE'}")
-    return writable
+    good, text = diagnosis()
+    print(f"cache     {text}")
+    return good
 
 
 def _self_run() -> bool:
@@ -100,7 +103,7 @@ def _self_run() -> bool:
     from gpusim.inputs import load_source
     from gpusim.model.setup.simulate import RunOptions, simulate
 
-    start = time.process_time()
+    clock = Stopwatch()
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "doctor.sass"
         path.write_text(SELF_RUN)
@@ -109,10 +112,10 @@ def _self_run() -> bool:
         except GpusimError as error:
             print(f"self-run  FAILED: {error}", file=sys.stderr)
             return False
-    seconds = time.process_time() - start
     right = kernel.warp_instructions == SELF_RUN_INSTRUCTIONS
     state = "ok" if right else f"FAILED: {SELF_RUN_INSTRUCTIONS} warp instructions expected"
-    print(
-        f"self-run  {kernel.warp_instructions} warp instructions, {kernel.cycles} cycles, {seconds:.1f} CPU s: {state}"
-    )
+    seconds = f"{clock.cpu_seconds:.1f} CPU s"
+    if clock.compile_seconds:
+        seconds += f" and {clock.compile_seconds:.1f} to compile"
+    print(f"self-run  {kernel.warp_instructions} warp instructions, {kernel.cycles} cycles, {seconds}: {state}")
     return right

@@ -6,7 +6,10 @@ import sys
 import time
 from typing import TYPE_CHECKING, Any
 
+from gpusim import compiling
+
 if TYPE_CHECKING:
+    from gpusim.emulator.tracing import TraceStep
     from gpusim.model.setup.simulate import Progress
 
 TERMINAL_SECONDS = 2.0
@@ -15,19 +18,33 @@ LOG_SECONDS = 30.0
 
 
 class TraceProgress:
-    """A line now and then while the emulator executes: CTAs done, warp instructions per CPU second."""
+    """A line now and then while the emulator executes: launch i of n, CTAs done, warp instructions per CPU second."""
 
     def __init__(self) -> None:
         self._last = time.monotonic()
 
-    def __call__(self, kernel: str, done: int, ctas: int, warp_instructions: int, per_cpu_second: float) -> None:
+    def __call__(self, step: TraceStep) -> None:
         now = time.monotonic()
         if now - self._last >= (TERMINAL_SECONDS if sys.stderr.isatty() else LOG_SECONDS):
             self._last = now
             print(
-                f"{kernel}: CTA {done:,} of {ctas:,}, {warp_instructions:,} warp instr., {per_cpu_second:,.0f} /CPU s",
+                f"tracing launch {step.launch + 1}/{step.launches} {step.kernel}: CTA {step.ctas_done:,} of "
+                f"{step.ctas:,}, {step.warp_instructions:,} warp instr. in all, {step.rate:,.0f} /CPU s",
                 file=sys.stderr,
             )
+
+
+class _BarNotice:
+    """Shows a compilation in the bar of a ProgressView."""
+
+    def __init__(self, bar: Any, task: Any) -> None:
+        self._bar, self._task = bar, task
+
+    def begin(self, what: str, expected: str) -> None:
+        self._bar.reset(self._task, total=None, description=f"compiling {what}, once, {expected}")
+
+    def end(self) -> None:
+        self._bar.update(self._task, description="loading the compiled code")
 
 
 class ProgressView:
@@ -41,23 +58,27 @@ class ProgressView:
         self._terminal = sys.stderr.isatty()
         self._start = self._last = time.monotonic()
         self._first = -1
+        self._notice = compiling.CLOCK.notice
         self._bar: Any = None
         self._task: Any = None
 
     def __enter__(self) -> ProgressView:
         if self._terminal:
             from rich.console import Console
-            from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
+            from rich.progress import BarColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
             from rich.progress import Progress as Bar
 
-            columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("ETA"), TimeRemainingColumn())
-            self._bar = Bar(*columns, console=Console(stderr=True), transient=True)
+            times = (TimeElapsedColumn(), TextColumn("ETA"), TimeRemainingColumn())
+            columns = (TextColumn("{task.description}", markup=False), BarColumn(bar_width=None), *times)
+            self._bar = Bar(*columns, console=Console(stderr=True), transient=True, expand=True)
             self._bar.start()
-            self._task = self._bar.add_task("loading the model (compiled on the first run)", total=None)
+            self._task = self._bar.add_task("loading the model", total=None)
+            compiling.CLOCK.notice = _BarNotice(self._bar, self._task)
         return self
 
     def __exit__(self, *_: object) -> None:
         if self._bar is not None:
+            compiling.CLOCK.notice = self._notice
             self._bar.stop()
 
     def warn(self, message: str) -> None:
@@ -67,7 +88,7 @@ class ProgressView:
     def say(self, message: str) -> None:
         """A line of its own, above the live one."""
         if self._bar is not None:
-            self._bar.console.print(message, markup=False, highlight=False)
+            self._bar.console.print(message, markup=False, highlight=False, soft_wrap=True)
         else:
             print(message, file=sys.stderr)
 
@@ -75,7 +96,7 @@ class ProgressView:
         now = time.monotonic()
         done = progress.warp_instructions_before + progress.warp_instructions_done
         if self._first < 0:  # loading and compiling is over; what a resumed run took over was not simulated now
-            self._first, self._start = done, now
+            self._first, self._start, self._last = done, now, now
             if self._bar is not None:
                 self._bar.reset(self._task, completed=done)
         rate = (done - self._first) / max(now - self._start, 1e-9)
@@ -89,5 +110,5 @@ class ProgressView:
             self._last = now
             share = done / progress.trace_warp_instructions
             left = (progress.trace_warp_instructions - done) / max(rate, 1e-9)
-            eta = f"ETA {left:,.0f} s" if rate else "compiled code loaded"
+            eta = f"ETA {left:,.0f} s" if rate else "ETA unknown"
             print(f"{text}, {share:.0%} of the trace, {eta}", file=sys.stderr)

@@ -5,20 +5,24 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
+from gpusim.cli.deliver import deliver
+from gpusim.cli.exits import EXIT_BAD_INPUT, EXIT_CHECK_FAILED, EXIT_INTERRUPTED
 from gpusim.errors import GpusimError
 from gpusim.inputs import ARCHITECTURES, load_source
 
 if TYPE_CHECKING:
+    from gpusim.cli.progress import ProgressView
     from gpusim.config.models import GpuConfig
+    from gpusim.results.files import OutputFile
     from gpusim.results.result import Result, Stop
     from gpusim.runs.checkpoint import Checkpoint
+    from gpusim.sass.program import Program
     from gpusim.trace.trace import Trace
-
-EXIT_HAZARDS = 1
-EXIT_INTERRUPTED = 130
-"""128 + SIGINT, as shells report it."""
 
 
 def add_parser(commands: argparse._SubParsersAction) -> None:
@@ -49,7 +53,7 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
         action="store_true",
         help="report control bits that let an instruction issue too early; exit code 1 if there are any",
     )
-    parser.add_argument("--threads", type=_positive, default=1, metavar="N", help="the result does not depend on it")
+    parser.add_argument("--threads", type=_positive, default=1, metavar="N", help="one per SM at most; same result")
     parser.add_argument("--window", type=_positive, metavar="N", help="cycles an SM runs ahead at most; same result")
     parser.add_argument("--no-skip", action="store_true", help="step through idle cycles: slow, same result")
     parser.add_argument("--strict", action="store_true", help="refuse opcodes that the opcode table lacks")
@@ -58,62 +62,126 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """The command; returns the exit code."""
+    from gpusim.cli.progress import TraceProgress
     from gpusim.config import load_config
+    from gpusim.results.files import output_files
     from gpusim.trace.select import select_launches
 
     if args.resume and (args.timeline or not args.output):
         reason = "a saved result holds no timeline" if args.timeline else "name the file of the run with --output"
         raise GpusimError(f"--resume goes on from the --output file: {reason}")
+    outputs = output_files({"--output": args.output, "--timeline": args.timeline})
     config = load_config(args.config, args.set)
     if config.experimental:
         print(f"gpusim: note: {config.name} is experimental: its latencies were not measured", file=sys.stderr)
-    trace = load_source(args.trace, args.launch, ARCHITECTURES[args.arch])
-    trace = select_launches(trace, args.kernel, args.launches)
-    checkpoint = _checkpoint(trace, config, args) if args.output else None
-    from gpusim.model.setup.simulate import Interrupted, SimulationError
-
-    try:
-        result = _simulate(trace, config, args, checkpoint)
-    except SimulationError as error:
-        _deliver(error.partial, trace, args, checkpoint)
-        raise
-    except Interrupted as interrupt:
-        _deliver(interrupt.partial, trace, args, checkpoint)
-        print(f"gpusim: {_where(interrupt.partial.stopped, args.output)}", file=sys.stderr)
-        return EXIT_INTERRUPTED
-    _deliver(result, trace, args, checkpoint)
-    return EXIT_HAZARDS if any(kernel.hazards for kernel in result.kernels) else 0
+    if args.threads > config.sms:
+        print(f"gpusim: note: --threads {args.threads}: {config.sms} are used, one per SM", file=sys.stderr)
+    trace = load_source(args.trace, args.launch, ARCHITECTURES[args.arch], TraceProgress())
+    return _Run(args, select_launches(trace, args.kernel, args.launches), config, outputs).run()
 
 
-def _checkpoint(trace: Trace, config: GpuConfig, args: argparse.Namespace) -> Checkpoint:
-    from gpusim.runs.checkpoint import Checkpoint, check_resumable
-    from gpusim.runs.fingerprint import fingerprint
+class _Run:
+    """A simulation whose finished kernels are printed and written however it ends."""
 
-    if args.resume:
-        check_resumable(config)
-    options = ["check-hazards"] if args.check_hazards else []
-    return Checkpoint(args.output, fingerprint(trace, config, *options))
+    def __init__(
+        self, args: argparse.Namespace, trace: Trace, config: GpuConfig, outputs: Mapping[str, OutputFile]
+    ) -> None:
+        self.args, self.trace, self.config = args, trace, config
+        self.output, self.timeline = outputs.get("--output"), outputs.get("--timeline")
+        self.checkpoint = self._open_checkpoint(self.output) if self.output else None
+        self.finished: Result | None = None
 
+    def _open_checkpoint(self, output: OutputFile) -> Checkpoint:
+        from gpusim.runs.checkpoint import Checkpoint, check_resumable
+        from gpusim.runs.fingerprint import fingerprint
 
-def _deliver(result: Result, trace: Trace, args: argparse.Namespace, checkpoint: Checkpoint | None) -> None:
-    """Write and print a result, or what there is of it."""
-    programs = [launch.program for launch in trace.launches[: len(result.kernels)]]
-    if args.timeline and programs:
+        if self.args.resume:
+            check_resumable(self.config)
+        options = ["check-hazards"] if self.args.check_hazards else []
+        return Checkpoint(output, fingerprint(self.trace, self.config, *options))
+
+    def run(self) -> int:
+        """Simulate and deliver; returns the exit code."""
+        from gpusim.model.setup.simulate import Interrupted, SimulationError
+
+        try:
+            result = self._simulate()
+        except SimulationError as error:
+            self._deliver(error.partial)
+            raise
+        except Interrupted as interrupt:
+            delivered = self._deliver(interrupt.partial)
+            kept = self.args.output if delivered and self.output and self.output.replaced else None
+            if interrupt.partial.stopped is not None:
+                print(f"gpusim: {_where(interrupt.partial.stopped, kept)}", file=sys.stderr)
+            return EXIT_INTERRUPTED
+        except BaseException as error:  # a fault of ours, or Ctrl-C between two kernels
+            if self.finished is not None and self.finished.stopped is not None:
+                reason = "interrupted" if isinstance(error, KeyboardInterrupt) else "error"
+                self._deliver(replace(self.finished, stopped=replace(self.finished.stopped, reason=reason)))
+            raise
+        if not self._deliver(result):
+            return EXIT_BAD_INPUT
+        return EXIT_CHECK_FAILED if any(kernel.hazards for kernel in result.kernels) else 0
+
+    def _simulate(self) -> Result:
+        from gpusim.cli.progress import ProgressView
+        from gpusim.model.setup.simulate import RunOptions, simulate
+
+        args = self.args
+        resumed = self.checkpoint.load() if self.checkpoint and args.resume else None
+        if resumed:
+            self.finished = resumed
+            taken = f"{len(resumed.kernels)} of {len(self.trace.launches)} kernels"
+            print(f"gpusim: {taken} taken over from {args.output}", file=sys.stderr)
+        with ProgressView() as progress:
+            options = RunOptions(
+                threads=args.threads,
+                skip=not args.no_skip,
+                window=args.window,
+                timeline=bool(args.timeline),
+                check_hazards=args.check_hazards,
+                strict=args.strict,
+                progress=progress,
+                warn=progress.warn,
+                kernel_done=partial(self._keep, progress),
+            )
+            return simulate(self.trace, self.config, options, resumed)
+
+    def _keep(self, progress: ProgressView, finished: Result) -> None:
+        """Remember the finished kernels, and save them now and then; a full disk does not end the run."""
+        self.finished = finished
+        try:
+            if self.checkpoint:
+                self.checkpoint.kernel_done(finished)
+        except GpusimError as error:
+            progress.warn(f"{error} (the run goes on, and is saved again later)")
+
+    def _deliver(self, result: Result) -> bool:
+        """Write and print a result, or what there is of it; returns whether all of it could be written."""
         from gpusim.results.timeline import write_timeline
 
-        write_timeline(args.timeline, [(p.opcodes, kernel.timeline) for p, kernel in zip(programs, result.kernels)])
-    if checkpoint and programs:
-        checkpoint.save(result)
-    if args.json:
-        print(json.dumps(result.summary()))
-    elif programs:
-        from gpusim.report.text import console_for, print_report
+        programs = [launch.program for launch in self.trace.launches[: len(result.kernels)]]
+        writes: list[Callable[[], object]] = []
+        if self.checkpoint and programs:
+            writes.append(partial(self.checkpoint.save, result))
+        if self.timeline and programs:
+            pairs = zip(programs, result.kernels)
+            tables = [(program.opcodes, kernel.timeline) for program, kernel in pairs if kernel.timeline is not None]
+            writes.append(partial(write_timeline, self.timeline, tables))
+        return deliver(lambda: self._print(result, programs), writes)
 
-        print_report(console_for(sys.stdout), result, programs)
+    def _print(self, result: Result, programs: Sequence[Program]) -> None:
+        if self.args.json:
+            print(json.dumps(result.summary()), flush=True)
+        elif programs:
+            from gpusim.report.text import console_for, print_report
+
+            print_report(console_for(sys.stdout), result, programs)
 
 
 def _where(stopped: Stop, output: str | None) -> str:
-    """Where an interrupted run stopped, and how to go on."""
+    """Where an interrupted run stopped, and how to go on; `output` is where its result was saved."""
     kernel = f"kernel {stopped.kernel + 1} of {stopped.kernels} ({stopped.name})"
     text = f"interrupted in {kernel} at cycle {stopped.cycle:,}"
     if not stopped.kernel:
@@ -123,31 +191,11 @@ def _where(stopped: Stop, output: str | None) -> str:
     return f"{text}; {stopped.kernel} finished, saved in {output}: the same command with --resume goes on there"
 
 
-def _simulate(trace: Trace, config: GpuConfig, args: argparse.Namespace, checkpoint: Checkpoint | None) -> Result:
-    from gpusim.cli.progress import ProgressView
-    from gpusim.model.setup.simulate import RunOptions, simulate
-
-    resumed = checkpoint.load() if checkpoint and args.resume else None
-    if resumed:
-        taken = f"{len(resumed.kernels)} of {len(trace.launches)} kernels"
-        print(f"gpusim: {taken} taken over from {args.output}", file=sys.stderr)
-    with ProgressView() as progress:
-        options = RunOptions(
-            threads=args.threads,
-            skip=not args.no_skip,
-            window=args.window,
-            timeline=bool(args.timeline),
-            check_hazards=args.check_hazards,
-            strict=args.strict,
-            progress=progress,
-            warn=progress.warn,
-            kernel_done=checkpoint.kernel_done if checkpoint else None,
-        )
-        return simulate(trace, config, options, resumed)
-
-
 def _positive(text: str) -> int:
-    number = int(text)
+    try:
+        number = int(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"'{text[:40]}' is not a whole number") from None
     if number < 1:
         raise argparse.ArgumentTypeError(f"{text} is not at least 1")
     return number

@@ -3,21 +3,16 @@
 from __future__ import annotations
 
 import argparse
-import signal
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from gpusim.cli.run import EXIT_INTERRUPTED
+from gpusim.cli.deliver import deliver
+from gpusim.cli.exits import EXIT_BAD_INPUT
 from gpusim.inputs import ARCHITECTURES
 
 if TYPE_CHECKING:
     from gpusim.runs.sweep import Sweep, SweepProgress
-
-EXIT_FAILED = 2
-"""A run failed, as for any other command that cannot simulate what it is given; the others are delivered."""
 
 
 def add_parser(commands: argparse._SubParsersAction) -> None:
@@ -42,11 +37,17 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Print cycles and speed-ups over each trace's first point; returns the exit code."""
+    """Print cycles and speed-ups over each trace's first point; returns the exit code.
+
+    Where runs failed, the others are delivered and the exit code is that of bad input; after Ctrl-C, those that are
+    finished are delivered. Raises OutputError when an output cannot be written, before anything is simulated.
+    """
+    from gpusim.results.files import output_files
     from gpusim.runs.sweep import SweepInterrupted, sweep
 
+    output_files({"--csv": args.csv, "--output": args.output})
     try:
-        with SweepView(args.output) as view, sigterm_as_interrupt():
+        with SweepView(args.output) as view:
             result = sweep(
                 args.traces,
                 args.config,
@@ -64,41 +65,28 @@ def run(args: argparse.Namespace) -> int:
         if len(partial):
             _deliver(partial, args)
         kept = f", kept in {args.output}: the same command with --resume goes on" if args.output else ""
-        print(f"gpusim: interrupted after {len(partial)} of {partial.total} runs{kept}", file=sys.stderr)
-        return EXIT_INTERRUPTED
-    _deliver(result, args)
-    return EXIT_FAILED if result.failures else 0
+        raise KeyboardInterrupt(f"interrupted after {len(partial)} of {partial.total} runs{kept}") from None
+    complete = _deliver(result, args)
+    return 0 if complete and not result.failures else EXIT_BAD_INPUT
 
 
-def _deliver(result: Sweep, args: argparse.Namespace) -> None:
-    """Print the table, what was guessed and what failed, and write the CSV."""
-    _print(result)
-    for warning in dict.fromkeys(warning for run in result for warning in run.warnings):
-        print(f"gpusim: warning: {warning}", file=sys.stderr)
-    for run in result.failed():
-        print(f"gpusim: error: {run.trace} at {run.point.label}: {run.error}", file=sys.stderr)
-    if args.csv:
+def _deliver(result: Sweep, args: argparse.Namespace) -> bool:
+    """Write the CSV and print the table, what was guessed and what failed; returns whether all could be written."""
+
+    def write() -> None:
         from gpusim.results.files import replacing
 
         with replacing(args.csv) as file:
             result.to_frame().to_csv(file, index=False, lineterminator="\n")
 
+    def show() -> None:
+        _print(result)
+        for warning in dict.fromkeys(warning for run in result for warning in run.warnings):
+            print(f"gpusim: warning: {warning}", file=sys.stderr)
+        for run in result.failed():
+            print(f"gpusim: error: {run.trace} at {run.point.label}: {run.error}", file=sys.stderr)
 
-@contextmanager
-def sigterm_as_interrupt() -> Iterator[None]:
-    """Let SIGTERM end the command as Ctrl-C does, with what is finished kept; not where others handle or ignore it."""
-
-    def interrupt(*_: object) -> None:
-        raise KeyboardInterrupt
-
-    if signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
-        yield
-        return
-    signal.signal(signal.SIGTERM, interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    return deliver(show, [write] if args.csv else [])
 
 
 class SweepView:
@@ -159,31 +147,26 @@ class SweepView:
 
 
 def _print(result: Sweep) -> None:
-    from rich.table import Table
-
+    from gpusim.report.layout import Sheet
     from gpusim.report.text import console_for
     from gpusim.runs.sweep import geometric_means, speed_ups
 
-    table = Table()
-    for heading in ("trace", "point"):
-        table.add_column(heading, overflow="fold")
-    for heading in ("cycles", "speed-up"):
-        table.add_column(heading, justify="right")
+    sheet = Sheet("trace", "point", "cycles", "speed-up", sides="ll")
     gains = speed_ups(result)
     before = None
     for run in result:
         if before not in (None, run.trace):
-            table.add_section()
+            sheet.end_section()
         gain = gains.get((run.trace, run.point.label))
         cycles = "failed" if run.cycles is None else f"{run.cycles:,}"
         speed_up = "" if gain is None else f"{gain:.3f}"
-        table.add_row("" if run.trace == before else run.trace, run.point.label, cycles, speed_up)
+        sheet.add("" if run.trace == before else run.trace, run.point.label, cycles, speed_up)
         before = run.trace
     if len(result.traces) > 1:
-        table.add_section()
+        sheet.end_section()
         for number, (label, mean) in enumerate(geometric_means(gains, len(result.traces)).items()):
-            table.add_row("" if number else "geometric mean", label, "", f"{mean:.3f}")
-    console_for(sys.stdout).print(table)
+            sheet.add("" if number else "geometric mean", label, "", f"{mean:.3f}")
+    sheet.print(console_for(sys.stdout))
 
 
 def jobs(text: str) -> int:

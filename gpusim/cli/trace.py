@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from gpusim.cli.exits import EXIT_CHECK_FAILED
 from gpusim.errors import GpusimError
 from gpusim.inputs import ARCHITECTURES, find_trace
 
@@ -17,12 +18,11 @@ if TYPE_CHECKING:
     from gpusim.emulator.tracing import TraceSummary
     from gpusim.sass.reports import Report
 
-INFO_COMMAND = "trace-info"
-"""What `trace info` is called inside: argparse has no word beside a path."""
+INFO_COMMAND = "trace info"
+"""One name for the parser, which has no place for a word beside a path."""
 OPCODES_SHOWN = 20
 BESIDE = ""
 """`--check` without a file: the check file beside the kernel."""
-EXIT_CHECK_FAILED = 1
 USAGE = """gpusim trace KERNEL [--launch FILE] [-o DIR] [--check [FILE]] [--arch SM] [--overwrite]
        gpusim trace info DIR [--json]"""
 
@@ -62,9 +62,12 @@ def run(args: argparse.Namespace) -> int:
     """Trace a kernel; returns the exit code."""
     from gpusim.cli.progress import TraceProgress
     from gpusim.emulator.tracing import open_files, trace_opened
+    from gpusim.trace.store import check_target
 
     if not Path(args.kernel).is_file():
         raise GpusimError(f"{args.kernel}: no such file")
+    if args.output is not None:
+        check_target(args.output, overwrite=args.overwrite)
     source, launch_file = open_files(args.kernel, args.launch, ARCHITECTURES[args.arch])
     check = _load_check(args, launch_file) if args.check is not None else None
     compared = source.report is not None or (launch_file is not None and launch_file.expected)

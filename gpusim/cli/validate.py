@@ -5,11 +5,13 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Iterable, Iterator
+from functools import partial
 
+from gpusim.cli.deliver import deliver
+from gpusim.cli.exits import EXIT_BAD_INPUT, EXIT_CHECK_FAILED
 from gpusim.cli.sweep import SweepView, jobs
 from gpusim.inputs import find_trace
 
-EXIT_OFF = 1
 RESULTS = "validation/results"
 
 
@@ -67,28 +69,34 @@ def add_ablations(actions: argparse._SubParsersAction) -> None:
 def run_paper(args: argparse.Namespace) -> int:
     """Print the comparison; returns 0, or 1 if a row is off."""
     from gpusim.report.text import console_for
+    from gpusim.results.files import output_files
     from gpusim.validation.report import print_results, write_csv
     from gpusim.validation.runner import OFF, validate
 
+    outputs = output_files({"--csv": args.csv})
     results = validate(args.config, args.only, args.set)
-    print_results(console_for(sys.stdout), results, args.config)
-    if args.csv:
-        write_csv(args.csv, results)
-    return EXIT_OFF if any(result.status == OFF for result in results) else 0
+    writes = [partial(write_csv, output, results) for output in outputs.values()]
+    if not deliver(lambda: print_results(console_for(sys.stdout), results, args.config), writes):
+        return EXIT_BAD_INPUT
+    return EXIT_CHECK_FAILED if any(result.status == OFF for result in results) else 0
 
 
 def run_memory(args: argparse.Namespace) -> int:
     """Print and write the comparison; returns 0, or 1 if a row is off."""
     from gpusim.report.text import console_for
+    from gpusim.results.files import output_folder
     from gpusim.validation.memory import choose, simulate_curves
     from gpusim.validation.memory_report import all_rows, print_memory, write_memory
 
-    results = simulate_curves(choose(args.config, args.only), args.set, shown)
-    print_memory(console_for(sys.stdout), results)
+    curves = choose(args.config, args.only)
     folder = args.output or (None if args.config or args.only or args.set else RESULTS)
     if folder:
-        write_memory(folder, results)
-    return 0 if all(row.good for row in all_rows(results)) else EXIT_OFF
+        output_folder(folder, "--output")
+    results = simulate_curves(curves, args.set, shown)
+    writes = [partial(write_memory, folder, results)] if folder else []
+    if not deliver(lambda: print_memory(console_for(sys.stdout), results), writes):
+        return EXIT_BAD_INPUT
+    return 0 if all(row.good for row in all_rows(results)) else EXIT_CHECK_FAILED
 
 
 def shown(values: Iterator[float], total: int) -> Iterable[float]:
@@ -103,13 +111,15 @@ def shown(values: Iterator[float], total: int) -> Iterable[float]:
 def run_ablations(args: argparse.Namespace) -> int:
     """Write the tables and plots and print the means; returns the exit code."""
     from gpusim.report.text import console_for
+    from gpusim.results.files import output_folder
     from gpusim.validation.ablation_report import print_means, write_all
     from gpusim.validation.ablations import load_suite, measure
 
     suite = load_suite()
     traces = {name: find_trace(f"ampere/{name}") for name in suite.traces}
+    folder = output_folder(args.output, "--output")
     with SweepView() as view:
         tables = measure(suite, traces, args.jobs, view)
-    write_all(args.output, suite, tables)
-    print_means(console_for(sys.stdout), suite, tables)
-    return 0
+    writes = [partial(write_all, folder, suite, tables)]
+    delivered = deliver(lambda: print_means(console_for(sys.stdout), suite, tables), writes)
+    return 0 if delivered else EXIT_BAD_INPUT

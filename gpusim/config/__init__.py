@@ -6,12 +6,18 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from gpusim.config.expansion import expand
-    from gpusim.config.loading import list_configs, load_config
+    from gpusim.config.loading import check_file, list_configs, load_config
     from gpusim.config.schema import json_schema
 
-_PUBLIC = {"load_config": "loading", "list_configs": "loading", "expand": "expansion", "json_schema": "schema"}
+_PUBLIC = {
+    "check_file": "loading",
+    "load_config": "loading",
+    "list_configs": "loading",
+    "expand": "expansion",
+    "json_schema": "schema",
+}
 
-__all__ = ["expand", "json_schema", "list_configs", "load_config"]
+__all__ = ["check_file", "expand", "json_schema", "list_configs", "load_config"]
 
 
 def __getattr__(name: str) -> Any:

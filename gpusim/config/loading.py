@@ -47,6 +47,25 @@ def load_config(name_or_path: ConfigLike, overrides: Overrides = ()) -> GpuConfi
     return config
 
 
+def check_file(name_or_path: str | Path) -> GpuConfig | None:
+    """The card in a file, or None for a family: a file without a name, which cards name as their base.
+
+    A family may leave keys to its cards. Raises GpusimError that lists every problem, as `load_config`.
+    """
+    draft = _draft(_locate(str(name_or_path)))
+    if "name" in draft.values:
+        return load_config(name_or_path)
+    try:
+        GpuConfig.model_validate(_as_tuples(draft.values), strict=True)
+    except ValidationError as error:
+        draft.problems += _validation_problems(draft, error, missing=False)
+    if draft.problems:
+        count = len(draft.problems)
+        head = f"{draft.label}: a family, for cards to name as their base: {count} problem{'s' if count > 1 else ''}"
+        raise GpusimError("\n  ".join([head, *draft.problems]))
+    return None
+
+
 def list_configs() -> list[str]:
     """Names of the packaged cards, sorted. Families that cards inherit from are not among them."""
     return sorted(path.stem for path in _packaged().values() if "name" in read(path).values)
@@ -210,12 +229,13 @@ def _as_tuples(value: object) -> object:
     return tuple(_as_tuples(item) for item in value) if isinstance(value, list) else value
 
 
-def _validation_problems(draft: Draft, error: ValidationError) -> Iterator[str]:
+def _validation_problems(draft: Draft, error: ValidationError, *, missing: bool = True) -> Iterator[str]:
+    """What is wrong, a line each; `missing`: keys that are not there too."""
     errors = error.errors(include_url=False)
     suggested = {(*e["loc"][:-1], key) for e in errors if e["type"] == "extra_forbidden" for key in _similar(e["loc"])}
     for e in errors:
         loc = e["loc"]
-        if e["type"] == "missing" and loc in suggested:
+        if e["type"] == "missing" and (loc in suggested or not missing):
             continue  # the unknown key beside it names this one as what was meant
         yield f"{_where(draft, loc)}: {_key(loc)}: {_what(e)}"
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from typing import Protocol
 import numpy as np
 
 import gpusim
+from gpusim.compiling import Stopwatch
 from gpusim.emulator import state
 from gpusim.emulator.buffers import GlobalMemory, fill_buffer
 from gpusim.emulator.launch import Argument, KernelLaunch, LaunchFile, load_launch
@@ -37,16 +37,30 @@ SinkFactory = Callable[
     [Program, tuple[int, int, int], tuple[int, int, int], int, Mapping[str, str]], AbstractContextManager[Sink]
 ]
 """Called per launch with program, grid, block, shared bytes and provenance, as store.TraceWriter.launch."""
-Progress = Callable[[str, int, int, int, float], None]
-"""Called with kernel name, CTAs done, CTAs in all, warp instructions so far, and warp instructions per CPU second."""
+
+
+@dataclass(frozen=True)
+class TraceStep:
+    """How far tracing is: within a launch, numbered from 0, and over all. The rate is per CPU second."""
+
+    kernel: str
+    launch: int
+    launches: int
+    ctas_done: int
+    ctas: int
+    warp_instructions: int
+    rate: float
+
+
+Progress = Callable[[TraceStep], None]
 
 
 @dataclass(frozen=True)
 class TraceSummary:
     """What tracing did: totals over all launches.
 
-    `executed` holds for each launch the (instructions,) executions of each static instruction, counted by warps and
-    with those that a predicate turned off; `buffers` are the final contents by name.
+    `cpu_seconds` leaves compiling out. `executed` holds for each launch the (instructions,) executions of each static
+    instruction, counted by warps and with those that a predicate turned off; `buffers` are the final contents by name.
     """
 
     launches: int
@@ -230,7 +244,7 @@ def execute(
     memory = GlobalMemory()
     jobs = _jobs(source, launch_file, memory)
     globals_at = _place_globals(jobs, memory)
-    begin, total, counts = time.process_time(), 0, []
+    clock, total, counts = Stopwatch(), 0, []
     for k, job in enumerate(jobs):
         prepared = prepare(
             job.program, job.grid, job.block, job.dynamic_shared, job.packed, memory, globals_at.get(k, 0)
@@ -244,9 +258,10 @@ def execute(
                 total += chunk.warp_instructions
                 done += chunk.cta_count
                 if progress:
-                    progress(job.program.name, done, ctas, total, total / max(time.process_time() - begin, 1e-9))
+                    rate = total / max(clock.cpu_seconds, 1e-9)
+                    progress(TraceStep(job.program.name, k, len(jobs), done, ctas, total, rate))
         counts.append(executed)
-    return TraceSummary(len(jobs), total, time.process_time() - begin, tuple(counts), memory.contents())
+    return TraceSummary(len(jobs), total, clock.cpu_seconds, tuple(counts), memory.contents())
 
 
 def _provenance(source: OpenedSource, launch: LaunchFile | None) -> dict[str, str]:
@@ -315,9 +330,11 @@ def run_opened(
     return Trace(tuple(collector.launches), _provenance(source, launch_file)), summary
 
 
-def trace_in_memory(source: Path | str, launch: Path | str | None = None, architecture: int = 86) -> Trace:
+def trace_in_memory(
+    source: Path | str, launch: Path | str | None = None, architecture: int = 86, progress: Progress | None = None
+) -> Trace:
     """The Trace of a kernel file, not stored. Raises GpusimError."""
-    return run_in_memory(source, launch, architecture)[0]
+    return run_in_memory(source, launch, architecture, progress)[0]
 
 
 def trace_kernel(

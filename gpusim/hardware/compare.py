@@ -8,12 +8,12 @@ global loads look up in L1 and SMs read from L2, stall ratios warp-cycles per is
 from __future__ import annotations
 
 import tempfile
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from gpusim.compiling import Stopwatch
 from gpusim.config import load_config
 from gpusim.errors import GpusimError
 from gpusim.results.columns import STALL_RATIO
@@ -167,10 +167,10 @@ def compare_report(opened: OpenedComparison, options: RunOptions) -> Iterator[Co
         del summary  # the final buffers, which nobody compares here
         trace = open_trace(Path(folder) / "trace")
         for k, (each, card) in enumerate(zip(opened.profiled, opened.cards)):
-            begin = time.process_time()
+            clock = Stopwatch()
             simulated = simulated_figures(_simulate_one(trace, k, card, options), card)
-            seconds, differ = time.process_time() - begin, not checks[k].ok
-            yield Comparison(each.label, each.function, card.name, opened.hardware[k], simulated, differ, seconds)
+            figures = opened.hardware[k], simulated, not checks[k].ok, clock.cpu_seconds
+            yield Comparison(each.label, each.function, card.name, *figures)
 
 
 def _simulate_one(trace: Trace, index: int, config: GpuConfig, options: RunOptions) -> KernelResult:
@@ -245,10 +245,10 @@ def compare_measurement(
 
     names = [launch.program.name for launch in trace.launches]
     name = choose_name(names, row.get("kernel") or None, f"{path}:{row['line']}")
-    begin = time.process_time()
+    clock = Stopwatch()
     simulated = simulated_figures(_simulate_one(trace, names.index(name), config, options), config)
-    source, seconds = f"{path.name}:{row['line']}", time.process_time() - begin
-    return Comparison(source, name, config.name, Figures(float(row["cycles"])), simulated, False, seconds)
+    source, measured = f"{path.name}:{row['line']}", Figures(float(row["cycles"]))
+    return Comparison(source, name, config.name, measured, simulated, False, clock.cpu_seconds)
 
 
 # ---- reports and CSV files together

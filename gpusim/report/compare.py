@@ -10,13 +10,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
 from gpusim.display import counted, html_table
 from gpusim.hardware.compare import Comparison, Figures, mean_absolute_error
+from gpusim.report.layout import Sheet, paragraph
 from gpusim.results.columns import COMPARISON_FRAME
-from gpusim.results.files import replacing
+from gpusim.results.files import OutputFile, replacing
 from gpusim.results.stalls import STALL_REASONS
 
 if TYPE_CHECKING:
@@ -53,10 +52,6 @@ def cells(row: Comparison) -> list[str]:
     return [short_name(row) + note, card, pairs[0], f"{row.error:+.1f}", *pairs[1:]]
 
 
-def _sides(row: Comparison) -> tuple[Figures, Figures]:
-    return row.hardware, row.simulated
-
-
 def _shown(value: float | None, shape: str) -> str:
     return "-" if value is None else shape.format(value)
 
@@ -68,17 +63,18 @@ def short_name(row: Comparison) -> str:
 
 def print_comparison(console: Console, rows: Sequence[Comparison]) -> None:
     """The table of kernels, the mean error, and the stall reasons of each."""
-    table = Table(title="card / model", title_justify="left", title_style="bold", box=None, padding=(0, 1))
-    for k, heading in enumerate(headings()):
-        table.add_column(heading, justify="left" if k < 2 else "right", overflow="fold")
+    sheet = Sheet(*headings(), sides="ll", title="card / model")
     for row in rows:
-        table.add_row(*(Text(cell) for cell in cells(row)))
-    console.print(table)
+        sheet.add(*cells(row))
+    sheet.print(console)
     for row in rows:
         if row.hardware.stalls:
-            console.print(Text(f"\n{short_name(row)}: warp-cycles per issued instruction", style="bold"))
-            console.print(_stall_table(row))
-    console.print(f"\nmean absolute error of the cycles of {len(rows)} kernels: {mean_absolute_error(rows):.2f} %")
+            console.print()
+            paragraph(console, "warp-cycles per issued instruction", "bold", name=f"{short_name(row)}:")
+            _stall_sheet(row).print(console)
+    console.print()
+    mean = mean_absolute_error(rows)
+    paragraph(console, f"mean absolute error of the cycles of {len(rows)} kernels: {mean:.2f} %")
 
 
 def main_reasons(row: Comparison) -> list[str]:
@@ -89,16 +85,13 @@ def main_reasons(row: Comparison) -> list[str]:
     return sorted(shown, key=lambda r: -measured.get(r, 0.0))
 
 
-def _stall_table(row: Comparison) -> Table:
-    table = Table(box=None, padding=(0, 1), header_style="dim")
-    table.add_column("reason", no_wrap=True)
-    for heading in ("card", "model", "difference"):
-        table.add_column(heading, justify="right")
+def _stall_sheet(row: Comparison) -> Sheet:
+    sheet = Sheet("reason", "card", "model", "difference")
     for reason in main_reasons(row):
         measured, model = row.hardware.stalls.get(reason), row.simulated.stalls.get(reason, 0.0)
         known = "-" if measured is None else f"{measured:.3f}"
-        table.add_row(reason, known, f"{model:.3f}", "" if measured is None else f"{model - measured:+.3f}")
-    return table
+        sheet.add(reason, known, f"{model:.3f}", "" if measured is None else f"{model - measured:+.3f}")
+    return sheet
 
 
 def markdown(rows: Sequence[Comparison]) -> str:
@@ -172,21 +165,27 @@ class Comparisons:
         return html_table(repr(self), headings(), map(cells, self.rows))
 
 
-def write_files(rows: Sequence[Comparison], csv_file: str | None, json_file: str | None, text_file: str | None) -> None:
-    """Write the formats that are asked for. Raises GpusimError where a file cannot be written."""
+def write_csv(output: OutputFile | Path | str, rows: Sequence[Comparison]) -> None:
+    """A row per kernel. Raises GpusimError where the file cannot be written."""
     records = [record(row) for row in rows]
-    if csv_file:
-        with replacing(Path(csv_file)) as file:
-            writer = csv.DictWriter(file, list(records[0]), lineterminator="\n")
-            writer.writeheader()
-            writer.writerows([{key: _cell(value) for key, value in each.items()} for each in records])
-    if json_file:
-        with replacing(Path(json_file)) as file:
-            json.dump({"kernels": records, "mean_absolute_error_percent": mean_absolute_error(rows)}, file, indent=1)
-            file.write("\n")
-    if text_file:
-        with replacing(Path(text_file)) as file:
-            file.write(markdown(rows))
+    with replacing(output) as file:
+        writer = csv.DictWriter(file, list(records[0]), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows([{key: _cell(value) for key, value in each.items()} for each in records])
+
+
+def write_json(output: OutputFile | Path | str, rows: Sequence[Comparison]) -> None:
+    """The same as JSON, with the mean error. Raises GpusimError where the file cannot be written."""
+    error = mean_absolute_error(rows)
+    with replacing(output) as file:
+        json.dump({"kernels": [record(row) for row in rows], "mean_absolute_error_percent": error}, file, indent=1)
+        file.write("\n")
+
+
+def write_markdown(output: OutputFile | Path | str, rows: Sequence[Comparison]) -> None:
+    """The tables of `markdown`. Raises GpusimError where the file cannot be written."""
+    with replacing(output) as file:
+        file.write(markdown(rows))
 
 
 def _cell(value: Any) -> Any:

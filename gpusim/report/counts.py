@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
 from gpusim.hardware.counts import CountCheck
+from gpusim.report.layout import Sheet, paragraph
 
 SHOWN = 40
 """Differing instructions listed per launch."""
@@ -17,9 +16,10 @@ SHOWN = 40
 def print_counts(console: Console, checks: Sequence[CountCheck]) -> None:
     """A line per launch, and a table of the instructions that differ."""
     for check in checks:
-        console.print(Text(f"{check.label}, {check.kernel}: {_verdict(check)}", style="green" if check.ok else "red"))
+        style = "green" if check.ok else "red"
+        paragraph(console, _verdict(check), style, name=f"{check.label}, {check.kernel}:")
         if check.mismatches:
-            console.print(_table(check))
+            _sheet(check).print(console)
         if (hidden := len(check.mismatches) - SHOWN) > 0:
             console.print(f"and {hidden} more")
 
@@ -35,12 +35,9 @@ def _verdict(check: CountCheck) -> str:
     return f"{reported}; {len(check.mismatches)} of {check.instructions} instructions differ"
 
 
-def _table(check: CountCheck) -> Table:
-    table = Table(box=None, padding=(0, 1), header_style="dim")
-    for heading in ("pc", "reported", "executed", "difference"):
-        table.add_column(heading, justify="right", no_wrap=True)
-    table.add_column("instruction", overflow="fold")
+def _sheet(check: CountCheck) -> Sheet:
+    sheet = Sheet("pc", "reported", "executed", "difference", "instruction", sides="rrrrl")
     for each in check.mismatches[:SHOWN]:
         difference = f"{each.executed - each.reported:+,}"
-        table.add_row(f"{each.pc:04x}", f"{each.reported:,}", f"{each.executed:,}", difference, Text(each.text))
-    return table
+        sheet.add(f"{each.pc:04x}", f"{each.reported:,}", f"{each.executed:,}", difference, each.text)
+    return sheet

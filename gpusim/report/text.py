@@ -2,61 +2,75 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import os
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
+from rich.cells import cell_len
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from gpusim.display import dimensions
+from gpusim.report.layout import BAR_WIDTH, GAP, Sheet, bar_width, flow, natural_width, paragraph
+from gpusim.report.plain import take_anything
 from gpusim.results.result import KernelResult, Result
 from gpusim.results.stalls import STALL_REASONS, Stall
 from gpusim.sass.control_bits import ControlBits
 from gpusim.sass.program import Program
 
-PLAIN_WIDTH = 120
-"""Columns where the output is not a terminal."""
-BAR_WIDTH = 40
+PLAIN_WIDTH = 80
+"""Columns where the output is not a terminal and $COLUMNS does not say how many."""
 HOTTEST = 10
 """Instructions listed per kernel."""
 DETAILED = 3
 """Kernels whose details are shown, those with the most cycles; the table always has all."""
+LEAST_REASONS = 22
+"""Columns that the main reasons of an instruction need in a table."""
+
+
+class _Console(Console):
+    """A console that lets the command notice when its reader has left; rich would end the process as failed."""
+
+    def on_broken_pipe(self) -> None:
+        raise  # the BrokenPipeError, which is being handled
 
 
 def console_for(stream: Any) -> Console:
-    """A console on `stream`; without colours and of fixed width where that is no terminal."""
-    terminal = stream.isatty()
-    return Console(file=stream, width=None if terminal else PLAIN_WIDTH, highlight=False, soft_wrap=not terminal)
+    """A console on `stream`; without colours and of fixed width where that is no terminal. It takes any text."""
+    take_anything(stream)
+    columns = os.environ.get("COLUMNS", "")
+    width = int(columns) if columns.isdecimal() and int(columns) else PLAIN_WIDTH
+    return _Console(file=stream, width=None if stream.isatty() else width, highlight=False)
 
 
 def print_report(console: Console, result: Result, programs: Sequence[Program]) -> None:
     """Print the whole report; programs[i] is the Program of result.kernels[i]."""
-    console.print(kernel_table(result))
+    kernel_sheet(result).print(console)
     longest = sorted(range(len(result.kernels)), key=lambda i: -result.kernels[i].cycles)[:DETAILED]
     for number in sorted(longest):
         print_kernel(console, result.kernels[number], programs[number])
     if (hidden := len(result.kernels) - len(longest)) > 0:
-        console.print(f"\n{hidden} more kernels; details with --kernel REGEX")
+        console.print()
+        paragraph(console, f"{hidden} more kernels; details with --kernel REGEX")
     for kernel in result.kernels:
         if kernel.hazards is not None:
             print_hazards(console, kernel)
+    console.print()
     rate = result.warp_instructions_per_cpu_second
-    console.print(
-        f"\n{result.warp_instructions:,} warp instructions in {result.cpu_seconds:.2f} CPU s ({rate:,.0f} per CPU s)"
-    )
+    speed = f"{result.warp_instructions:,} warp instructions in {result.cpu_seconds:.2f} CPU s ({rate:,.0f} per CPU s)"
+    compiling = f"; compiling the simulator took {result.compile_seconds:.1f} CPU s more, once"
+    paragraph(console, speed + (compiling if result.compile_seconds else ""))
 
 
-def kernel_table(result: Result) -> Table:
+def kernel_sheet(result: Result) -> Sheet:
     """One row per kernel, and a total where there are several."""
-    table = Table(title=f"gpusim, configuration {result.config}", title_justify="left", title_style="bold")
-    table.add_column("kernel", overflow="fold")
-    for heading in ("grid", "block", "cycles", "warp instr.", "thread instr.", "IPC", "occupancy"):
-        table.add_column(heading, justify="right", no_wrap=True)
+    headings = "grid", "block", "cycles", "warp instr.", "thread instr.", "IPC", "occupancy"
+    sheet = Sheet("kernel", *headings, title=f"gpusim, configuration {result.config}")
     for kernel in result.kernels:
-        table.add_row(
-            Text(kernel.name),
+        sheet.add(
+            kernel.name,
             dimensions(kernel.grid),
             dimensions(kernel.block),
             f"{kernel.cycles:,}",
@@ -68,71 +82,100 @@ def kernel_table(result: Result) -> Table:
     if len(result.kernels) > 1:
         totals = result.totals()
         sums = [f"{totals[key]:,}" for key in ("cycles", "warp_instructions", "thread_instructions")]
-        table.add_section()
-        table.add_row("total", "", "", *sums, f"{totals['ipc']:.2f}", "")
-    return table
+        sheet.end_section()
+        sheet.add("total", "", "", *sums, f"{totals['ipc']:.2f}", "")
+    return sheet
 
 
 def print_kernel(console: Console, kernel: KernelResult, program: Program) -> None:
     """Stall bars and hottest instructions of one kernel."""
     console.print()
-    console.print(Text(f"{kernel.name}: where {kernel.resident_warp_cycles:,} resident warp-cycles went", style="bold"))
-    console.print(stall_table(kernel))
-    console.print(Text(f"{kernel.name}: instructions that took the most warp-cycles", style="bold"))
-    console.print(hottest_table(kernel, program))
+    _heading(console, kernel.name, f"where {kernel.resident_warp_cycles:,} resident warp-cycles went")
+    print_stalls(console, kernel)
+    _heading(console, kernel.name, "instructions that took the most warp-cycles")
+    print_hottest(console, kernel, program)
+
+
+def _heading(console: Console, name: str, text: str, style: str = "bold") -> None:
+    paragraph(console, text, style, name=f"{name}:")
 
 
 def print_hazards(console: Console, kernel: KernelResult) -> None:
     """What the hazard checker found in one kernel: two lines of code and a remedy per hazard."""
     console.print()
     if not kernel.hazards:
-        console.print(Text(f"{kernel.name}: no hazards", style="bold"))
+        _heading(console, kernel.name, "no hazards")
         return
     plural = "s" if len(kernel.hazards) > 1 else ""
-    console.print(Text(f"{kernel.name}: {len(kernel.hazards)} hazard{plural}", style="bold red"))
+    _heading(console, kernel.name, f"{len(kernel.hazards)} hazard{plural}", "bold red")
     for hazard in kernel.hazards:
-        console.print(Text(f"  {hazard.kind} {hazard.register}, {hazard.occurrences:,} times: needs {hazard.remedy}"))
-        console.print(Text(f"    {hazard.producer_pc:04x}  {hazard.producer}"))
-        console.print(Text(f"    {hazard.consumer_pc:04x}  {hazard.consumer}"))
+        what = f"{hazard.kind} {hazard.register}, {hazard.occurrences:,} times: needs {hazard.remedy}"
+        paragraph(console, what, indent=2, hanging=2)
+        paragraph(console, f"{hazard.producer_pc:04x}  {hazard.producer}", indent=4, hanging=6)
+        paragraph(console, f"{hazard.consumer_pc:04x}  {hazard.consumer}", indent=4, hanging=6)
 
 
-def stall_table(kernel: KernelResult) -> Table:
-    """A bar per reason that occurred, largest first, with warp-cycles and their share."""
-    table = Table(box=None, show_header=False, padding=(0, 1))
-    table.add_column("reason", no_wrap=True)
-    table.add_column("bar", no_wrap=True, width=BAR_WIDTH)
-    table.add_column("warp-cycles", justify="right", no_wrap=True)
-    table.add_column("share", justify="right", no_wrap=True)
-    stalls = [(reason, count) for reason, count in kernel.stalls.items() if count]
+def print_stalls(console: Console, kernel: KernelResult) -> None:
+    """A line per reason that occurred, largest first: a bar where there is room, warp-cycles and their share."""
+    stalls = sorted(((reason, count) for reason, count in kernel.stalls.items() if count), key=lambda pair: -pair[1])
     total = sum(count for _, count in stalls)
-    largest = max((count for _, count in stalls), default=1)
-    for reason, count in sorted(stalls, key=lambda pair: -pair[1]):
-        style = "green" if reason == STALL_REASONS[Stall.SELECTED] else "yellow"
-        table.add_row(reason, Text(bar(count / largest), style=style), f"{count:,}", f"{100 * count / total:5.1f} %")
-    return table
+    green = STALL_REASONS[Stall.SELECTED]
+    rows = [(reason, count, f"{100 * count / total:.1f} %") for reason, count in stalls]
+    print_bars(console, rows, lambda reason: "green" if reason == green else "yellow")
 
 
-def hottest_table(kernel: KernelResult, program: Program, rows: int = HOTTEST) -> Table:
+def print_bars(console: Console, rows: Sequence[tuple[str, int, str]], style: Callable[[str], str]) -> None:
+    """Lines of name, bar, count and share, the bars as long as the counts; where that is too wide, without bars.
+
+    rows: largest first. style: that of a bar, by name.
+    """
+    columns = [[name for name, _, _ in rows], [f"{count:,}" for _, count, _ in rows], [share for *_, share in rows]]
+    names, counts, shares = (max((cell_len(text) for text in column), default=0) for column in columns)
+    width = bar_width(console, columns)
+    largest = max((count for _, count, _ in rows), default=1)
+    for name, count, share in rows:
+        drawn = bar(count / largest, width) if width else ""
+        pieces = [Text(name.ljust(names))]
+        pieces += [Text(drawn + " " * (width - cell_len(drawn)), style(name))] if width else []
+        pieces += [Text(f"{count:,}".rjust(counts)), Text(share.rjust(shares))]
+        flow(console, pieces, gap=GAP, hanging=GAP)
+
+
+def print_hottest(console: Console, kernel: KernelResult, program: Program, rows: int = HOTTEST) -> None:
     """The instructions with the most warp-cycles: PC, share, issues, control field, SASS, main reasons."""
-    table = Table(box=None, padding=(0, 1), header_style="dim")
-    for heading, justify in (("pc", "right"), ("share", "right"), ("issues", "right")):
-        table.add_column(heading, justify=justify, no_wrap=True)
-    table.add_column("control", no_wrap=True)
-    table.add_column("instruction", overflow="fold", ratio=3)
-    table.add_column("main reasons", overflow="fold", ratio=2)
     per_pc = kernel.pc_stalls.sum(axis=1)
     total = max(int(per_pc.sum()), 1)
-    for index in np.argsort(-per_pc, kind="stable")[:rows].tolist():
-        if not per_pc[index]:
-            break
-        table.add_row(
+    order = [index for index in np.argsort(-per_pc, kind="stable")[:rows].tolist() if per_pc[index]]
+    found = [
+        (
             f"{int(kernel.pc[index]):04x}",
             f"{100 * per_pc[index] / total:.1f} %",
             f"{int(kernel.pc_issues[index]):,}",
-            Text(control_field(program, index)),
-            Text(program.text[index]),
+            control_field(program, index),
+            program.text[index],
             main_reasons(kernel.pc_stalls[index]),
         )
+        for index in order
+    ]
+    table = _hottest_table(found, no_wrap=False)
+    narrowest = _hottest_table([(*row[:-1], "-" * LEAST_REASONS) for row in found], no_wrap=True)
+    if natural_width(console, narrowest) <= console.width:
+        console.print(table)
+        return
+    for pc, share, issues, control, text, reasons in found:
+        flow(console, [pc, share, f"{issues} issues,", *reasons.replace(", ", ",|").split("|")], hanging=6)
+        paragraph(console, f"{control} {text}", indent=6, hanging=2)
+
+
+def _hottest_table(rows: Sequence[Sequence[str]], *, no_wrap: bool) -> Table:
+    table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), header_style="dim")
+    for heading in ("pc", "share", "issues"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    for heading in ("control", "instruction"):
+        table.add_column(heading, no_wrap=True)
+    table.add_column("main reasons", overflow="fold", no_wrap=no_wrap)
+    for row in rows:
+        table.add_row(*map(Text, row))
     return table
 
 

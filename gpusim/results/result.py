@@ -15,7 +15,7 @@ from gpusim.display import counted, dimensions, html_table
 from gpusim.errors import GpusimError
 from gpusim.results.columns import KERNEL_FRAME, LAUNCH, NUMBERS, kernel_row, titles
 from gpusim.results.counters import BY_NAME
-from gpusim.results.files import replacing
+from gpusim.results.files import OutputFile, replacing
 from gpusim.results.hazards import Hazard
 from gpusim.results.stalls import STALL_REASONS
 from gpusim.results.timeline import TIMELINE_DTYPE
@@ -43,7 +43,7 @@ class KernelResult:
         pc_stalls: (n, reasons) int64 warp-cycles per static instruction and reason, columns as STALL_REASONS.
         resident_warp_cycles: sum over cycles of resident warps; equals the sum of pc_stalls and of stalls.
         occupancy: mean resident warps per active SM cycle over the SM's warp slots, 0..1.
-        seconds: CPU seconds that simulating it took.
+        seconds: CPU seconds that simulating it took, without compiling.
         timeline: (warp_instructions,) TIMELINE_DTYPE, or None where none was recorded; not part of the JSON file.
         hazards: what the hazard checker found, None where it did not look.
         program: the kernel's instructions, None in a result that was loaded; not part of the JSON file.
@@ -194,6 +194,8 @@ class Result:
         config: name of the configuration. provenance: trace, overrides, gpusim version, free-form strings.
         cpu_seconds: process CPU seconds of the whole simulation, all threads, reading the trace included.
         stopped: where the simulation stopped early, None for a whole result.
+        compile_seconds: process CPU seconds that went into compiling the simulator itself, which a first run does;
+            not part of cpu_seconds.
     """
 
     config: str
@@ -201,6 +203,7 @@ class Result:
     cpu_seconds: float
     provenance: Mapping[str, str] = field(default_factory=dict)
     stopped: Stop | None = None
+    compile_seconds: float = 0.0
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "provenance", MappingProxyType(dict(self.provenance)))
@@ -253,12 +256,13 @@ class Result:
             "kernels": [kernel.summary() for kernel in self.kernels],
             "totals": self.totals(),
             "cpu_seconds": self.cpu_seconds,
+            "compile_seconds": self.compile_seconds,
             "warp_instructions_per_cpu_second": self.warp_instructions_per_cpu_second,
             "provenance": dict(self.provenance),
         }
         return row if self.stopped is None else row | {"stopped": asdict(self.stopped)}
 
-    def save(self, path: Path | str) -> None:
+    def save(self, path: OutputFile | Path | str) -> None:
         """Write everything but timelines as JSON. Raises GpusimError where the file cannot be written."""
         data = {"format": FORMAT, "version": VERSION} | self.summary()
         data["kernels"] = [kernel.as_dict() for kernel in self.kernels]
@@ -275,7 +279,8 @@ class Result:
                 raise GpusimError(f"{path}: {data['format']} version {data['version']}, expected {FORMAT} {VERSION}")
             kernels = tuple(KernelResult.from_dict(kernel) for kernel in data["kernels"])
             stopped = Stop(**data["stopped"]) if "stopped" in data else None
-            return cls(data["config"], kernels, data["cpu_seconds"], data["provenance"], stopped)
+            compiling = data.get("compile_seconds", 0.0)  # files of before have none
+            return cls(data["config"], kernels, data["cpu_seconds"], data["provenance"], stopped, compiling)
         except OSError as error:
             raise GpusimError(f"{path}: cannot be read ({error.strerror}); `gpusim run --output` makes one") from error
         except (KeyError, TypeError, ValueError) as error:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from gpusim.results.files import replacing
+from gpusim.results.files import OutputFile, replacing
 
 STAGES = ("issue", "control", "allocate", "read", "execute", "write_back")
 """Cycle in which the instruction was in the stage; -1 where it has none (a branch reads no operand)."""
@@ -22,7 +22,7 @@ TIMELINE_DTYPE = np.dtype([(name, np.int64) for name in TIMELINE_COLUMNS])
 _ROWS_AT_ONCE = 1 << 16
 
 
-def write_timeline(path: Path | str, kernels: Iterable[tuple[Sequence[str], np.ndarray]]) -> int:
+def write_timeline(path: OutputFile | Path | str, kernels: Iterable[tuple[Sequence[str], np.ndarray]]) -> int:
     """Write the timelines of kernels in order as one CSV and return the number of rows.
 
     Args:

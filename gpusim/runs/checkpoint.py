@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gpusim.errors import GpusimError
+from gpusim.results.files import OutputFile
 from gpusim.results.result import Result
 
 if TYPE_CHECKING:
@@ -35,8 +36,10 @@ def check_resumable(config: GpuConfig) -> None:
 class Checkpoint:
     """The file of one run."""
 
-    def __init__(self, path: Path | str, fingerprint: Mapping[str, str]) -> None:
-        self.path = Path(path)
+    def __init__(self, output: OutputFile | Path | str, fingerprint: Mapping[str, str]) -> None:
+        """Raises GpusimError where the file cannot be written."""
+        self._output = output if isinstance(output, OutputFile) else OutputFile(output)
+        self.path = self._output.path
         self._facts = {PREFIX + name: value for name, value in fingerprint.items()}
         self._saved = time.monotonic()
 
@@ -45,6 +48,8 @@ class Checkpoint:
 
         Raises GpusimError where the file is none, or was made from another trace, configuration, version or options.
         """
+        if not self._output.replaced:
+            raise GpusimError(f"{self.path}: cannot be read back, so --resume finds no kernels there; name a file")
         if not self.path.exists():
             return None
         result = Result.load(self.path)
@@ -60,10 +65,10 @@ class Checkpoint:
 
     def save(self, result: Result) -> None:
         """Write the result, whole or partial. Raises GpusimError where the file cannot be written."""
-        replace(result, provenance={**result.provenance, **self._facts}).save(self.path)
-        self._saved = time.monotonic()
+        replace(result, provenance={**result.provenance, **self._facts}).save(self._output)
 
     def kernel_done(self, partial: Result) -> None:
-        """Save now and then; as RunOptions.kernel_done."""
-        if time.monotonic() - self._saved >= SAVE_SECONDS:
+        """Save now and then, where that replaces what was saved before; as RunOptions.kernel_done."""
+        if self._output.replaced and time.monotonic() - self._saved >= SAVE_SECONDS:
+            self._saved = time.monotonic()
             self.save(partial)

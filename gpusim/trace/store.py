@@ -9,14 +9,15 @@ from __future__ import annotations
 
 import json
 import mmap
+import os
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 
@@ -31,6 +32,8 @@ from gpusim.trace.trace import CtaChunk, Launch, Trace
 FORMAT = "gpusim-trace"
 VERSION = 1
 INDEX_NAME = "trace.json"
+NAME_CHARACTERS = 40
+"""Of a trace's name in that of its temporary folder, which must not be longer than a file system allows."""
 
 
 def is_trace(path: Path) -> bool:
@@ -44,21 +47,50 @@ def is_trace(path: Path) -> bool:
 # ---------------------------------------------------------------------------------------------- writing
 
 
+def check_target(path: Path | str, *, overwrite: bool) -> Path:
+    """The folder behind all links that a trace may take. Raises GpusimError where it is taken or cannot be made."""
+    target = Path(os.path.realpath(path))
+    if target.exists() and not (target.is_dir() and not any(target.iterdir())):
+        if not is_trace(target):
+            raise GpusimError(f"{path}: exists and is not a gpusim trace; name another folder")
+        if not overwrite:
+            raise GpusimError(f"{path}: holds a trace already; name another folder or ask to overwrite it")
+    parent = next(folder for folder in target.parents if folder.exists())
+    if not parent.is_dir() or not os.access(parent, os.W_OK | os.X_OK):
+        raise GpusimError(f"{path}: cannot write a trace here (no folder can be made in {parent}); name another folder")
+    return target
+
+
+@contextmanager
+def _writing(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise GpusimError(f"{path}: cannot write the trace ({reason}); free space or name another folder") from error
+
+
 class LaunchSink:
     """Takes one launch's chunks in CTA order and appends them to its file."""
 
-    def __init__(self, writer: BlockWriter, program: Program, warps_per_cta: int) -> None:
+    def __init__(self, writer: BlockWriter, program: Program, warps_per_cta: int, path: Path) -> None:
         self._writer = writer
+        self._path = path
         self._program = program
         self._warps_per_cta = warps_per_cta
         self.entries: list[dict[str, Any]] = []
         self.next_cta = 0
 
     def add(self, chunk: CtaChunk) -> None:
-        """Append one chunk. Raises ValueError where it does not follow the last one or contradicts itself."""
+        """Append one chunk.
+
+        Raises ValueError where it does not follow the last one or contradicts itself, GpusimError where it cannot be
+        written.
+        """
         if chunk.first_cta != self.next_cta:
             raise ValueError(f"chunk begins at CTA {chunk.first_cta}, the next one is {self.next_cta}")
-        self.entries.append(write_chunk(self._writer, self._program, self._warps_per_cta, chunk))
+        with _writing(self._path):
+            self.entries.append(write_chunk(self._writer, self._program, self._warps_per_cta, chunk))
         self.next_cta += chunk.cta_count
 
 
@@ -77,27 +109,30 @@ class TraceWriter:
         self, path: Path | str, provenance: Mapping[str, str] | None = None, *, overwrite: bool = False
     ) -> None:
         self.path = Path(path)
+        self._target = check_target(path, overwrite=overwrite)
         self._overwrite = overwrite
         self._provenance = {**(provenance or {}), "gpusim_version": gpusim.__version__}
         self._programs: list[dict[str, Any]] = []
         self._known: list[Program] = []
         self._launches: list[dict[str, Any]] = []
-        self._check_target()
-        try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            self._folder = Path(tempfile.mkdtemp(prefix=f".{self.path.name}.partial-", dir=self.path.parent))
+        with _writing(self.path):
+            self._target.parent.mkdir(parents=True, exist_ok=True)
+            prefix = f".{self._target.name[:NAME_CHARACTERS]}.partial-"
+            self._folder = Path(tempfile.mkdtemp(prefix=prefix, dir=self._target.parent))
             self._folder.chmod(0o755)
-        except OSError as error:
-            raise GpusimError(f"{self.path}: cannot write a trace here ({error}); name another folder") from error
 
     def __enter__(self) -> TraceWriter:
         return self
 
     def __exit__(self, kind: object, *_: object) -> None:
-        if kind is None:
-            self.close()
-        else:
+        if kind is not None:
             self.discard()
+            return
+        try:
+            self.close()
+        except BaseException:
+            self.discard()
+            raise
 
     @contextmanager
     def launch(
@@ -111,9 +146,9 @@ class TraceWriter:
         """One launch: `with writer.launch(...) as sink: sink.add(chunk)`. Raises ValueError unless all CTAs came."""
         ctas, threads = int(np.prod(grid)), int(np.prod(block))
         name = f"launch-{len(self._launches):04d}.bin"
-        with (self._folder / name).open("wb") as file:
+        with self._new_file(name) as file:
             writer = BlockWriter(file)
-            sink = LaunchSink(writer, program, -(-threads // WARP_SIZE))
+            sink = LaunchSink(writer, program, -(-threads // WARP_SIZE), self.path)
             yield sink
         if sink.next_cta != ctas:
             raise ValueError(f"launch of {program.name}: {sink.next_cta} of {ctas} CTAs were added")
@@ -131,7 +166,7 @@ class TraceWriter:
         )
 
     def close(self) -> None:
-        """Write the index and give the folder its name."""
+        """Write the index and give the folder its name. Raises GpusimError where that is not possible."""
         index = {
             "format": FORMAT,
             "version": VERSION,
@@ -139,27 +174,42 @@ class TraceWriter:
             "programs": self._programs,
             "launches": self._launches,
         }
-        (self._folder / INDEX_NAME).write_text(json.dumps(index, indent=1) + "\n")
-        self._check_target()
-        if self.path.exists() and is_trace(self.path):
-            old = self._folder.with_name(self._folder.name + "-old")
-            self.path.rename(old)
-            self._folder.rename(self.path)
-            shutil.rmtree(old)
-        else:
-            self._folder.rename(self.path)
+        with _writing(self.path):
+            (self._folder / INDEX_NAME).write_text(json.dumps(index, indent=1) + "\n")
+            self._target = check_target(self.path, overwrite=self._overwrite)
+            self._take_place()
+
+    def _take_place(self) -> None:
+        if not is_trace(self._target):
+            self._folder.rename(self._target)
+            return
+        old = self._folder.with_name(self._folder.name + "-old")
+        try:
+            self._target.rename(old)
+            self._folder.rename(self._target)
+        except BaseException:
+            if old.exists() and not self._target.exists():
+                old.rename(self._target)
+            raise
+        shutil.rmtree(old, ignore_errors=True)
 
     def discard(self) -> None:
         """Drop what was written."""
         shutil.rmtree(self._folder, ignore_errors=True)
 
-    def _check_target(self) -> None:
-        if not self.path.exists() or (self.path.is_dir() and not any(self.path.iterdir())):
-            return
-        if not is_trace(self.path):
-            raise GpusimError(f"{self.path}: exists and is not a gpusim trace; name another folder")
-        if not self._overwrite:
-            raise GpusimError(f"{self.path}: holds a trace already; name another folder or ask to overwrite it")
+    @contextmanager
+    def _new_file(self, name: str) -> Iterator[BinaryIO]:
+        """A file in the folder. Raises GpusimError where it cannot be made, or not written to its end."""
+        with _writing(self.path):
+            file = (self._folder / name).open("wb")
+        try:
+            yield file
+        except BaseException:
+            with suppress(OSError):
+                file.close()
+            raise
+        with _writing(self.path):
+            file.close()
 
     def _program_number(self, program: Program) -> int:
         """Number of the program in the index, written on its first launch."""
@@ -167,7 +217,7 @@ class TraceWriter:
             if known is program or _same(known, program):
                 return number
         name = f"program-{len(self._known):04d}.bin"
-        with (self._folder / name).open("wb") as file:
+        with self._new_file(name) as file, _writing(self.path):
             writer = BlockWriter(file)
             entry = {
                 "file": name,

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import csv
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gpusim import __version__
-from gpusim.errors import GpusimError
-from gpusim.results.files import replacing
+from gpusim.results.files import output_folder, replacing
 from gpusim.results.stalls import STALL_REASONS
 from gpusim.validation.ablations import MEAN, NEUTRAL, Cell, Suite, Table
 
@@ -23,11 +21,7 @@ AGREEMENT = {True: "yes", False: "no", None: ""}
 
 def write_all(folder: Path | str, suite: Suite, tables: dict[str, list[Cell]]) -> None:
     """NAME.csv, NAME.md and NAME.png of every table. Raises GpusimError where the folder cannot be written."""
-    folder = Path(folder)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise GpusimError(f"{folder}: cannot be made ({error.strerror}); name another folder") from error
+    folder = output_folder(folder)
     for table in suite.tables:
         cells = tables[table.name]
         write_csv(folder / f"{table.name}.csv", cells)
@@ -128,20 +122,17 @@ def plot(path: Path, table: Table, cells: list[Cell], traces: tuple[str, ...]) -
     axes.set_title(table.title, fontsize=10)
     axes.grid(alpha=0.3)
     figure.legend(loc="outside right upper", fontsize=8)
-    partial = path.with_name(f".{path.stem}.partial-{os.getpid()}.png")
-    figure.savefig(partial, dpi=80, metadata={"Software": None})
-    partial.replace(path)
+    with replacing(path, binary=True) as file:
+        figure.savefig(file, format="png", dpi=80, metadata={"Software": None})
 
 
 def print_means(console: Console, suite: Suite, tables: dict[str, list[Cell]]) -> None:
     """Our mean beside the paper's for every point."""
-    from rich.table import Table as Printed
+    from gpusim.report.layout import Sheet
 
     for table in suite.tables:
-        printed = Printed(title=table.title, title_justify="left")
-        for heading in ("point", "paper", "geometric mean", "same direction"):
-            printed.add_column(heading, justify="left" if heading == "point" else "right")
+        sheet = Sheet("point", "paper", "geometric mean", "same direction", title=table.title)
         for cell in tables[table.name]:
             if cell.trace == MEAN:
-                printed.add_row(cell.point, f"{cell.paper:g}", f"{cell.speed_up:.3f}", AGREEMENT[cell.agrees])
-        console.print(printed)
+                sheet.add(cell.point, f"{cell.paper:g}", f"{cell.speed_up:.3f}", AGREEMENT[cell.agrees])
+        sheet.print(console)

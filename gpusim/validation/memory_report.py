@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import csv
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gpusim import __version__
-from gpusim.errors import GpusimError
-from gpusim.results.files import replacing
+from gpusim.results.files import output_folder, replacing
 from gpusim.validation.memory import MemoryRow, SimulatedCurve, rows_of
 
 if TYPE_CHECKING:
@@ -42,36 +40,30 @@ def all_rows(results: Sequence[SimulatedCurve]) -> list[MemoryRow]:
 
 def print_memory(console: Console, results: Sequence[SimulatedCurve]) -> None:
     """Every row with its error, the sources, and the total."""
-    from rich.table import Table
     from rich.text import Text
 
+    from gpusim.report.layout import Sheet, paragraph
+
     rows = all_rows(results)
-    table = Table(title="memory hierarchy: measured and gpusim", title_justify="left", box=None, pad_edge=False)
-    for heading in ("row", "what"):
-        table.add_column(heading)
-    for heading in ("expected", "simulated", "error", "tolerance"):
-        table.add_column(heading, justify="right", no_wrap=True)
-    table.add_column("unit")
-    table.add_column("")
+    headings = "row", "what", "expected", "simulated", "error", "tolerance", "unit", ""
+    sheet = Sheet(*headings, sides="llrrrrll", title="memory hierarchy: measured and gpusim")
     for row in rows:
         name, _, what, unit, expected, simulated, error, tolerance, status, _ = cells(row)
         style = "green" if row.good else "bold red"
-        table.add_row(Text(name), what, expected, simulated, error, tolerance, unit, Text(status, style))
-    console.print(table)
-    console.print("\nsources")
+        sheet.add(name, what, expected, simulated, error, tolerance, unit, Text(status, style))
+    sheet.print(console)
+    console.print()
+    console.print("sources")
     for result in results:
-        console.print(Text(f"  {result.curve.data.id}: {result.curve.data.source}"))
+        paragraph(console, result.curve.data.source, name=f"{result.curve.data.id}:", indent=2, hanging=2)
     good = sum(row.good for row in rows)
-    console.print(f"\n{len(rows)} rows: {good} ok, {len(rows) - good} off")
+    console.print()
+    paragraph(console, f"{len(rows)} rows: {good} ok, {len(rows) - good} off")
 
 
 def write_memory(folder: Path | str, results: Sequence[SimulatedCurve]) -> None:
     """memory.csv, memory.md and memory.png. Raises GpusimError where the folder cannot be written."""
-    folder = Path(folder)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise GpusimError(f"{folder}: cannot be made ({error.strerror}); name another folder") from error
+    folder = output_folder(folder)
     write_csv(folder / "memory.csv", results)
     with replacing(folder / "memory.md") as file:
         file.write(markdown(results))
@@ -138,9 +130,8 @@ def plot(path: Path, results: Sequence[SimulatedCurve]) -> None:
         _draw(axes, result)
     for axes in panels[len(results) :]:
         axes.set_visible(False)
-    partial = path.with_name(f".{path.stem}.partial-{os.getpid()}.png")
-    figure.savefig(partial, dpi=80, metadata={"Software": None})
-    partial.replace(path)
+    with replacing(path, binary=True) as file:
+        figure.savefig(file, format="png", dpi=80, metadata={"Software": None})
 
 
 def _draw(axes, result: SimulatedCurve) -> None:

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
-from gpusim.results.files import replacing
+from gpusim.report.layout import Sheet, paragraph
+from gpusim.results.files import OutputFile, replacing
 from gpusim.validation.runner import GOOD, OFF, PENDING, RowResult
 
 PAPER = "arXiv 2503.20481 "
@@ -45,23 +45,21 @@ def cells(result: RowResult) -> tuple[str, ...]:
 def print_results(console: Console, results: list[RowResult], card: str) -> None:
     """Every row, those that are off in full with their notes, and the totals. `card` is named in the title."""
     title = f"{PAPER.strip()} and gpusim, configuration {card}"
-    table = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False)
-    for heading in ("row", "expected", "simulated", ""):
-        table.add_column(heading, no_wrap=True)
-    table.add_column("source")
+    sheet = Sheet("row", "expected", "simulated", "", "source", sides="lllll", title=title)
     for result in results:
         name, _, expected, simulated, _, source, _ = cells(result)
         status = Text(result.status, _STYLES[result.status])
-        short = (Text(shorten(expected)), Text(shorten(simulated)))
-        table.add_row(Text(name), *short, status, Text(source.removeprefix(PAPER)))
-    console.print(table)
+        sheet.add(name, shorten(expected), shorten(simulated), status, source.removeprefix(PAPER))
+    sheet.print(console)
     for result in results:
         if result.status == OFF:
             name, what, expected, simulated, _, _, note = cells(result)
-            console.print(Text(f"\n{name}: {what}", "bold"))
-            console.print(Text(f"  expected   {expected}\n  simulated  {simulated}" + (f"\n  {note}" if note else "")))
+            console.print()
+            paragraph(console, f"{name}: {what}", "bold")
+            for text in (f"expected   {expected}", f"simulated  {simulated}", *([note] if note else [])):
+                paragraph(console, text, indent=2, hanging=2)
     console.print()
-    console.print(summary_table(results))
+    summary_sheet(results).print(console)
 
 
 def shorten(text: str) -> str:
@@ -69,21 +67,18 @@ def shorten(text: str) -> str:
     return text if len(text) <= SHOWN_CHARACTERS else text[: SHOWN_CHARACTERS - 1] + "…"
 
 
-def summary_table(results: list[RowResult]) -> Table:
+def summary_sheet(results: list[RowResult]) -> Sheet:
     """Rows per file of data, and the total."""
-    table = Table(box=None, pad_edge=False)
-    table.add_column("group")
-    for heading in ("rows", GOOD, OFF, PENDING):
-        table.add_column(heading, justify="right")
+    sheet = Sheet("group", "rows", GOOD, OFF, PENDING)
     groups = {result.row.name.partition(".")[0]: None for result in results}
     for group in (*groups, None):
         chosen = [r for r in results if group is None or r.row.name.partition(".")[0] == group]
         count = Counter(result.status for result in chosen)
-        table.add_row(group or "total", str(len(chosen)), *(str(count[s]) for s in (GOOD, OFF, PENDING)))
-    return table
+        sheet.add(group or "total", str(len(chosen)), *(str(count[s]) for s in (GOOD, OFF, PENDING)))
+    return sheet
 
 
-def write_csv(path: Path | str, results: list[RowResult]) -> None:
+def write_csv(path: OutputFile | Path | str, results: list[RowResult]) -> None:
     """All rows with what they compare, sources and notes. Raises GpusimError where the file cannot be written."""
     with replacing(path) as file:
         writer = csv.writer(file, lineterminator="\n")

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from gpusim import __version__
+from gpusim.compiling import Stopwatch
 from gpusim.config.models import GpuConfig
 from gpusim.config.policies import policy_names
 from gpusim.errors import GpusimError
@@ -64,7 +65,7 @@ class Progress:
 class RunOptions:
     """How to simulate; none of it changes a result but `strict`, which refuses guesses.
 
-    threads: Python threads that share the SMs. skip: jump over idle cycles (False: the slow oracle).
+    threads: Python threads that share the SMs, one each at most. skip: jump over idle cycles (False: the slow oracle).
     window: cycles an SM runs ahead of the others, None for the longest that is exact. timeline: keep every
     instruction's stages (on one thread). check_hazards: report instructions whose control bits let them issue before an
     earlier one is done with their registers. strict: refuse opcodes that the table does not list. progress, warn: are
@@ -117,13 +118,13 @@ def simulate(
     unknown, and Interrupted at Ctrl-C.
     """
     options = options or RunOptions()
-    began = time.process_time() - (resumed.cpu_seconds if resumed else 0.0)
+    clock = Stopwatch(resumed.cpu_seconds, resumed.compile_seconds) if resumed else Stopwatch()
     warned: set[str] = set()
     kernels = list(resumed.kernels) if resumed else []
 
     def result(stopped: Stop | None) -> Result:
         provenance = {**trace.provenance, "simulated_by": f"gpusim {__version__}"}
-        return Result(config.name, tuple(kernels), time.process_time() - began, provenance, stopped)
+        return Result(config.name, tuple(kernels), clock.cpu_seconds, provenance, stopped, clock.compile_seconds)
 
     before: KernelRun | None = None
     for number, launch in enumerate(trace.launches):
@@ -182,7 +183,7 @@ class KernelRun:
         self.hazards: tuple[Hazard, ...] | None = None
         self.windows = 1
         self.last_issue = (0, 0)
-        self.threads = 1 if options.timeline else options.threads
+        self.threads = 1 if options.timeline else min(options.threads, config.sms)  # a thread has an SM at least
         self.window = self._window()
         self.ctas_per_sm = self._ctas_per_sm()
         builder = CodeBuilder(launch.program, load_isa(launch.program.architecture), config)
@@ -258,12 +259,12 @@ class KernelRun:
 
     def simulate(self) -> KernelResult:
         """Run the launch to its end."""
-        began = time.process_time()
+        clock = Stopwatch()
         step = self._run_windows if self.threads == 1 else self._run_threads
         while True:
             status = step()
             if status == compiled.FINISHED:
-                return self._result(time.process_time() - began)
+                return self._result(clock.cpu_seconds)
             if status == compiled.NEEDS_CTAS:
                 self.state = self.pools.load_next(self.state)
             elif status == compiled.DEADLOCK:

@@ -1,0 +1,281 @@
+"""Where compiled code is kept from one run to the next, and whether what lies there may be trusted.
+
+Code is stored as a pickle, and reading one runs whatever its author wrote. So only folders and files count that
+belong to the user and that nobody else may write, and a file's checksum is compared before anything in it is read.
+Whatever is wrong with the cache costs a compilation and one line on standard error, never the run:
+
+- A root that others own or may write is left alone; the user's own cache folder, or a temporary one that ends with
+  the process, stands in for it. The same holds for a root that cannot be made or read.
+- A file that is damaged or not the user's is renamed to NAME.broken and compiled again.
+- A folder in which nothing can be written is read only: what is compiled is not kept.
+"""
+
+from __future__ import annotations
+
+import atexit
+import hashlib
+import os
+import pickle
+import shutil
+import stat
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from numba.core.compiler import CompileResult
+from numba.core.serialize import dumps
+
+from gpusim import compiling
+
+VARIABLE = "GPUSIM_CACHE_DIR"
+MAGIC = b"gpusim compiled code 1\n"
+"""Begins each file; then come the SHA-256 of what follows, and a pickle."""
+DIGEST_BYTES = 32
+SUFFIX = ".nbc"
+OTHERS_MAY_WRITE = stat.S_IWGRP | stat.S_IWOTH
+_said: set[str] = set()
+
+
+def say_once(kind: str, text: str) -> None:
+    """One line on standard error; later ones of the same kind are dropped, so that a run tells each fault once."""
+    if kind not in _said:
+        _said.add(kind)
+        print(f"gpusim: note: {text}", file=sys.stderr)
+
+
+# ---------------------------------------------------------------------------------------------- folders
+
+
+def default_root() -> Path | None:
+    """The user's cache folder; None where there is no home."""
+    base = os.environ.get("XDG_CACHE_HOME") or (os.environ.get("LOCALAPPDATA") if sys.platform == "win32" else None)
+    try:
+        return Path(base or Path.home() / ".cache") / "gpusim"
+    except RuntimeError:
+        return None
+
+
+def chosen_root() -> Path | None:
+    """Where compiled code should be kept: $GPUSIM_CACHE_DIR, else the user's cache folder."""
+    override = os.environ.get(VARIABLE)
+    return Path(override) if override else default_root()
+
+
+def distrust(status: os.stat_result) -> str | None:
+    """Why others may have written a file or folder, None where only the user can."""
+    if not hasattr(os, "geteuid"):  # a system whose permissions say nothing
+        return None
+    if status.st_uid != os.geteuid():
+        return f"belongs to another user (number {status.st_uid})"
+    if status.st_mode & OTHERS_MAY_WRITE:
+        return f"may be written by others (mode {stat.S_IMODE(status.st_mode):o})"
+    return None
+
+
+def refusal(folder: Path) -> str | None:
+    """Why a folder cannot hold compiled code, None where it can; a missing one is made, for the user alone."""
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        status = folder.stat()
+        os.listdir(folder)
+    except FileExistsError:
+        return "is no folder"
+    except OSError as error:
+        return f"cannot be used ({error.strerror})"
+    return distrust(status)
+
+
+REMEDY = f"name a folder that only you may write (chmod go-w) with {VARIABLE}"
+
+
+@cache
+def usable_root() -> Path | None:
+    """The folder for this run, and a note where it is not the one that should be; None where there is none at all."""
+    wanted = chosen_root()
+    refused = refusal(wanted) if wanted else "no home to put it in"
+    if wanted and refused is None:
+        return wanted
+    own, root = default_root(), None
+    if own and own != wanted and refusal(own) is None:
+        root, instead = own, f"{own} is used instead"
+        os.environ[VARIABLE] = str(own)  # child processes find it without a word
+    elif root := _temporary_root():
+        instead = "this run keeps its code in a temporary folder, and the next compiles again"
+    else:
+        instead = "this run keeps no code, and the next compiles again"
+    say_once("root", f"cache of compiled code {wanted or ''}: {refused}, so {instead}; {REMEDY}")
+    return root
+
+
+def _temporary_root() -> Path | None:
+    """A private folder until the process ends; child processes find it too, and so compile nothing twice."""
+    try:
+        folder = tempfile.mkdtemp(prefix="gpusim-cache-")
+    except OSError:
+        return None
+    owner = os.getpid()
+
+    def remove() -> None:
+        if os.getpid() == owner:  # a forked child leaves it to its parent
+            shutil.rmtree(folder, ignore_errors=True)
+
+    atexit.register(remove)
+    os.environ[VARIABLE] = folder
+    return Path(folder)
+
+
+def part_folder(part: str, version: str, kept: int) -> Path | None:
+    """Folder ROOT/part/version, made if missing; of the part's other versions only the newest `kept` stay.
+
+    None, with a note, where there can be no such folder.
+    """
+    root = usable_root()
+    if root is None:
+        return None
+    folder = root / part / version
+    if not folder.exists():
+        _prune(folder.parent, kept)
+    for each in (folder.parent, folder):
+        if reason := refusal(each):
+            say_once("part", f"cache of compiled code {each}: {reason}, so nothing is kept in it; remove it")
+            return None
+    return folder
+
+
+def _prune(folder: Path, kept: int) -> None:
+    with suppress(OSError):  # what cannot be listed or removed stays
+        old = sorted((f for f in folder.iterdir() if f.is_dir()), key=lambda f: f.stat().st_mtime, reverse=True)
+        for each in old[kept:]:
+            shutil.rmtree(each, ignore_errors=True)
+
+
+def diagnosis() -> tuple[bool, str]:
+    """Whether the folder that should hold compiled code can, and what to say about it."""
+    wanted = chosen_root()
+    if wanted is None:
+        return False, f"no home folder; name a folder with {VARIABLE}"
+    if reason := refusal(wanted):
+        return False, f"{wanted}: NOT USED: {reason}; {REMEDY}"
+    sizes = [path.lstat().st_size for path in wanted.rglob("*") if path.is_file()]
+    text = f"{wanted}: {len(sizes)} files, {sum(sizes) / 1e6:.1f} MB"
+    if broken := [path for path in wanted.rglob("*") if path.name.endswith(".broken")]:
+        text += f", {len(broken)} of them broken and set aside"
+    try:
+        tempfile.TemporaryFile(dir=wanted).close()
+    except OSError as error:
+        return False, f"{text}: NOT WRITABLE ({error.strerror}); {REMEDY}"
+    return True, text
+
+
+# ---------------------------------------------------------------------------------------------- files
+
+
+class DamagedError(Exception):
+    """A file that is not what was stored, or that others may have stored."""
+
+
+class KeptCode:
+    """The compiled versions of one function, a file each. Takes the place of Numba's own cache in a dispatcher."""
+
+    def __init__(self, function: Any, folder: Callable[[], Path | None]) -> None:
+        """`folder` is asked at the first look-up, so that importing a module touches no file."""
+        code = function.__code__
+        module = function.__module__.rpartition(".")[2]
+        self._cells = function.__closure__ or ()
+        self._code = _digest_of(code.co_filename), code.co_code.hex()
+        self._folder = folder
+        self._name = f"{module}.{function.__qualname__}-{code.co_firstlineno}".replace("<", "").replace(">", "")
+
+    @property
+    def cache_path(self) -> str:
+        """The folder; Numba shows it in its statistics."""
+        return str(self._folder() or "")
+
+    def flush(self) -> None:
+        """Forget every version."""
+        for path in (self._folder() or Path()).glob(f"{self._name}.*{SUFFIX}"):
+            path.unlink(missing_ok=True)
+
+    def load_overload(self, signature: Any, target: Any) -> CompileResult | None:
+        """The version for these argument types, None where there is none that can be used."""
+        target.refresh()
+        path = self._path(signature, target.codegen())
+        if path is None:
+            return None
+        try:
+            return CompileResult._rebuild(target, *pickle.loads(_read(path)))
+        except FileNotFoundError:
+            return None
+        except Exception as error:  # whatever a foreign file makes of the reader
+            _set_aside(path, str(error) if isinstance(error, (DamagedError, OSError)) else repr(error))
+            return None
+
+    def save_overload(self, signature: Any, compiled: CompileResult) -> None:
+        """Store a version for later runs."""
+        path = self._path(signature, compiled.codegen)
+        if path is None or compiled.library.has_dynamic_globals:
+            return
+        began = time.process_time()
+        try:
+            _write(path, dumps(compiled._reduce()))
+        except OSError as error:
+            reason = f"cannot be written ({error.strerror})"
+            say_once("write", f"cache of compiled code {path.parent}: {reason}; the next run compiles again; {REMEDY}")
+        compiling.CLOCK.add(time.process_time() - began)
+
+    def _path(self, signature: Any, codegen: Any) -> Path | None:
+        """File of the version for these argument types on this processor."""
+        folder = self._folder()
+        if folder is None:
+            return None
+        key = [str(signature), codegen.magic_tuple(), sys.version, *self._code]
+        key += [dumps(cell.cell_contents).hex() for cell in self._cells]
+        return folder / f"{self._name}.{hashlib.sha256(repr(key).encode()).hexdigest()[:16]}{SUFFIX}"
+
+
+@cache
+def _digest_of(source: str) -> str:
+    """Hash of a source file as it is now, empty where there is none: bytecode alone does not hold its constants."""
+    try:
+        return hashlib.sha256(Path(source).read_bytes()).hexdigest()
+    except OSError:
+        return ""
+
+
+def _read(path: Path) -> bytes:
+    """The pickle in a file. Raises DamagedError before any of it is used, OSError where it cannot be read."""
+    flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)  # a FIFO would be waited for
+    with os.fdopen(os.open(path, flags), "rb") as file:
+        status = os.fstat(file.fileno())
+        if not stat.S_ISREG(status.st_mode):
+            raise DamagedError("is no file")
+        if reason := distrust(status):
+            raise DamagedError(reason)
+        data = file.read()
+    digest, body = data[len(MAGIC) : len(MAGIC) + DIGEST_BYTES], data[len(MAGIC) + DIGEST_BYTES :]
+    if not data.startswith(MAGIC) or hashlib.sha256(body).digest() != digest:
+        raise DamagedError("is truncated or was changed")
+    return body
+
+
+def _write(path: Path, body: bytes) -> None:
+    """Make a file, whole or not at all, for the user alone."""
+    handle, name = tempfile.mkstemp(prefix=f".{path.name}.partial-", dir=path.parent)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(MAGIC + hashlib.sha256(body).digest() + body)
+        os.replace(name, path)
+    except BaseException:
+        os.unlink(name)
+        raise
+
+
+def _set_aside(path: Path, reason: str) -> None:
+    with suppress(OSError):
+        os.replace(path, path.with_name(path.name + ".broken"))
+    say_once("broken", f"compiled code {path}: {reason}; it is set aside as {path.name}.broken and compiled again")
