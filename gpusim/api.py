@@ -88,6 +88,7 @@ def simulate(
     *,
     launch: str | Path | None = None,
     arch: str | int = DEFAULT_ARCHITECTURE,
+    check_hazards: bool = False,
     **options: Any,
 ) -> Result:
     """Simulate every launch of a trace on a card.
@@ -95,6 +96,8 @@ def simulate(
     Args:
         trace: a Trace, a path, a bundled name, or a kernel file, which is executed first with `launch` and `arch`.
         config: a configuration, a name or a path.
+        check_hazards: report instructions whose control bits let them issue before an earlier one is done with their
+            registers, in each kernel's `hazards`.
         options: fields of gpusim.model.setup.simulate.RunOptions, such as timeline=True, threads=2 or strict=True.
             What the model has to guess is a Python warning, unless `warn` is given.
 
@@ -105,7 +108,13 @@ def simulate(
 
     guesses: list[str] = []
     chosen = _run_options({"warn": guesses.append, **options})
-    result = run(load_source(trace, launch, architecture_number(arch)), load_config(config), chosen)
+    source, card = load_source(trace, launch, architecture_number(arch)), load_config(config)
+    result = run(source, card, chosen)
+    if check_hazards:
+        from gpusim.hazards.check import check_hazards as find
+        from gpusim.hazards.check import with_hazards
+
+        result = with_hazards(result, find(source, card))
     for guess in guesses:
         warnings.warn(guess, stacklevel=2)
     return result

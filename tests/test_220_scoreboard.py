@@ -10,9 +10,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from microbench import PERFECT, SMALL, Run, gaps, kernel, op, run, simulate_small, trace
+from microbench import SMALL, Run, gaps, kernel, op, run, trace
 
 from gpusim.config.loading import load_config
+from gpusim.hazards.check import check_hazards
 from gpusim.model.setup.simulate import RunOptions, simulate
 from gpusim.trace.store import open_trace
 
@@ -161,7 +162,7 @@ def test_result_depends_on_no_option(name: str) -> None:
     measured = open_trace(BUNDLED / name)
     plain = RunOptions()
     expected = numbers(simulate(measured, config, plain))
-    for options in (replace(plain, threads=2), replace(plain, window=7), replace(plain, check_hazards=True)):
+    for options in (replace(plain, threads=2), replace(plain, window=7)):
         assert numbers(simulate(measured, config, options)) == expected
     if name == "ampere/reduction":
         assert numbers(simulate(measured, config, replace(plain, skip=False))) == expected
@@ -176,9 +177,8 @@ def test_scoreboards_replace_missing_control_bits() -> None:
 
 def test_control_bits_are_checked_in_this_mode_too() -> None:
     measured = trace(kernel([op("FADD R2, RZ, 1", 3), op("FADD R4, R2, 1")]))
-    checked = RunOptions(check_hazards=True)
-    by_mode = [simulate_small(measured, PERFECT, *mode, options=checked).result.hazards for mode in ((), (SCOREBOARD,))]
-    assert by_mode[0] == by_mode[1] != ()
+    by_mode = [check_hazards(measured, load_config("a6000", mode)) for mode in ((), (SCOREBOARD,))]
+    assert by_mode[0] == by_mode[1] != [()]
 
 
 def test_more_consumers_are_not_slower() -> None:

@@ -13,20 +13,21 @@ from pathlib import Path
 import numpy as np
 import pytest
 from kernel_suite import SOURCES, opened, small_launch
-from microbench import PERFECT, architecture_of, kernel, op, simulate_small, trace
+from microbench import PERFECT, architecture_of, kernel, op, trace
 
+import gpusim
 from gpusim.cli.main import main
 from gpusim.config.loading import load_config
+from gpusim.config.models import GpuConfig
 from gpusim.constants import NO_COUNTER
 from gpusim.emulator.tracing import trace_in_memory
-from gpusim.model.setup.simulate import KernelRun, RunOptions, simulate
+from gpusim.hazards.check import check_hazards
 from gpusim.results.hazards import Hazard
 from gpusim.results.result import KernelResult, Result
 from gpusim.sass.program import Program
 from gpusim.trace.store import open_trace
 from gpusim.trace.trace import Trace
 
-CHECK = RunOptions(check_hazards=True)
 TRACES = Path(__file__).resolve().parent.parent / "traces"
 ADDRESS = [op("MOV R6, c[0x0][0x160]", 1), op("MOV R7, c[0x0][0x164]", 11)]
 SHARED = ".shared 1024"
@@ -35,7 +36,13 @@ DONE = op("NOP", 11, wait="012345")
 
 def hazards(lines: list[str], *overrides: str, card: str = "a6000", **header: object) -> tuple[Hazard, ...]:
     text = kernel(lines, architecture=architecture_of(card), **header)
-    return simulate_small(trace(text), PERFECT, *overrides, card=card, options=CHECK).result.hazards
+    return found_in(trace(text), load_config(card, overrides))
+
+
+def found_in(measured: Trace, config: GpuConfig) -> tuple[Hazard, ...]:
+    """Hazards of a trace's only launch."""
+    (found,) = check_hazards(measured, config)
+    return found
 
 
 def only(found: tuple[Hazard, ...]) -> Hazard:
@@ -324,7 +331,7 @@ def changed(measured: Trace, index: int, **fields: int) -> Trace:
 
 
 def places(measured: Trace) -> set[tuple[str, int, int]]:
-    found = simulate_small(measured, PERFECT, options=CHECK).result.hazards
+    found = found_in(measured, load_config("a6000", [PERFECT]))
     return {(hazard.kind, hazard.producer_pc // 16, hazard.consumer_pc // 16) for hazard in found}
 
 
@@ -364,21 +371,20 @@ BUNDLED = sorted(
 CARDS = {"ampere": "a6000", "turing": "rtx2080ti"}
 
 
-def found_in(measured: Trace, card: str) -> list[Hazard]:
-    """Hazards of all launches, none of which is simulated."""
-    config = load_config(card, ["sms=1"])
-    return [hazard for launch in measured.launches for hazard in KernelRun(launch, config, CHECK, set()).hazards]
+def found_anywhere(measured: Trace, card: str) -> list[Hazard]:
+    """Hazards of all launches."""
+    return [hazard for found in check_hazards(measured, load_config(card)) for hazard in found]
 
 
 @pytest.mark.parametrize("name", [name for name in BUNDLED if name.split("/")[1] not in ("sgemm", "bigcode")])
 def test_bundled_traces_have_no_hazard(name: str) -> None:
-    assert found_in(open_trace(TRACES / name), CARDS[name.split("/")[0]]) == []
+    assert found_anywhere(open_trace(TRACES / name), CARDS[name.split("/")[0]]) == []
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", [name for name in BUNDLED if name.split("/")[1] in ("sgemm", "bigcode")])
 def test_large_bundled_traces_have_no_hazard(name: str) -> None:
-    assert found_in(open_trace(TRACES / name), CARDS[name.split("/")[0]]) == []
+    assert found_anywhere(open_trace(TRACES / name), CARDS[name.split("/")[0]]) == []
 
 
 @pytest.mark.parametrize("card", CARDS.values())
@@ -387,7 +393,7 @@ def test_large_bundled_traces_have_no_hazard(name: str) -> None:
 )
 def test_kernels_have_no_hazard(name: str, card: str) -> None:
     opened(name, architecture_of(card))  # skips what this architecture lacks
-    assert found_in(trace_in_memory(SOURCES[name], small_launch(name), architecture_of(card)), card) == []
+    assert found_anywhere(trace_in_memory(SOURCES[name], small_launch(name), architecture_of(card)), card) == []
 
 
 def waits(program: Program, executed: np.ndarray) -> Iterator[tuple[int, int]]:
@@ -413,7 +419,7 @@ def test_every_wait_of_a_compiled_kernel_is_needed(name: str, spare: list[int]) 
     missed = []
     for index, counter in waits(program, np.unique(measured.launches[0].source.read(0).index)):
         mask = int(program.instructions[index].wait_mask) & ~(1 << counter)
-        found = simulate(changed(measured, index, wait_mask=mask), config, CHECK).kernels[0].hazards
+        found = found_in(changed(measured, index, wait_mask=mask), config)
         if counter not in {hazard.counter for hazard in found}:
             missed.append(index)
     assert missed == spare
@@ -422,10 +428,7 @@ def test_every_wait_of_a_compiled_kernel_is_needed(name: str, spare: list[int]) 
 # ---- how it shows
 
 
-@pytest.mark.parametrize(
-    "options", [CHECK, replace(CHECK, skip=False), replace(CHECK, threads=2), replace(CHECK, window=9)]
-)
-def test_checking_changes_no_result_and_depends_on_no_option(options: RunOptions) -> None:
+def test_python_shows_what_was_found_beside_the_cycles() -> None:
     lines = [
         *HALVES,
         op("@P0 LDG.E R4, [R6.64]", 2, write=0),
@@ -433,14 +436,12 @@ def test_checking_changes_no_result_and_depends_on_no_option(options: RunOptions
         op("STG.E [R6.64], R8", 2),
         DONE,
     ]
-    measured = trace(kernel(lines, block=256, grid=8))
-    overrides = (PERFECT, "sms=2")
-    plain = simulate_small(measured, *overrides, options=RunOptions()).result
-    checked = simulate_small(measured, *overrides, options=options).result
+    measured, config = trace(kernel(lines, block=256, grid=8)), load_config("a6000", [PERFECT, "sms=2"])
+    plain = gpusim.simulate(measured, config).kernels[0]
+    checked = gpusim.simulate(measured, config, check_hazards=True).kernels[0]
     assert plain.hazards is None
-    assert checked.hazards == simulate_small(measured, *overrides, options=CHECK).result.hazards != ()
+    assert checked.hazards == found_in(measured, config) != ()
     assert checked.cycles == plain.cycles
-    assert np.array_equal(checked.pc_stalls, plain.pc_stalls)
 
 
 FAULTY = [op("FADD R2, RZ, 1", 3), op("FADD R4, R2, 1", 4)]

@@ -135,11 +135,11 @@ def test_the_timeline_of_finished_kernels_is_written(stored, tmp_path, capsys, m
     assert len((tmp_path / "t.csv").read_text().splitlines()) == 1 + len(ADDS) + 1
 
 
-@pytest.mark.parametrize("change", ["trace", "configuration", "options"])
+@pytest.mark.parametrize("change", ["trace", "configuration"])
 def test_resume_refuses_what_would_end_differently(stored, tmp_path, capsys, change):
     file = tmp_path / "result.json"
     assert call(capsys, *run_command(stored, "--output", file))[0] == 0
-    more = {"trace": ["--kernel", "test"], "configuration": ["--set", "l2.latency=99"], "options": ["--check-hazards"]}
+    more = {"trace": ["--kernel", "test"], "configuration": ["--set", "l2.latency=99"]}
     if change == "trace":
         write_trace(Trace(open_trace(stored).launches[:2]), tmp_path / "two")
         stored = tmp_path / "two"

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from gpusim.cli.progress import ProgressView
     from gpusim.config.models import GpuConfig
     from gpusim.results.files import OutputFile
+    from gpusim.results.hazards import Hazard
     from gpusim.results.result import Result, Stop
     from gpusim.runs.checkpoint import Checkpoint
     from gpusim.sass.program import Program
@@ -90,6 +91,7 @@ class _Run:
         self.output, self.timeline = outputs.get("--output"), outputs.get("--timeline")
         self.checkpoint = self._open_checkpoint(self.output) if self.output else None
         self.finished: Result | None = None
+        self.hazards: Sequence[tuple[Hazard, ...]] = ()
 
     def _open_checkpoint(self, output: OutputFile) -> Checkpoint:
         from gpusim.runs.checkpoint import Checkpoint, check_resumable
@@ -97,13 +99,16 @@ class _Run:
 
         if self.args.resume:
             check_resumable(self.config)
-        options = ["check-hazards"] if self.args.check_hazards else []
-        return Checkpoint(output, fingerprint(self.trace, self.config, *options))
+        return Checkpoint(output, fingerprint(self.trace, self.config))
 
     def run(self) -> int:
         """Simulate and deliver; returns the exit code."""
         from gpusim.model.setup.simulate import Interrupted, SimulationError
 
+        if self.args.check_hazards:
+            from gpusim.hazards.check import check_hazards
+
+            self.hazards = check_hazards(self.trace, self.config)
         try:
             result = self._simulate()
         except SimulationError as error:
@@ -122,7 +127,7 @@ class _Run:
             raise
         if not self._deliver(result):
             return EXIT_BAD_INPUT
-        return EXIT_CHECK_FAILED if any(kernel.hazards for kernel in result.kernels) else 0
+        return EXIT_CHECK_FAILED if any(self.hazards) else 0
 
     def _simulate(self) -> Result:
         from gpusim.cli.progress import ProgressView
@@ -140,7 +145,6 @@ class _Run:
                 skip=not args.no_skip,
                 window=args.window,
                 timeline=bool(args.timeline),
-                check_hazards=args.check_hazards,
                 strict=args.strict,
                 progress=progress,
                 warn=progress.warn,
@@ -161,6 +165,10 @@ class _Run:
         """Write and print a result, or what there is of it; returns whether all of it could be written."""
         from gpusim.results.timeline import write_timeline
 
+        if self.hazards:
+            from gpusim.hazards.check import with_hazards
+
+            result = with_hazards(result, self.hazards)
         programs = [launch.program for launch in self.trace.launches[: len(result.kernels)]]
         writes: list[Callable[[], object]] = []
         if self.checkpoint and programs:

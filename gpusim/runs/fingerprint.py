@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from gpusim.trace.trace import Launch, Trace
 
 DIGITS = 16
+SOURCES = ("constants.py", "results/stalls.py", "model/**/*.py", "sass/*.py", "trace/*.py")
+"""Of the package: what makes a Result of a trace and a configuration."""
 
 
 def digest(*parts: bytes) -> str:
@@ -28,15 +30,15 @@ def digest(*parts: bytes) -> str:
     return total.hexdigest()[:DIGITS]
 
 
-def fingerprint(trace: Trace, config: GpuConfig, *options: str) -> dict[str, str]:
-    """One hash each of the trace, the configuration with all values, and the simulator; `options` are told as they are.
+def fingerprint(trace: Trace, config: GpuConfig) -> dict[str, str]:
+    """One hash each of the trace, the configuration with all values, and the simulator.
 
     Equal fingerprints mean equal cycles, counters and tables, kernel by kernel.
     """
-    return fingerprint_of(trace_digest(trace), config, *options)
+    return fingerprint_of(trace_digest(trace), config)
 
 
-def fingerprint_of(trace: str, config: GpuConfig, *options: str) -> dict[str, str]:
+def fingerprint_of(trace: str, config: GpuConfig) -> dict[str, str]:
     """The same with the trace's hash, where there are many configurations."""
     from gpusim.config.policies import policy_digests
 
@@ -44,7 +46,6 @@ def fingerprint_of(trace: str, config: GpuConfig, *options: str) -> dict[str, st
         "trace": trace,
         "configuration": digest(config.model_dump_json().encode(), *(each.encode() for each in policy_digests(config))),
         "gpusim": f"{__version__} {_model()}",
-        "options": " ".join(options),
     }
 
 
@@ -55,9 +56,10 @@ def trace_digest(trace: Trace) -> str:
 
 @cache
 def _model() -> str:
-    """Hash of the timing model's sources and the opcode tables."""
-    model = Path(gpusim.__file__).parent / "model"
-    files = sorted(model.rglob("*.py")) + sorted(resources.find("isa").glob("*.yaml"))
+    """Hash of the sources that a cycle depends on, and the opcode tables."""
+    package = Path(gpusim.__file__).parent
+    files = sorted(path for pattern in SOURCES for path in package.glob(pattern))
+    files += sorted(resources.find("isa").glob("*.yaml"))
     return digest(*(part for file in files for part in (file.name.encode(), file.read_bytes())))
 
 

@@ -111,8 +111,8 @@ def encode_number(text: str, encoding: str) -> int:
         return struct.unpack("<Q", struct.pack("<d", real))[0] >> 32
     try:
         if encoding == "bf16":
-            return struct.unpack("<I", struct.pack("<f", value))[0] >> 16
-        packed = struct.pack(_FORMATS[encoding], value)
+            return struct.unpack("<I", struct.pack("<f", real))[0] >> 16
+        packed = struct.pack(_FORMATS[encoding], real)
     except OverflowError:
         raise GpusimError(f"number {text} is too large for {encoding}") from None
     return int.from_bytes(packed, "little")

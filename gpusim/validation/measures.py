@@ -144,14 +144,10 @@ def least_stall(m: Measured, first: str, last: str) -> int | None:
     Faults of other pairs do not count. Instructions between the two take one cycle each of what is found. None if no
     stall count is enough.
     """
-    from gpusim.hazards.report import LARGEST_STALL, find_hazards
-    from gpusim.model.setup.code import CodeBuilder
-    from gpusim.model.setup.dependence import DependenceBuilder
-    from gpusim.sass.isa import load_isa
+    from gpusim.hazards.check import LARGEST_STALL, dependence_table, find_hazards
 
     producer, consumer = m.places(first)[0], m.places(last)[-1]
-    reader = CodeBuilder(m.launch.program, load_isa(m.config.architecture), m.config)
-    table = DependenceBuilder(reader, reader.build()).build()
+    table = dependence_table(m.launch.program, m.config)
     table.operands.stall[producer:consumer] = 1
     pair = (INSTRUCTION_BYTES * producer, INSTRUCTION_BYTES * consumer)
     for stall in range(1, LARGEST_STALL + 1):

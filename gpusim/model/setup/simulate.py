@@ -14,7 +14,6 @@ from gpusim.compiling import Stopwatch
 from gpusim.config.models import GpuConfig
 from gpusim.config.policies import policy_names
 from gpusim.errors import GpusimError
-from gpusim.hazards.report import find_hazards
 from gpusim.model import gpu as compiled
 from gpusim.model.params import Params
 from gpusim.model.policies.loading import check_compiles, policy_set
@@ -31,7 +30,6 @@ from gpusim.model.setup.deadlock import deadlock_report
 from gpusim.model.setup.dependence import DependenceBuilder, DependenceTable, no_table
 from gpusim.model.setup.streams import StreamPools
 from gpusim.model.state import FAULT_TEXTS, TIMELINE, Fault, State
-from gpusim.results.hazards import Hazard
 from gpusim.results.result import KernelResult, Result, Stop
 from gpusim.results.stalls import STALL_REASONS, Stall
 from gpusim.results.timeline import TIMELINE_COLUMNS, TIMELINE_DTYPE
@@ -67,8 +65,7 @@ class RunOptions:
 
     threads: Python threads that share the SMs, one each at most. skip: jump over idle cycles (False: the slow oracle).
     window: cycles an SM runs ahead of the others, None for the longest that is exact. timeline: keep every
-    instruction's stages (on one thread). check_hazards: report instructions whose control bits let them issue before an
-    earlier one is done with their registers. strict: refuse opcodes that the table does not list. progress, warn: are
+    instruction's stages (on one thread). strict: refuse opcodes that the table does not list. progress, warn: are
     told how far it is, and what the model has to guess. kernel_done: is given the partial Result between two launches.
     """
 
@@ -76,7 +73,6 @@ class RunOptions:
     skip: bool = True
     window: int | None = None
     timeline: bool = False
-    check_hazards: bool = False
     strict: bool = False
     progress: Callable[[Progress], None] | None = None
     warn: Callable[[str], None] | None = None
@@ -180,7 +176,6 @@ class KernelRun:
     ) -> None:
         """`warned`: unknown opcodes told already; `tell` is given the cycle and the warp instructions issued."""
         self.launch, self.config, self.options, self.tell = launch, config, options, tell
-        self.hazards: tuple[Hazard, ...] | None = None
         self.windows = 1
         self.last_issue = (0, 0)
         self.threads = 1 if options.timeline else min(options.threads, config.sms)  # a thread has an SM at least
@@ -202,15 +197,11 @@ class KernelRun:
         check_compiles(policies, self.state, self.params)
 
     def _dependence(self, reader: CodeBuilder, code: np.recarray) -> DependenceTable:
-        """Check for hazards if asked to; the table that scoreboards need, which leave CODE without control bits."""
-        scoreboards = self.config.sm.sub_core.dependence.mode == "scoreboard"
-        if not scoreboards and not self.options.check_hazards:
+        """The table that scoreboards need, which leave CODE without control bits."""
+        if self.config.sm.sub_core.dependence.mode != "scoreboard":
             return no_table()
         table = DependenceBuilder(reader, code).build()
-        if self.options.check_hazards:
-            self.hazards = find_hazards(self.launch, table, self.config.sm.sub_core.issue)
-        if scoreboards:
-            clear_control_bits(code)
+        clear_control_bits(code)
         return table
 
     def _window(self) -> int:
@@ -351,7 +342,6 @@ class KernelRun:
             occupancy=resident / (active * self.config.sm.warps) if active else 0.0,
             seconds=seconds,
             timeline=self._timeline() if self.options.timeline else None,
-            hazards=self.hazards,
             program=launch.program,
         )
 

@@ -1,21 +1,50 @@
-"""Check a launch for hazards, and say of each what would have been enough."""
+"""Check launches for hazards, and say of each what would have been enough. No cycle is simulated for it."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
+
 import numpy as np
 
-from gpusim.config.models import Issue
+from gpusim.config.models import GpuConfig, Issue
 from gpusim.constants import NO_COUNTER
 from gpusim.errors import GpusimError
 from gpusim.hazards.walk import HAZARD, PENDING, PROGRESS, READER, RESULT, ROWS, SLOTS, VISIBLE, WAR, check_warps
-from gpusim.model.setup.code import cycles_to_next_issue
-from gpusim.model.setup.dependence import DependenceTable
+from gpusim.model.setup.code import CodeBuilder, cycles_to_next_issue
+from gpusim.model.setup.dependence import DependenceBuilder, DependenceTable
 from gpusim.results.hazards import Hazard
+from gpusim.results.result import Result
+from gpusim.sass.isa import load_isa
 from gpusim.sass.program import Program
-from gpusim.trace.trace import Launch
+from gpusim.trace.trace import Launch, Trace
 
 KINDS = ("RAW", "WAW", "WAR")
 LARGEST_STALL = 15
+
+
+def check_hazards(trace: Trace, config: GpuConfig) -> list[tuple[Hazard, ...]]:
+    """Hazards of every launch of a trace: control bits that let an instruction issue before an earlier one is done
+    with its registers.
+
+    Raises GpusimError where there are more different ones in a launch than can be told.
+    """
+    return [
+        find_hazards(launch, dependence_table(launch.program, config), config.sm.sub_core.issue)
+        for launch in trace.launches
+    ]
+
+
+def with_hazards(result: Result, hazards: Sequence[tuple[Hazard, ...]]) -> Result:
+    """A result, whole or partial, with what `check_hazards` found in each of its trace's launches."""
+    kernels = tuple(replace(kernel, hazards=found) for kernel, found in zip(result.kernels, hazards))
+    return replace(result, kernels=kernels)
+
+
+def dependence_table(program: Program, config: GpuConfig) -> DependenceTable:
+    """Which registers each instruction touches, and how long its results take on a card."""
+    reader = CodeBuilder(program, load_isa(program.architecture), config)
+    return DependenceBuilder(reader, reader.build()).build()
 
 
 def find_hazards(launch: Launch, table: DependenceTable, issue: Issue) -> tuple[Hazard, ...]:
