@@ -175,7 +175,7 @@ def test_override_of_lists_words_and_sections():
     )
     assert config.sm.sub_core.issue.scheduler == "gto"
     assert config.sm.memory_latency.global_load.regular.raw == (40, 42, 46)
-    assert config.sm.sub_core.fetch.l0.model_dump() == {"sets": 2, "ways": 4, "line_bytes": 128}
+    assert config.sm.sub_core.fetch.l0.model_dump() == {"sets": 2, "ways": 4, "line_bytes": 128, "replacement": "lru"}
     assert config.sm.sub_core.register_file.cache is False
 
 

@@ -31,7 +31,8 @@ sm:
     assert sorted(found) == [
         "mine.yaml:3: sm.warps: 50 is not allowed (allowed: integer, 4 to 64, a multiple of 4)",
         "mine.yaml:6: sm.sub_core.register_file.read_port: unknown key (did you mean 'read_ports'?)",
-        "mine.yaml:8: sm.sub_core.issue.scheduler: 'greedy' is not allowed (allowed: one of cggty, gto, lrr)",
+        "mine.yaml:8: sm.sub_core.issue.scheduler: 'greedy' is not allowed (allowed: one of cggty, gto, lrr, oldest, or "
+        "the path of a .py file with a scheduler)",
     ]
 
 
