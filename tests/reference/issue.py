@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING
 
 from gpusim.config.models import GpuConfig
@@ -27,13 +28,14 @@ class Issue:
         self.port_open = 0
         self.hold: int | None = None
         self.log: list[Dynamic] = []
+        self.refusals: Counter[str] = Counter()  # by scoreboards
         self.retire = None  # set by the SM: called with (warp, t)
         self.writes_of = None  # set by the SM: unacknowledged writes by warp slot
 
     def cycle(self, t: int) -> None:
         core = self.sub_core
         for warp in list(core.warps):
-            if warp.used_up and self._may_retire(warp):
+            if warp.used_up and self._may_retire(warp, t):
                 self.retire(warp, t)
         missing: set[int] = set()
         ready = [w for w in core.warps if self._ready(w, t, missing)]
@@ -45,8 +47,10 @@ class Issue:
         if ready and not blocked:
             self._issue(self._choose(ready), t)
 
-    def _may_retire(self, warp: Warp) -> bool:
+    def _may_retire(self, warp: Warp, t: int) -> bool:
         nothing_left = warp.outstanding == 0 and not any(warp.counters) and warp.matrix is None
+        if warp.scoreboard is not None and not warp.scoreboard.is_clear(t):
+            return False
         return nothing_left and not self.sub_core.holds(warp)
 
     # ---- conditions
@@ -77,6 +81,9 @@ class Issue:
         if hold is not None and t >= hold.start and warp.counters[hold.counter] > hold.limit:
             return False
         if max(self._counted(warp, static.write_counter), self._counted(warp, static.read_counter)) >= MAX_COUNTER:
+            return False
+        if warp.scoreboard is not None and (refusal := warp.scoreboard.refusal(static, t)):
+            self.refusals[refusal] += 1
             return False
         if static.kind == Kind.ASYNC_BARRIER and len(warp.closed_groups) >= CLOSED_GROUPS:
             return False
@@ -120,6 +127,8 @@ class Issue:
         static = step.static
         dynamic = Dynamic(warp, step, warp.issued, t)
         self.log.append(dynamic)
+        if warp.scoreboard is not None:
+            warp.scoreboard.issue(dynamic)
         if static.passes > 1:
             warp.matrix, dynamic.passes_left, dynamic.pass_ready = dynamic, static.passes, t
         elif static.is_fixed:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
@@ -14,6 +14,7 @@ from gpusim.model.setup.code import CodeBuilder
 from gpusim.sass.isa import load_isa
 from gpusim.sass.program import Program
 from gpusim.trace.trace import EXPLICIT, Launch
+from reference.operands import Read, Register, reads, writes
 
 VARIABLE = (Kind.SFU, Kind.FP64, Kind.MISC_QUEUE)
 FULL_MASK = 0xFFFFFFFF
@@ -35,6 +36,10 @@ class Static:
     """One static instruction (timing model, section 2)."""
 
     index: int
+    opcode: str
+    latency_class: str
+    reads: tuple[Read, ...]
+    writes: tuple[Register, ...]
     kind: Kind
     unit: Unit
     latency: int
@@ -88,13 +93,33 @@ def _counters(mask: int) -> tuple[int, ...]:
 def statics(program: Program, config: GpuConfig) -> list[Static]:
     """The instructions of a program as a card sees them."""
     code = CodeBuilder(program, load_isa(program.architecture), config).build()
-    return [_static(index, row, program.instructions[index]) for index, row in enumerate(code)]
+    made = [_static(program, index, row) for index, row in enumerate(code)]
+    return without_control_bits(made) if config.sm.sub_core.dependence.mode == "scoreboard" else made
 
 
-def _static(index: int, row: np.record, instruction: np.record) -> Static:
+def without_control_bits(made: list[Static]) -> list[Static]:
+    """The instructions as scoreboards see them: control bits count for groups of copies only (section 21)."""
+    of_groups = {static.write_counter for static in made if static.kind == Kind.ASYNC_BARRIER}
+    return [_without_control_bits(static, of_groups) for static in made]
+
+
+def _without_control_bits(static: Static, of_groups: set[int | None]) -> Static:
+    if static.depbar is not None and static.depbar[0] in of_groups:
+        return replace(static, write_counter=None, read_counter=None)
+    counter = static.write_counter if static.kind == Kind.ASYNC_BARRIER else None
+    return replace(static, stall=1, yields=False, write_counter=counter, read_counter=None, waits=(), depbar=None)
+
+
+def _static(program: Program, index: int, row: np.record) -> Static:
+    instruction = program.instructions[index]
+    opcode = program.opcode_of(index)
     encoded = [int(s) for s in row.source[: row.source_count]]
     return Static(
         index=index,
+        opcode=opcode,
+        latency_class=load_isa(program.architecture).lookup(opcode).latency_class,
+        reads=reads(program, index),
+        writes=writes(program, index),
         kind=Kind(int(row.kind)),
         unit=Unit(int(row.unit)),
         latency=int(row.latency),

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from reference.program import Static, Step
+
+if TYPE_CHECKING:
+    from reference.scoreboard import Scoreboard
 
 
 @dataclass
@@ -71,6 +75,7 @@ class Warp:
     age: int
     fetch_from: int
     next_fetch: int = 0
+    scoreboard: Scoreboard | None = None  # None: control bits
     issued: int = 0
     counters: list[int] = field(default_factory=lambda: [0] * 6)
     buffer: list[BufferEntry] = field(default_factory=list)
@@ -130,8 +135,21 @@ class Dynamic:
     latch: object = None  # the unit whose latch it took
     passes_left: int = 0  # through the tensor unit, not begun
     pass_ready: int = 0  # first cycle the next may begin
+    sources_read: int | None = None  # cycle in which its read counter falls
+    left_allocate: int | None = None  # fixed latency: the cycle that its result counts from
+    visible: bool = False  # variable latency: its result is
     group: CopyGroup | None = None  # of an LDGSTS its group, of an LDGDEPBAR the one that it closes
 
     @property
     def static(self) -> Static:
         return self.step.static
+
+    def has_read(self, t: int) -> bool:
+        return self.sources_read is not None and t >= self.sources_read
+
+    def available(self, t: int, distance: int) -> bool:
+        """Whether a result of fixed latency can be used in t, `distance` behind its issue, or one of variable latency."""
+        if not self.static.is_fixed:
+            return self.visible
+        left = self.left_allocate
+        return left is not None and t >= max(left - 2 + distance, left)
