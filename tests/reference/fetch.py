@@ -93,6 +93,8 @@ class Fetch:
         if self.config.perfect or self._demand(line, warp, t):
             warp.buffer.append(BufferEntry(warp.next_fetch, t + self.config.hit_to_issue))
             warp.next_fetch += 1
+        elif warp.waits_for is not None:
+            warp.flushed = False
 
     def _demand(self, line: int, warp: Warp, t: int) -> bool:
         if line in self.l0:

@@ -17,6 +17,10 @@ from gpusim.trace.trace import EXPLICIT, Launch
 from reference.operands import Read, Register, reads, writes
 
 VARIABLE = (Kind.SFU, Kind.FP64, Kind.MISC_QUEUE)
+LONG_KINDS = (
+    Kind.GLOBAL_LOAD, Kind.GLOBAL_STORE, Kind.GLOBAL_ATOMIC, Kind.GLOBAL_REDUCTION, Kind.GLOBAL_TO_SHARED,
+)  # fmt: skip
+"""What waits for L1TEX: global and local accesses."""
 FULL_MASK = 0xFFFFFFFF
 
 

@@ -347,7 +347,7 @@ class _Body:
     def _int(self) -> None:
         self.fill(
             "IADD3 D, S, S, S", "LOP3.LUT D, S, S, S, 0x96, !PT", "SHF.L.U32 D, S, 0x3, S", "MOV D, S",
-            "SEL D, S, S, P", "IMNMX D, S, S, PT", "PRMT D, S, 0x3210, S", "LEA D, S, S, 0x2", "FMNMX D, S, S, PT",
+            "SEL D, S, S, P", "IMNMX D, S, S, P", "PRMT D, S, 0x3210, S", "LEA D, S, S, 0x2", "FMNMX D, S, S, P",
             "FSEL D, S, S, P", "IADD3 D, S, 0x7, RZ", "CS2R.32 D, SR_CLOCKLO",
             "IADD3 D, P, S, S, RZ", "IADD3.X D, S, S, RZ, P, !PT", "IADD3.X D, P, S, S, RZ, P, !PT",
         )  # fmt: skip
@@ -359,7 +359,7 @@ class _Body:
         self.fill("IMAD D, S, S, S", "IMAD.WIDE D2, S, S, S2", "IMAD.MOV.U32 D, RZ, RZ, S", "IMAD.IADD D, S, 0x1, S")
 
     def _half(self) -> None:
-        self.fill("HADD2 D, S, S", "HMUL2 D, S, S", "HFMA2 D, S, S, S")
+        self.fill("HADD2 D, S, S", "HMUL2 D, S, S", "HFMA2 D, S, S, S", "HSETP2.GT.AND P, PT, S, S, P")
 
     def _sfu(self) -> None:
         self.fill("MUFU.RCP D, S", "MUFU.EX2 D, S", "I2F D, S", "F2I.TRUNC.NTZ D, S", "POPC D, S", "FCHK P, S, S")
@@ -369,7 +369,7 @@ class _Body:
 
     def _predicate(self) -> None:
         self.fill(
-            "ISETP.GE.AND P, PT, S, S, PT", "FSETP.GT.AND P, PT, S, S, PT", "PLOP3.LUT P, PT, P, P, UP1, 0x80, 0x0",
+            "ISETP.GE.AND P, PT, S, S, PT", "FSETP.GT.AND P, PT, S, S, P", "PLOP3.LUT P, PT, P, P, UP1, 0x80, 0x0",
             "ISETP.NE.AND P, PT, S, 0x5, PT", f"ISETP.GT.U32.AND P, PT, R{LANE}, 0x8, P",
             "P2R D, PR, S, 0x7f", "R2P PR, S, 0xe", "VOTE.ANY P, P",
         )  # fmt: skip
@@ -380,7 +380,7 @@ class _Body:
             "IADD3 D, S, UR5, RZ", "S2UR UR7, SR_CTAID.X", "ULDC UR4, c[0x0][0x170]",
             "ULDC.64 UR4, c[0x0][0x170]", "UIMAD.WIDE UR4, UR6, UR7, UR4", "UIADD3 UR4, UP0, UR5, UR6, URZ",
             "UIADD3.X UR5, URZ, UR6, URZ, UP0, !UPT", "UISETP.NE.AND UP1, UPT, UR4, 0x1, UPT", "USEL UR6, UR4, UR5, UP1",
-            "UPLOP3.LUT UP0, UPT, UP1, UP0, UPT, 0x80, 0x0", "VOTEU.ANY UR6, UPT, P", "SEL D, S, S, UP0",
+            "UPLOP3.LUT UP0, UPT, UP1, UP0, UPT, 0x80, 0x0", "VOTEU.ANY UR6, UPT, PT", "SEL D, S, S, UP0",
             f"UMOV UR{DESCRIPTOR}, URZ", f"UIADD3 UR{UNIFORM_OFFSET + 1}, URZ, URZ, URZ", f"S2UR UR{DESCRIPTOR + 1}, SR_CTAID.Y",
         )  # fmt: skip
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from typing import NamedTuple
 
 from gpusim.config.models import Forwarding, GpuConfig
 from gpusim.model.kinds import Kind, Unit
@@ -19,6 +20,11 @@ REFUSALS = (
     "destination pending, fixed latency", "destination pending, variable latency", "destination has consumers",
 )  # fmt: skip
 """Why a scoreboard holds an instruction back."""
+
+
+class Refusal(NamedTuple):
+    rule: str  # of REFUSALS
+    holder: Static  # the instruction that is waited for
 
 
 def latency_of(producer: Dynamic) -> str:
@@ -73,22 +79,23 @@ class Scoreboard:
         self.distances, self.max_consumers = distances, max_consumers
         self.writers: dict[Register, Dynamic] = {}
         self.readers: dict[Register, list[Dynamic]] = defaultdict(list)
+        self.last_reader: dict[Register, Static] = {}
         self.unfinished: list[Dynamic] = []  # on units of variable latency
 
-    def refusal(self, static: Static, t: int) -> str | None:
-        """Why the instruction cannot issue in t (of REFUSALS), None if it can."""
+    def refusal(self, static: Static, t: int) -> Refusal | None:
+        """Why the instruction cannot issue in t, None if it can."""
         for read in static.reads:
             producer = self.writers.get(read.register)
             if producer and not producer.available(t, self.distances.to_source(producer.static, static, read)):
-                return f"source pending, {latency_of(producer)}"
+                return Refusal(f"source pending, {latency_of(producer)}", producer.static)
             if self.max_consumers and self._consumers(read.register, t) >= self.max_consumers:
-                return CONSUMER_LIMIT
+                return Refusal(CONSUMER_LIMIT, self.last_reader[read.register])
         for register in static.writes:
             producer = self.writers.get(register)
             if producer and not producer.available(t, self.distances.to_destination(producer.static, register)):
-                return f"destination pending, {latency_of(producer)}"
+                return Refusal(f"destination pending, {latency_of(producer)}", producer.static)
             if self._consumers(register, t):
-                return "destination has consumers"
+                return Refusal("destination has consumers", self.last_reader[register])
         return None
 
     def _consumers(self, register: Register, t: int) -> int:
@@ -99,6 +106,7 @@ class Scoreboard:
     def issue(self, dynamic: Dynamic) -> None:
         for register in {read.register for read in dynamic.static.reads if read.register.is_regular}:
             self.readers[register].append(dynamic)
+            self.last_reader[register] = dynamic.static
         for register in dynamic.static.writes:
             self.writers[register] = dynamic
         if dynamic.static.is_variable:

@@ -6,6 +6,7 @@ from collections import Counter
 from dataclasses import dataclass
 
 from gpusim.config.models import GpuConfig
+from gpusim.results.stalls import Stall
 from gpusim.trace.trace import Launch
 from reference.caches import L1Instructions
 from reference.memory_system import MemorySystem, SmPorts
@@ -21,10 +22,15 @@ SUB_CORES = 4
 
 @dataclass
 class Outcome:
-    """Total cycles, every issued instruction by SM and sub-core, and how often scoreboards refused one, by reason."""
+    """Total cycles, and what the SMs have seen.
+
+    issued: every instruction by SM and sub-core. stalls: warp-cycles by static instruction and reason. refusals: how
+    often scoreboards held an instruction back, by rule.
+    """
 
     cycles: int
     issued: dict[tuple[int, int], list[Dynamic]]
+    stalls: Counter[tuple[int, Stall]]
     refusals: Counter[str]
 
 
@@ -181,5 +187,6 @@ class ReferenceGpu:
         issued = {(n, k): core.issue.log for n, sm in enumerate(self.sms) for k, core in enumerate(sm.sub_cores)}
         end = max(self.memory_system.last_acknowledgement, *(sm.last_retirement for sm in self.sms))
         cores = [core for sm in self.sms for core in sm.sub_cores]
+        stalls = sum((core.issue.stalls for core in cores), Counter())
         refusals = sum((core.issue.refusals for core in cores), Counter())
-        return Outcome(self.config.kernel_launch_latency + end, issued, refusals)
+        return Outcome(self.config.kernel_launch_latency + end, issued, stalls, refusals)

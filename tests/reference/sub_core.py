@@ -10,6 +10,7 @@ from reference.caches import L1Instructions
 from reference.fetch import ConstantCache, Fetch
 from reference.issue import Issue
 from reference.memory_unit import QueueEntry
+from reference.program import LONG_KINDS
 from reference.registers import RegisterFile
 from reference.variable import SharedFp64, VariableUnit
 from reference.warp import Dynamic, Warp
@@ -247,6 +248,8 @@ class SubCore:
         for counter in (dynamic.static.write_counter, dynamic.static.read_counter):
             if counter is not None:
                 dynamic.warp.counters[counter] += 1
+                update = set.add if dynamic.static.kind in LONG_KINDS else set.discard
+                update(dynamic.warp.long_counters, counter)
 
     def holds(self, warp: Warp) -> bool:
         """Whether an instruction of the warp is in Control or Allocate."""

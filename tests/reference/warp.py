@@ -78,7 +78,9 @@ class Warp:
     scoreboard: Scoreboard | None = None  # None: control bits
     issued: int = 0
     counters: list[int] = field(default_factory=lambda: [0] * 6)
+    long_counters: set[int] = field(default_factory=set)  # last raised by a global or local access or an LDGSTS
     buffer: list[BufferEntry] = field(default_factory=list)
+    flushed: bool = False  # its buffer was emptied, and it has waited for no line since
     waits_for: int | None = None
     stall_until: int = 0
     at_barrier: int | None = None
@@ -116,6 +118,11 @@ class Warp:
     @property
     def next_step(self) -> Step:
         return self.stream[self.issued]
+
+    @property
+    def last_step(self) -> Step:
+        """The next step, or the last one of a stream that is used up."""
+        return self.stream[min(self.issued, len(self.stream) - 1)]
 
 
 @dataclass(eq=False)
