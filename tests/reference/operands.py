@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+import numpy as np
+
 from gpusim.sass.program import PT, RZ, URZ, OperandKind, Program
 
 DESCRIPTOR_WIDTH = 2
@@ -35,17 +37,17 @@ def _registers(file: OperandKind, first: int, width: int) -> list[Register]:
     return [] if first == NOTHING[file] else [Register(file, number) for number in range(first, first + width)]
 
 
-def _named(operand) -> list[Register]:
-    """Registers of an operand; those of an address are its descriptor, base and uniform register."""
+def _named(operand: np.record) -> list[Register]:
+    """Registers of an operand; those of an address are its base, uniform register and descriptor."""
     kind = OperandKind(int(operand.kind))
     if kind in NOTHING:
         return _registers(kind, int(operand.register), int(operand.width))
     if kind not in (OperandKind.MEMORY, OperandKind.CONSTANT):
         return []
     return [
-        *_registers(OperandKind.UNIFORM_REGISTER, int(operand.descriptor), DESCRIPTOR_WIDTH),
         *_registers(OperandKind.REGISTER, int(operand.register), int(operand.width)),
         *_registers(OperandKind.UNIFORM_REGISTER, int(operand.uniform), int(operand.uniform_width)),
+        *_registers(OperandKind.UNIFORM_REGISTER, int(operand.descriptor), DESCRIPTOR_WIDTH),
     ]
 
 
