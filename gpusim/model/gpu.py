@@ -10,12 +10,14 @@ from gpusim.jit import inlined, kernel, njit
 from gpusim.model.barriers import cta_at
 from gpusim.model.copies import start_groups
 from gpusim.model.interconnect import collect_requests, next_departure, next_reply
+from gpusim.model.l0_instructions import fill_l0
+from gpusim.model.l1_instructions import CODE_SPACE, fill_l1_instructions
 from gpusim.model.memory_system import memory_system_is_idle, run_memory_system
 from gpusim.model.params import Params
 from gpusim.model.rows import core_of, local_of, slot_row, sub_core, wake_core
 from gpusim.model.scoreboard import free_registers
 from gpusim.model.sm import run_sm
-from gpusim.model.state import BARRIERS, FOREVER, INDEX_MASK, State
+from gpusim.model.state import BARRIERS, FOREVER, INDEX_MASK, SUB_CORES, State
 from gpusim.model.types import Cycle, Flag, Local, Record, Slot, Sm
 from gpusim.results.stalls import Stall
 
@@ -111,9 +113,23 @@ def next_cta_loaded(S: State) -> Flag:
 
 
 @njit
+def bring_program(S: State, P: Params) -> None:
+    """Put the first lines of the program into the instruction caches, as the launch has done before cycle 0."""
+    gpu = S.gpu[0]
+    for sm in range(P.card[0].sms):
+        for line in range(gpu.l1_instruction_lines):
+            fill_l1_instructions(S, P, sm, CODE_SPACE + line, 0)
+        for k in range(SUB_CORES):
+            for line in range(gpu.l0_lines):
+                fill_l0(S, P, sm, k, line, 0)
+    gpu.l0_lines, gpu.l1_instruction_lines = 0, 0
+
+
+@njit
 def fill_gpu(S: State, P: Params) -> int:
     """The first CTAs, breadth first over SMs. Returns NEEDS_CTAS or RUNNING."""
     gpu = S.gpu[0]
+    bring_program(S, P)
     while gpu.next_cta < gpu.cta_total:
         sm = gpu.next_cta % P.card[0].sms
         if S.sms[sm].live_ctas >= gpu.ctas_per_sm:

@@ -237,19 +237,19 @@ def take_first(nodes: Records, queue: Record) -> Node:
     return node
 
 
-# ---- requests: from the SMs to the slices' queues, in the order of (cycle of arrival, SM)
+# ---- requests: from the SMs to the slices' queues, in the order of (cycle of arrival, SM, passed on behind direct)
 
 
 @inlined
-def request_time(P: Params, arrival: Cycle, sm: Sm) -> int:
-    """NODE.time of a request."""
-    return arrival * P.card[0].sms + sm
+def request_time(P: Params, arrival: Cycle, sm: Sm, passed_on: Flag) -> int:
+    """NODE.time of a request. Direct ones may be known a window before others, so their order does not tell."""
+    return (arrival * P.card[0].sms + sm) * 2 + passed_on
 
 
 @inlined
 def request_arrival(P: Params, time: int) -> Cycle:
     """Cycle of arrival of a request, by its NODE.time."""
-    return time // P.card[0].sms
+    return time // (2 * P.card[0].sms)
 
 
 @inlined
@@ -279,7 +279,8 @@ def route_request(S: State, P: Params, place: Place) -> None:
 def join_slice(S: State, P: Params, number: Number, node: Node, arrival: Cycle) -> None:
     """Put a request that arrives in some cycle into a slice's queue."""
     queue = S.slices[number]
-    S.nodes[node].time = request_time(P, arrival, S.nodes[node].sm)
+    entry = S.nodes[node]
+    entry.time = request_time(P, arrival, entry.sm, entry.copy_at != NONE)
     insert_behind(S.nodes, queue, node)
     if queue.head == node:
         S.slice_next[number] = max(arrival, cycle_of_tick(queue.free))

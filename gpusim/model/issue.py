@@ -158,6 +158,8 @@ def eligibility(S: State, P: Params, sm: Sm, k: SubCore, local: Local, w: Row, n
     if reason == READY:
         reason = waits_for_memory(warp, code)
     if reason != READY:
+        if warp.hold_counter >= 0 and warp.hold_from > now:  # from then on DEPBAR may be another reason
+            warp.next_check = min(warp.next_check, warp.hold_from)
         return reason
     warp.next_check = now + 1
     if unit_busy(P, core, warp, code, now):

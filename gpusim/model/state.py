@@ -372,6 +372,8 @@ GPU = np.dtype(
         ("chunk_count", "i8"),
         ("chunk_table", "i8"),  # row of the first CTA's first warp in warp_starts
         ("timeline_rows", "i8"),
+        ("l0_lines", "i8"),  # first lines of the program that the launch has yet to bring to every L0
+        ("l1_instruction_lines", "i8"),  # and to every SM's L1 instruction cache
         ("fault", "i8"),  # Fault, 0 if none
         # memory behind the SMs
         ("first", "i8"),  # first cycle in which an SM can do anything

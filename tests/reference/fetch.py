@@ -197,6 +197,8 @@ class Fetch:
         if self._demand(self.line_of(warp.next_fetch), warp, t):
             warp.buffer.append(BufferEntry(warp.next_fetch, t + self.config.hit_to_issue))
             warp.next_fetch += 1
+        elif warp.waits_for is not None:
+            warp.flushed = False
 
     def _demand(self, line: int, warp: Warp, t: int) -> bool:
         begins, warp.demanded = warp.demanded != line, line

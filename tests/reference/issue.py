@@ -1,12 +1,14 @@
-"""The issue stage of a sub-core (timing model, sections 7 and 14)."""
+"""The issue stage of a sub-core, and why a warp does not issue (timing model, sections 7, 14 and 16)."""
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING
 
 from gpusim.config.models import GpuConfig
 from gpusim.model.kinds import Kind, Unit
-from reference.program import Static
+from gpusim.results.stalls import Stall
+from reference.program import LONG_KINDS, Static
 from reference.warp import DepbarHold, Dynamic, Warp
 
 if TYPE_CHECKING:
@@ -27,60 +29,81 @@ class Issue:
         self.port_open = 0
         self.hold: int | None = None
         self.log: list[Dynamic] = []
+        self.refusals: Counter[str] = Counter()  # by scoreboards
+        self.stalls: Counter[tuple[int, Stall]] = Counter()  # warp-cycles by static instruction and reason
         self.retire = None  # set by the SM: called with (warp, t)
         self.writes_of = None  # set by the SM: unacknowledged writes by warp slot
 
     def cycle(self, t: int) -> None:
         core = self.sub_core
         for warp in list(core.warps):
-            if warp.used_up and self._may_retire(warp):
+            if warp.used_up and self._may_retire(warp, t):
                 self.retire(warp, t)
-        missing: set[int] = set()
-        ready = [w for w in core.warps if self._ready(w, t, missing)]
-        if self.last_local not in missing:
+        reasons = {warp: self._reason(warp, t) for warp in core.warps}
+        if not any(w.local == self.last_local and reason == Stall.IMC_MISS for w, reason in reasons.items()):
             self.hold = None
         elif self.hold is None:
             self.hold = t + self.config.constant_miss_hold
         blocked = core.control is not None or t < self.port_open or (self.hold is not None and self.hold > t)
-        if ready and not blocked:
-            self._issue(self._choose(ready), t)
+        ready = [warp for warp, reason in reasons.items() if reason is None]
+        chosen = self._choose(ready) if ready and not blocked else None
+        for warp, reason in reasons.items():
+            if warp is not chosen:
+                passed_over = self._blocked_reason(warp) if blocked else Stall.NOT_SELECTED
+                self.stalls[warp.last_step.static.index, passed_over if reason is None else reason] += 1
+        if chosen:
+            self.stalls[chosen.last_step.static.index, Stall.SELECTED] += 1
+            self._issue(chosen, t)
 
-    def _may_retire(self, warp: Warp) -> bool:
+    def _may_retire(self, warp: Warp, t: int) -> bool:
         nothing_left = warp.outstanding == 0 and not any(warp.counters) and warp.matrix is None
+        if warp.scoreboard is not None and not warp.scoreboard.is_clear(t):
+            return False
         return nothing_left and not self.sub_core.holds(warp)
 
     # ---- conditions
 
-    def _ready(self, warp: Warp, t: int, missing: set[int]) -> bool:
-        if warp.used_up or t < warp.stall_until or warp.at_barrier is not None:
-            return False
-        if t < warp.barrier_open or t < warp.membar_end:
-            return False
+    def _reason(self, warp: Warp, t: int) -> Stall | None:
+        """The first condition that fails, None if the warp is ready."""
+        if warp.used_up:
+            return Stall.DRAIN
+        if t < warp.stall_until:
+            return Stall.WAIT
+        if warp.at_barrier is not None or t < warp.barrier_open:
+            return Stall.BARRIER
+        if t < warp.membar_end:
+            return Stall.MEMBAR
         if not warp.buffer or t < warp.buffer[0].issues_from:
-            return False
+            return Stall.BRANCH_RESOLVING if warp.flushed else Stall.NO_INSTRUCTION
         static = warp.next_step.static
         assert warp.buffer[0].index == static.index
-        if not self._dependences_met(warp, static, t):
-            return False
-        if static.is_fixed and not self._unit_available(static, warp, t):
-            return False
-        if static.line is not None and static.line not in self.sub_core.constants.cache:
+        reason = self._dependence(warp, static, t) or self._memory(warp, static) or self._unit(static, warp, t)
+        if reason is None and static.line is not None and static.line not in self.sub_core.constants.cache:
             self.sub_core.constants.ask(static.line, t)
-            missing.add(warp.local)
-            return False
-        return True
+            return Stall.IMC_MISS
+        return reason
 
-    def _dependences_met(self, warp: Warp, static: Static, t: int) -> bool:
-        if any(warp.counters[c] for c in static.waits):
-            return False
+    def _dependence(self, warp: Warp, static: Static, t: int) -> Stall | None:
+        blocking = {c for c in static.waits if warp.counters[c]}
         hold = warp.hold
         if hold is not None and t >= hold.start and warp.counters[hold.counter] > hold.limit:
-            return False
-        if max(self._counted(warp, static.write_counter), self._counted(warp, static.read_counter)) >= MAX_COUNTER:
-            return False
+            blocking.add(hold.counter)
+        raised = (static.write_counter, static.read_counter)
+        blocking |= {c for c in raised if self._counted(warp, c) >= MAX_COUNTER}
+        if blocking:
+            return Stall.LONG_SCOREBOARD if blocking & warp.long_counters else Stall.SHORT_SCOREBOARD
+        if warp.scoreboard is None or not (refusal := warp.scoreboard.refusal(static, t)):
+            return None
+        self.refusals[refusal.rule] += 1
+        if refusal.holder.is_fixed:
+            return Stall.WAIT
+        return Stall.LONG_SCOREBOARD if refusal.holder.kind in LONG_KINDS else Stall.SHORT_SCOREBOARD
+
+    def _memory(self, warp: Warp, static: Static) -> Stall | None:
         if static.kind == Kind.ASYNC_BARRIER and len(warp.closed_groups) >= CLOSED_GROUPS:
-            return False
-        return not (static.kind == Kind.MEMBAR and (warp.outstanding or self.writes_of[warp.slot]))
+            return Stall.LONG_SCOREBOARD
+        waits = static.kind == Kind.MEMBAR and (warp.outstanding or self.writes_of[warp.slot])
+        return Stall.MEMBAR if waits else None
 
     def _counted(self, warp: Warp, counter: int | None) -> int:
         """Value of a counter after this cycle's step i."""
@@ -90,13 +113,26 @@ class Issue:
         mine = (rising.static.write_counter, rising.static.read_counter) if rising and rising.warp is warp else ()
         return warp.counters[counter] + mine.count(counter)
 
-    def _unit_available(self, static: Static, warp: Warp, t: int) -> bool:
-        if static.unit == Unit.TENSOR and warp.matrix is not None:
-            return False
-        if static.passes <= 1 and self._latch(static, t) is None:
-            return False
+    def _unit(self, static: Static, warp: Warp, t: int) -> Stall | None:
+        if not static.is_fixed:
+            return None
+        behind_passes = static.unit == Unit.TENSOR and warp.matrix is not None
+        if behind_passes or (static.passes <= 1 and self._latch(static, t) is None):
+            return Stall.MATH_PIPE_THROTTLE
         entries = self.sm.sub_core.execution.result_queue_entries
-        return not static.has_result or self.sub_core.results_reserved(t) < entries
+        full = static.has_result and self.sub_core.results_reserved(t) >= entries
+        return Stall.DISPATCH_STALL if full else None
+
+    def _blocked_reason(self, warp: Warp) -> Stall:
+        """Of a ready warp while issue is blocked."""
+        if warp.used_up or self.sub_core.control is None:
+            return Stall.DISPATCH_STALL
+        static, holder = warp.next_step.static, self.sub_core.control.static
+        if not (static.is_memory and holder.is_memory) and not (static.is_variable and static.kind == holder.kind):
+            return Stall.DISPATCH_STALL
+        if static.kind == Kind.FP64:
+            return Stall.MATH_PIPE_THROTTLE
+        return Stall.LG_THROTTLE if static.kind in LONG_KINDS else Stall.MIO_THROTTLE
 
     def _latch(self, static: Static, t: int) -> Unit | None:
         """The free latch that the instruction would take."""
@@ -109,7 +145,7 @@ class Issue:
         if self.config.scheduler == "lrr":
             return min(ready, key=lambda w: (w.local - self.last_local - 1) % CYCLIC)
         for warp in ready:
-            if warp.local == self.last_local:
+            if warp.local == self.last_local and self.config.scheduler != "oldest":
                 return warp
         return (max if self.config.scheduler == "cggty" else min)(ready, key=lambda w: w.age)
 
@@ -120,6 +156,8 @@ class Issue:
         static = step.static
         dynamic = Dynamic(warp, step, warp.issued, t)
         self.log.append(dynamic)
+        if warp.scoreboard is not None:
+            warp.scoreboard.issue(dynamic)
         if static.passes > 1:
             warp.matrix, dynamic.passes_left, dynamic.pass_ready = dynamic, static.passes, t
         elif static.is_fixed:
@@ -140,6 +178,7 @@ class Issue:
             self._copy(dynamic)
         warp.issued += 1
         warp.buffer.pop(0)
+        warp.flushed = False
         self._follow(warp, static, t)
         if warp.hold is not None and t >= warp.hold.start:
             warp.hold = None
@@ -170,6 +209,7 @@ class Issue:
         if warp.used_up or warp.next_step.static.index == static.index + 1:
             return
         warp.buffer.clear()
+        warp.flushed = True
         warp.waits_for = None
         warp.next_fetch = warp.next_step.static.index
         warp.fetch_from = t + self.branch_refill

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
+from itertools import islice
 
 import numpy as np
 
@@ -12,11 +13,17 @@ from gpusim.config.models import GpuConfig
 from gpusim.constants import EXPLICIT
 from gpusim.model.kinds import Kind, Unit
 from gpusim.model.setup.code import CodeBuilder
+from gpusim.model.state import SLOTS
 from gpusim.sass.isa import load_isa
 from gpusim.sass.program import Program
 from gpusim.trace.trace import Launch
+from reference.operands import Read, Register, reads, writes
 
 VARIABLE = (Kind.SFU, Kind.FP64, Kind.MISC_QUEUE)
+LONG_KINDS = (
+    Kind.GLOBAL_LOAD, Kind.GLOBAL_STORE, Kind.GLOBAL_ATOMIC, Kind.GLOBAL_REDUCTION, Kind.GLOBAL_TO_SHARED,
+)  # fmt: skip
+"""What waits for L1TEX: global and local accesses."""
 FULL_MASK = 0xFFFFFFFF
 
 
@@ -36,6 +43,10 @@ class Static:
     """One static instruction (timing model, section 2)."""
 
     index: int
+    opcode: str
+    latency_class: str
+    reads: tuple[Read, ...]
+    writes: tuple[Register, ...]
     kind: Kind
     unit: Unit
     latency: int
@@ -89,13 +100,33 @@ def _counters(mask: int) -> tuple[int, ...]:
 def statics(program: Program, config: GpuConfig) -> list[Static]:
     """The instructions of a program as a card sees them."""
     code = CodeBuilder(program, load_isa(program.architecture), config).build()
-    return [_static(index, row, program.instructions[index]) for index, row in enumerate(code)]
+    made = [_static(program, index, row) for index, row in enumerate(code)]
+    return without_control_bits(made) if config.sm.sub_core.dependence.mode == "scoreboard" else made
 
 
-def _static(index: int, row: np.record, instruction: np.record) -> Static:
-    encoded = [int(s) for s in row.source[: row.source_count]]
+def without_control_bits(made: list[Static]) -> list[Static]:
+    """The instructions as scoreboards see them: control bits count for groups of copies only (section 21)."""
+    of_groups = {static.write_counter for static in made if static.kind == Kind.ASYNC_BARRIER}
+    return [_without_control_bits(static, of_groups) for static in made]
+
+
+def _without_control_bits(static: Static, of_groups: set[int | None]) -> Static:
+    if static.depbar is not None and static.depbar[0] in of_groups:
+        return replace(static, write_counter=None, read_counter=None)
+    counter = static.write_counter if static.kind == Kind.ASYNC_BARRIER else None
+    return replace(static, stall=1, yields=False, write_counter=counter, read_counter=None, waits=(), depbar=None)
+
+
+def _static(program: Program, index: int, row: np.record) -> Static:
+    instruction = program.instructions[index]
+    opcode = program.opcode_of(index)
+    registers = zip(row.source_register.tolist(), row.source_entry.tolist(), row.source_reuse.tolist())
     return Static(
         index=index,
+        opcode=opcode,
+        latency_class=load_isa(program.architecture).lookup(opcode).latency_class,
+        reads=reads(program, index),
+        writes=writes(program, index),
         kind=Kind(int(row.kind)),
         unit=Unit(int(row.unit)),
         latency=int(row.latency),
@@ -110,7 +141,7 @@ def _static(index: int, row: np.record, instruction: np.record) -> Static:
         line=int(row.constant_line) if row.constant_line >= 0 else None,
         constant_bank=int(row.constant_bank),
         need=(int(row.need[0]), int(row.need[1])),
-        sources=tuple(Source(s % 256, s // 256 % 4, s >= 1024) for s in encoded),
+        sources=tuple(Source(r, entry % SLOTS, bool(reuse)) for r, entry, reuse in islice(registers, row.source_count)),
         caches=bool(row.caches),
         window=int(row.read_window),
         has_result=bool(row.has_result),

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 
 from gpusim.config.models import GpuConfig
+from gpusim.results.stalls import Stall
 from gpusim.trace.trace import Launch
 from reference.caches import L1Instructions
 from reference.memory_system import MemorySystem, SmPorts
 from reference.memory_unit import MemoryUnit
 from reference.program import Streams
+from reference.scoreboard import Distances, Scoreboard
 from reference.sub_core import SubCore
 from reference.variable import SharedFp64
 from reference.warp import Cta, Dynamic, Warp
@@ -19,10 +22,16 @@ SUB_CORES = 4
 
 @dataclass
 class Outcome:
-    """Total cycles, and every issued instruction by SM and sub-core."""
+    """Total cycles, and what the SMs have seen.
+
+    issued: every instruction by SM and sub-core. stalls: warp-cycles by static instruction and reason. refusals: how
+    often scoreboards held an instruction back, by rule.
+    """
 
     cycles: int
     issued: dict[tuple[int, int], list[Dynamic]]
+    stalls: Counter[tuple[int, Stall]]
+    refusals: Counter[str]
 
 
 class Deadlock(Exception):
@@ -53,6 +62,7 @@ class ReferenceSm:
     def __init__(self, launch: Launch, config: GpuConfig, number: int, ports: SmPorts, streams: Streams) -> None:
         self.config, self.launch, self.number, self.ports, self.streams = config, launch, number, ports, streams
         self.slots = ctas_per_sm(config, launch)
+        self.distances = Distances(config)
         self.l1_instructions = L1Instructions(config, len(streams.program), self._fetch_line)
         lines = l1_lines(config, launch, self.slots)
         self.shared = MemoryUnit(config, ports, self.l1_instructions, lines, self._memory_done)
@@ -79,10 +89,15 @@ class ReferenceSm:
         cta = Cta(cta_number, slot, start, self.number * self.config.sm.warps)
         for number, stream in enumerate(self.streams.ctas[cta_number]):
             place = slot * self.launch.warps_per_cta + number
-            cta.warps.append(Warp(cta, stream, place, self.warps_launched, start, next_fetch=stream[0].static.index))
+            warp = Warp(cta, stream, place, self.warps_launched, start, stream[0].static.index, self._scoreboard())
+            cta.warps.append(warp)
             self.warps_launched += 1
         self.starting.append(cta)
         self.resident.append(cta)
+
+    def _scoreboard(self) -> Scoreboard | None:
+        dependence = self.config.sm.sub_core.dependence
+        return Scoreboard(self.distances, dependence.max_consumers) if dependence.mode == "scoreboard" else None
 
     def _start_ctas(self, t: int) -> None:
         for cta in [c for c in self.starting if c.start <= t]:
@@ -171,4 +186,7 @@ class ReferenceGpu:
                 raise Deadlock(f"not finished after {limit} cycles")
         issued = {(n, k): core.issue.log for n, sm in enumerate(self.sms) for k, core in enumerate(sm.sub_cores)}
         end = max(self.memory_system.last_acknowledgement, *(sm.last_retirement for sm in self.sms))
-        return Outcome(self.config.kernel_launch_latency + end, issued)
+        cores = [core for sm in self.sms for core in sm.sub_cores]
+        stalls = sum((core.issue.stalls for core in cores), Counter())
+        refusals = sum((core.issue.refusals for core in cores), Counter())
+        return Outcome(self.config.kernel_launch_latency + end, issued, stalls, refusals)

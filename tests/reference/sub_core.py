@@ -10,6 +10,7 @@ from reference.caches import L1Instructions
 from reference.fetch import ConstantCache, Fetch
 from reference.issue import Issue
 from reference.memory_unit import QueueEntry
+from reference.program import LONG_KINDS
 from reference.registers import RegisterFile
 from reference.variable import SharedFp64, VariableUnit
 from reference.warp import Dynamic, Warp
@@ -78,6 +79,12 @@ class SubCore:
             how = NO_RESULT
         self.complete(cycle, how, dynamic, dynamic.static.write_counter)
 
+    def _read(self, dynamic: Dynamic, cycle: int) -> None:
+        """The sources of an instruction may be overwritten from this cycle on."""
+        dynamic.sources_read = cycle
+        if dynamic.static.read_counter is not None:
+            self.complete(cycle, COUNTER_ONLY, dynamic, dynamic.static.read_counter)
+
     def take_completions(self, t: int) -> None:
         due = sorted(c for c in self.completions if c.due <= t)
         self.completions = [c for c in self.completions if c.due > t]
@@ -90,6 +97,7 @@ class SubCore:
                     self.completions.append(completion)
                     continue
                 dynamic.write_back = t - 1
+            dynamic.visible |= completion.kind in (LOAD, NO_RESULT, OTHER_RESULT)
             if completion.counter is not None:
                 warp.counters[completion.counter] -= 1
             if completion.kind in (LOAD, NO_RESULT, COPY):
@@ -128,8 +136,7 @@ class SubCore:
             self.unit_open[dynamic.latch] = t + static.interval
         execute = t + 1 + static.window
         dynamic.allocate, dynamic.read, dynamic.execute = t, t + 1 if static.sources else -1, execute
-        if static.read_counter is not None:
-            self.complete(execute, COUNTER_ONLY, dynamic, static.read_counter)
+        self._read(dynamic, execute)
         if dynamic.passes_left == 0:
             self._finish(dynamic, t, t)
 
@@ -150,6 +157,7 @@ class SubCore:
     def _finish(self, dynamic: Dynamic, allocated: int, t: int) -> None:
         """The result of a fixed-latency instruction, as if it had left Allocate in `allocated`."""
         static = dynamic.static
+        dynamic.left_allocate = allocated
         if static.has_result:
             self._write_back(dynamic, allocated + 1 + static.window + static.latency, t)
         if static.write_counter is not None:
@@ -211,8 +219,7 @@ class SubCore:
         """The unit takes the instruction in cycle `start`."""
         static = dynamic.static
         dynamic.read, dynamic.execute = start, start + static.window
-        if static.read_counter is not None:
-            self.complete(max(start - 2 + static.war, start), COUNTER_ONLY, dynamic, static.read_counter)
+        self._read(dynamic, max(start - 2 + static.war, start))
         self.complete(start - 2 + static.raw, OTHER_RESULT, dynamic, static.write_counter)
 
     def compute_address(self, t: int) -> None:
@@ -226,9 +233,7 @@ class SubCore:
         self.address_unit_free = t + (queue.address_interval_uniform if uniform else queue.address_interval_regular)
         entry.asks_from = t + (queue.address_to_grant_uniform if uniform else queue.address_to_grant_regular)
         entry.dynamic.read = t
-        if static.read_counter is not None:
-            fall = max(t + static.war - queue.register_read, t + 1)
-            self.complete(fall, COUNTER_ONLY, entry.dynamic, static.read_counter)
+        self._read(entry.dynamic, max(t + static.war - queue.register_read, t + 1))
 
     def fetch_one(self, t: int) -> None:
         """The warp issued last if it may fetch, else the youngest that may."""
@@ -243,6 +248,8 @@ class SubCore:
         for counter in (dynamic.static.write_counter, dynamic.static.read_counter):
             if counter is not None:
                 dynamic.warp.counters[counter] += 1
+                update = set.add if dynamic.static.kind in LONG_KINDS else set.discard
+                update(dynamic.warp.long_counters, counter)
 
     def holds(self, warp: Warp) -> bool:
         """Whether an instruction of the warp is in Control or Allocate."""

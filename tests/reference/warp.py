@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from reference.program import Static, Step
+
+if TYPE_CHECKING:
+    from reference.scoreboard import Scoreboard
 
 
 @dataclass
@@ -71,9 +75,12 @@ class Warp:
     age: int
     fetch_from: int
     next_fetch: int = 0
+    scoreboard: Scoreboard | None = None  # None: control bits
     issued: int = 0
     counters: list[int] = field(default_factory=lambda: [0] * 6)
+    long_counters: set[int] = field(default_factory=set)  # last raised by a global or local access or an LDGSTS
     buffer: list[BufferEntry] = field(default_factory=list)
+    flushed: bool = False  # its buffer was emptied, and it has waited for no line since
     waits_for: int | None = None
     demanded: int | None = None
     stall_until: int = 0
@@ -113,6 +120,11 @@ class Warp:
     def next_step(self) -> Step:
         return self.stream[self.issued]
 
+    @property
+    def last_step(self) -> Step:
+        """The next step, or the last one of a stream that is used up."""
+        return self.stream[min(self.issued, len(self.stream) - 1)]
+
 
 @dataclass(eq=False)
 class Dynamic:
@@ -131,8 +143,21 @@ class Dynamic:
     latch: object = None  # the unit whose latch it took
     passes_left: int = 0  # through the tensor unit, not begun
     pass_ready: int = 0  # first cycle the next may begin
+    sources_read: int | None = None  # cycle in which its read counter falls
+    left_allocate: int | None = None  # fixed latency: the cycle that its result counts from
+    visible: bool = False  # variable latency: its result is
     group: CopyGroup | None = None  # of an LDGSTS its group, of an LDGDEPBAR the one that it closes
 
     @property
     def static(self) -> Static:
         return self.step.static
+
+    def has_read(self, t: int) -> bool:
+        return self.sources_read is not None and t >= self.sources_read
+
+    def available(self, t: int, distance: int) -> bool:
+        """Whether a result of fixed latency can be used in t, `distance` behind its issue, or one of variable latency."""
+        if not self.static.is_fixed:
+            return self.visible
+        left = self.left_allocate
+        return left is not None and t >= max(left - 2 + distance, left)

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from gpusim.config.models import GpuConfig
 from gpusim.model import state as st
-from gpusim.model.l1_instructions import CODE_SPACE, CONSTANT_SPACE
+from gpusim.model.l1_instructions import CONSTANT_SPACE
 from gpusim.model.params import Params
 from gpusim.model.policies.loading import at_launch
 from gpusim.results.stalls import STALL_REASONS
@@ -59,26 +57,13 @@ def dram(params: Params) -> tuple[np.recarray, np.recarray, np.recarray]:
     return channels, banks, transfers
 
 
-def fill_at_start(entries: np.recarray, caches: int, cache: np.record, lines: range) -> None:
-    """Put lines into each of some equal small caches in cycle 0: empty ways first, then the lowest."""
-    sets, ways = int(cache.sets), int(cache.ways)
-    each: Any = entries.reshape(caches, sets * ways)
-    for line in lines:
-        way = (line - lines.start) // sets
-        place = line % sets * ways + (way if way < ways else 0)
-        each.line[:, place], each.stamp[:, place] = line, 0
-
-
 def prefetch_program(params: Params, config: GpuConfig, state: st.State) -> None:
-    """Put what a launch prefetches into the instruction caches, the last lines into the prefetchers' own buffers."""
-    fetch, hierarchy = config.sm.sub_core.fetch, params.card[0].sm.instruction_hierarchy
-    per_line = int(params.derived[0].line_instructions)
-    lines = min(config.sm.instruction_hierarchy.launch.lines, -(-len(params.code) // per_line))
+    """Say how many lines a launch brings to the instruction caches; the last go into the prefetchers' own buffers."""
+    fetch, hierarchy = config.sm.sub_core.fetch, config.sm.instruction_hierarchy
+    lines = min(hierarchy.launch.lines, -(-len(params.code) // int(params.derived[0].line_instructions)))
     held = at_launch(params.policies, int(params.derived[0].prefetcher), fetch, state.sub_cores, lines)
-    in_l1 = -(-lines * fetch.l0.line_bytes // config.sm.instruction_hierarchy.l1.line_bytes)
-    code = range(CODE_SPACE, CODE_SPACE + in_l1)
-    fill_at_start(state.l0, len(state.sub_cores), params.card[0].sm.sub_core.fetch.l0, range(lines - held))
-    fill_at_start(state.l1_instructions, len(state.sms), hierarchy.l1, code)
+    state.gpu.l0_lines = lines - held
+    state.gpu.l1_instruction_lines = -(-lines * fetch.l0.line_bytes // hierarchy.l1.line_bytes)
 
 
 def power_of_two(at_least: int) -> int:
