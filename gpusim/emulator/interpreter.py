@@ -16,8 +16,8 @@ from gpusim.emulator import (
     float64,
     half,
     integer,
+    livelock,
     memory,
-    progress,
     special,
     tensor,
     warpwide,
@@ -95,7 +95,7 @@ def memory_operation(m, w, i, pc, a, b, c, d, mask, reach):
         memory.store(m, c, i.bytes, mask)
         return True
     if i.access == GLOBAL or i.access == GENERIC:
-        progress.note_poll(m, w, pc, m.address[0, trailing_zeros32(np.uint32(mask))])
+        livelock.note_poll(m, w, pc, m.address[0, trailing_zeros32(np.uint32(mask))])
     if op == memory.LOAD:
         memory.load(m, i, i.bytes, reach)
     elif op == memory.ARRIVE:
@@ -429,7 +429,7 @@ def end_pass(m):
     moved = c[PROGRESS] + release_barriers(m)
     c[NEXT_WARP], c[PROGRESS] = 0, 0
     if moved:
-        if progress.stuck(m):
+        if livelock.stuck(m):
             return NO_PROGRESS
         return LIMIT_REACHED if c[CLOCK] - c[CTA_CLOCK] > m.geometry[CTA_LIMIT] else OK
     for w in range(m.geometry[WARPS]):

@@ -5,7 +5,7 @@ every thread's local memory, and the constant banks. Every access is checked: it
 inside one allocation, or the emulation stops and names the place.
 
 Within one instruction, lanes act in ascending order. That is the order of atomics in a warp; hardware promises none.
-What changes memory counts in control[CHANGES], by which progress.py knows that a CTA gets on.
+What changes memory counts in control[CHANGES], by which livelock.py knows that a CTA gets on.
 """
 
 from __future__ import annotations

@@ -32,7 +32,7 @@ PAIR_HIGH = 2  # 64 bits, and/xor on the high word (sign of a double)
 PAIR_NEGATE = 3  # 64-bit two's complement
 PAIR_INVERT = 4  # 64-bit complement
 FIELD = 5  # (x >> extra) & and
-HALVES = 6  # packed halves chosen by `extra` (see fetch.py), then & and, ^ xor
+HALVES = 6  # packed halves chosen by `extra` (see rows.py), then & and, ^ xor
 
 DECODED_DTYPE = np.dtype(
     [
