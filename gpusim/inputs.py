@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -41,16 +42,23 @@ def find_trace(name: str) -> Path:
     raise GpusimError(f"{name}: no such trace or kernel file{hint}; bundled traces: {', '.join(known) or 'none'}")
 
 
-def load_source(name: str, launch: str | None, architecture: int) -> Trace:
-    """The Trace that `name` stands for. `launch` and `architecture` count for kernel files only.
+def load_source(
+    name: str,
+    launch: str | None,
+    architecture: int,
+    *,
+    check: Callable[[str], None] | None = None,
+    cta_limit: int | None = None,
+) -> Trace:
+    """The Trace that `name` stands for. The other arguments count for kernel files only.
 
+    check: is told, difference by difference, which buffers do not hold what the launch file expects.
+    cta_limit: warp instructions after which a CTA is taken to have no end, None for the default.
     Raises GpusimError where the trace is missing or damaged, or the kernel cannot be compiled or executed.
     """
     path = find_trace(name)
     if path.is_file() and is_kernel_file(path):
-        from gpusim.emulator.tracing import trace_in_memory
-
-        return trace_in_memory(path, Path(launch) if launch else None, architecture)
+        return _execute(path, launch, architecture, check, cta_limit)
     if path.is_file():
         raise GpusimError(f"{path}: neither a trace folder nor a kernel file ({', '.join(KERNEL_SUFFIXES)})")
     if launch:
@@ -58,3 +66,16 @@ def load_source(name: str, launch: str | None, architecture: int) -> Trace:
     from gpusim.trace.store import open_trace
 
     return open_trace(path)
+
+
+def _execute(
+    path: Path, launch: str | None, architecture: int, check: Callable[[str], None] | None, cta_limit: int | None
+) -> Trace:
+    from gpusim.emulator.check import compare_expected
+    from gpusim.emulator.tracing import open_files, run_opened
+
+    source, launch_file = open_files(path, Path(launch) if launch else None, architecture)
+    trace, summary = run_opened(source, launch_file, cta_limit=cta_limit)
+    for difference in compare_expected(launch_file, summary.buffers) if check and launch_file else ():
+        check(difference)
+    return trace

@@ -10,8 +10,8 @@ import pytest
 import yaml
 
 from gpusim.config import expand, json_schema, list_configs, load_config
-from gpusim.config.source import read
 from gpusim.resources import find
+from gpusim.yamlfile import read
 
 CARDS = [
     "a100", "a10g", "a40", "a6000", "gtx1660super", "rtx2070", "rtx2070super", "rtx2080ti", "rtx3060laptop", "rtx3070",
@@ -138,8 +138,8 @@ def test_every_number_has_a_source_beside_it(path):
         value = source.values
         for key in leaf:
             value = value[key]
-        sections = [source.origins[leaf[:length]] for length in range(1, len(leaf) + 1)]
-        if not isinstance(value, str | bool) and not any(origin.beside or origin.above for origin in sections):
+        comments = [source.comments(leaf[:length]) for length in range(1, len(leaf) + 1)]
+        if not isinstance(value, str | bool) and not any(above or beside for above, beside in comments):
             unsourced.append(".".join(leaf))
     assert not unsourced
 

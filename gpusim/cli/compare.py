@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gpusim.errors import GpusimError
-from gpusim.inputs import ARCHITECTURES, load_source
+from gpusim.inputs import load_source
 
 if TYPE_CHECKING:
     from gpusim.hardware.compare import Comparison
@@ -32,6 +32,7 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
     )
     parser.add_argument("--config", metavar="NAME", help="card or YAML file for all (default: derived from the report)")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="override one parameter")
+    parser.add_argument("--any-arch", action="store_true", help="also simulate code that the card does not run")
     parser.add_argument("--csv", metavar="FILE", help="write a row per kernel, all stall reasons included")
     parser.add_argument("--json", metavar="FILE", help="write the same as JSON")
     parser.add_argument("--markdown", metavar="FILE", help="write the tables as Markdown")
@@ -69,7 +70,7 @@ def _compared(args: argparse.Namespace) -> Iterator[Comparison]:
     ]
     for path, each in zip(args.measured, opened):
         with ProgressView() as progress:
-            options = RunOptions(progress=progress, warn=progress.warn)
+            options = RunOptions(any_architecture=args.any_arch, progress=progress, warn=progress.warn)
             rows = (
                 _measured(Path(path), each, args, options) if isinstance(each, list) else compare_report(each, options)
             )
@@ -84,12 +85,13 @@ def _measured(
     path: Path, rows: list[dict[str, str]], args: argparse.Namespace, options: RunOptions
 ) -> Iterator[Comparison]:
     """Every row of a CSV."""
+    from gpusim.compatibility import code_for
+    from gpusim.config import load_config
     from gpusim.hardware.compare import compare_measurement
 
     for row in rows:
-        if args.config:
-            row["card"] = args.config
+        card = load_config(args.config or row["card"], args.set)
         beside = path.parent / row["trace"]
         launch = str(path.parent / row["launch"]) if row.get("launch") else None
-        trace = load_source(str(beside) if beside.exists() else row["trace"], launch, ARCHITECTURES["sm_86"])
-        yield compare_measurement(path, row, trace, args.set, options)
+        trace = load_source(str(beside) if beside.exists() else row["trace"], launch, code_for(card))
+        yield compare_measurement(path, row, trace, card, options)

@@ -7,6 +7,7 @@ import json
 import sys
 from typing import TYPE_CHECKING
 
+from gpusim.cli.arguments import add_cta_limit, positive
 from gpusim.errors import GpusimError
 from gpusim.inputs import ARCHITECTURES, load_source
 
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from gpusim.runs.checkpoint import Checkpoint
     from gpusim.trace.trace import Trace
 
-EXIT_HAZARDS = 1
+EXIT_HAZARDS = EXIT_CHECK_FAILED = 1
 EXIT_INTERRUPTED = 130
 """128 + SIGINT, as shells report it."""
 
@@ -34,8 +35,10 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
     parser.add_argument("--launches", metavar="N,M-K", help="only launches of these numbers, from 1 in trace order")
     parser.add_argument("--launch", metavar="FILE", help="launch description of a kernel file")
     parser.add_argument(
-        "--arch", choices=ARCHITECTURES, default="sm_86", help="architecture a .cu file is compiled for"
+        "--arch", choices=ARCHITECTURES, help="architecture to compile a .cu file for (default: the card's)"
     )
+    parser.add_argument("--any-arch", action="store_true", help="also simulate code that such a card does not run")
+    add_cta_limit(parser)
     parser.add_argument("--json", action="store_true", help="print one JSON object instead of the report")
     parser.add_argument(
         "--output", metavar="FILE", help="save the result, per-PC tables included, as JSON, finished kernels on the way"
@@ -49,8 +52,8 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
         action="store_true",
         help="report control bits that let an instruction issue too early; exit code 1 if there are any",
     )
-    parser.add_argument("--threads", type=_positive, default=1, metavar="N", help="the result does not depend on it")
-    parser.add_argument("--window", type=_positive, metavar="N", help="cycles an SM runs ahead at most; same result")
+    parser.add_argument("--threads", type=positive, default=1, metavar="N", help="the result does not depend on it")
+    parser.add_argument("--window", type=positive, metavar="N", help="cycles an SM runs ahead at most; same result")
     parser.add_argument("--no-skip", action="store_true", help="step through idle cycles: slow, same result")
     parser.add_argument("--strict", action="store_true", help="refuse opcodes that the opcode table lacks")
     parser.set_defaults(command=run)
@@ -58,6 +61,7 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """The command; returns the exit code."""
+    from gpusim.compatibility import code_for
     from gpusim.config import load_config
     from gpusim.trace.select import select_launches
 
@@ -67,7 +71,11 @@ def run(args: argparse.Namespace) -> int:
     config = load_config(args.config, args.set)
     if config.experimental:
         print(f"gpusim: note: {config.name} is experimental: its latencies were not measured", file=sys.stderr)
-    trace = load_source(args.trace, args.launch, ARCHITECTURES[args.arch])
+    architecture = ARCHITECTURES[args.arch] if args.arch else code_for(config)
+    differences: list[str] = []
+    trace = load_source(args.trace, args.launch, architecture, check=differences.append, cta_limit=args.cta_limit)
+    for difference in differences:
+        print(f"gpusim: check failed: {difference}", file=sys.stderr)
     trace = select_launches(trace, args.kernel, args.launches)
     checkpoint = _checkpoint(trace, config, args) if args.output else None
     from gpusim.model.setup.simulate import Interrupted, SimulationError
@@ -82,6 +90,8 @@ def run(args: argparse.Namespace) -> int:
         print(f"gpusim: {_where(interrupt.partial.stopped, args.output)}", file=sys.stderr)
         return EXIT_INTERRUPTED
     _deliver(result, trace, args, checkpoint)
+    if differences:
+        return EXIT_CHECK_FAILED
     return EXIT_HAZARDS if any(kernel.hazards for kernel in result.kernels) else 0
 
 
@@ -139,15 +149,9 @@ def _simulate(trace: Trace, config: GpuConfig, args: argparse.Namespace, checkpo
             timeline=bool(args.timeline),
             check_hazards=args.check_hazards,
             strict=args.strict,
+            any_architecture=args.any_arch,
             progress=progress,
             warn=progress.warn,
             kernel_done=checkpoint.kernel_done if checkpoint else None,
         )
         return simulate(trace, config, options, resumed)
-
-
-def _positive(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"{text} is not at least 1")
-    return number

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-_PUBLIC = {"load_config": "loading", "list_configs": "loading", "expand": "expansion", "json_schema": "schema"}
+_PUBLIC = {"load_config": "loading", "list_configs": "loading", "expand": "expansion", "json_schema": "expansion"}
 
 __all__ = ["expand", "json_schema", "list_configs", "load_config"]
 

@@ -8,7 +8,14 @@ from pathlib import Path
 import yaml
 
 from gpusim.config.loading import Draft, checked
-from gpusim.config.source import KeyPath
+from gpusim.config.models import GpuConfig
+from gpusim.schema import schema_of
+from gpusim.yamlfile import KeyPath
+
+
+def json_schema() -> dict[str, object]:
+    """JSON schema of an expanded card, for editors that check YAML while it is written."""
+    return schema_of(GpuConfig).json
 
 
 def expand(name_or_path: str | Path, overrides: Sequence[str] = ()) -> str:
@@ -20,7 +27,7 @@ def expand(name_or_path: str | Path, overrides: Sequence[str] = ()) -> str:
     config, draft = checked(name_or_path, overrides)
     lines = []
     for source in draft.sources:
-        lines += [f"# {text}".rstrip() for text in (f"--- {source.path.name}", *source.header)]
+        lines += [f"# {text}".rstrip() for text in (f"--- {Path(source.name).name}", *source.header)]
     lines += ["", *_section(config.model_dump(mode="json"), (), draft)]
     return "\n".join(lines) + "\n"
 
@@ -29,10 +36,9 @@ def _section(values: dict[str, object], path: KeyPath, draft: Draft) -> Iterator
     indent = "  " * len(path)
     for key, value in values.items():
         here = (*path, key)
-        origin = draft.origins.get(here)
-        for text in origin.above if origin else ():
+        above, note = _notes(here, draft)
+        for text in above:
             yield f"{indent}# {text}"
-        note = _note(here, draft)
         if isinstance(value, dict):
             yield f"{indent}{key}:{note}"
             yield from _section(value, here, draft)
@@ -40,12 +46,16 @@ def _section(values: dict[str, object], path: KeyPath, draft: Draft) -> Iterator
             yield f"{indent}{key}: {_scalar(value)}{note}"
 
 
-def _note(path: KeyPath, draft: Draft) -> str:
-    origin = draft.origins.get(path)
-    if origin is None:
-        return "  # default"
-    place = f"[{Path(origin.file).name}:{origin.line}]" if origin.line else f"[{origin.file}]"
-    return f"  # {origin.beside} {place}" if origin.beside else f"  # {place}"
+def _notes(path: KeyPath, draft: Draft) -> tuple[list[str], str]:
+    """The comments above a value, and what stands behind it: its comment and its place."""
+    place = draft.places.get(path)
+    if place is None:
+        return [], "  # default"
+    source = next((each for each in draft.sources if each.name == place.file), None)
+    if source is None:  # an override
+        return [], f"  # [{place}]"
+    above, beside = source.comments(path)
+    return above, f"  # {beside} [{Path(place.file).name}:{place.line}]".replace("#  [", "# [")
 
 
 def _scalar(value: object) -> str:

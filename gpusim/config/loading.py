@@ -6,25 +6,34 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import yaml
-from pydantic import ValidationError
-
-from gpusim.config import schema
+from gpusim import yamlfile
 from gpusim.config.models import GpuConfig
-from gpusim.config.source import KeyPath, Origin, Source, read
 from gpusim.errors import GpusimError, nearest
 from gpusim.resources import find
+from gpusim.schema import Problem, check, holds, schema_of
+from gpusim.yamlfile import Document, KeyPath, Place
 
 
 @dataclass
 class Draft:
-    """A card before it is checked: merged values and the origin of each key path."""
+    """A card before it is checked: merged values, the place of each key path, and the files, the most basic first."""
 
     label: str
     values: dict[str, object] = field(default_factory=dict)
-    origins: dict[KeyPath, Origin] = field(default_factory=dict)
+    places: dict[KeyPath, Place] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
-    sources: list[Source] = field(default_factory=list)
+    sources: list[Document] = field(default_factory=list)
+
+    def place(self, problem: Problem) -> Place:
+        """Where the value stands, or the section around it. Of values that contradict each other: where the override
+        among them is, if there is one."""
+        path = problem.path
+        while path and (path not in self.places or not holds(self.values, path)):  # places of a replaced list stay
+            path = path[:-1]
+        if not path:
+            return Place(self.label, 0)
+        inner = (place for at, place in self.places.items() if problem.contradiction and at[: len(path)] == path)
+        return next((place for place in inner if not place.line), self.places[path])
 
 
 def load_config(name_or_path: str | Path, overrides: Sequence[str] = ()) -> GpuConfig:
@@ -42,24 +51,29 @@ def load_config(name_or_path: str | Path, overrides: Sequence[str] = ()) -> GpuC
 
 def list_configs() -> list[str]:
     """Names of the packaged cards, sorted. Families that cards inherit from are not among them."""
-    return sorted(path.stem for path in _packaged().values() if "name" in read(path).values)
+    return sorted(path.stem for path in _packaged().values() if "name" in yamlfile.read(path).values)
 
 
 def checked(name_or_path: str | Path, overrides: Sequence[str] = ()) -> tuple[GpuConfig, Draft]:
     """A card together with the draft it came from. Raises GpusimError, as `load_config`."""
     draft = _draft(_locate(str(name_or_path)))
+    of_files = len(draft.problems)
     for text in overrides:
         _override(draft, text)
-    config = None
-    try:
-        config = GpuConfig.model_validate(_as_tuples(draft.values), strict=True)
-    except ValidationError as error:
-        draft.problems += _validation_problems(draft, error)
+    config, found = check(GpuConfig, draft.values)
+    places = [draft.place(problem) for problem in found]
+    draft.problems += [f"{place}: {problem}" for place, problem in zip(places, found)]
     if draft.problems or config is None:
         count = len(draft.problems)
-        head = f"configuration {draft.label}: {count} problem{'s' if count > 1 else ''}"
+        by_overrides = not of_files and all(str(place).startswith(OVERRIDE) for place in places)
+        what = f"overrides (--set) of {name_or_path}" if by_overrides else f"configuration {draft.label}"
+        head = f"{what}: {count} problem{'s' if count > 1 else ''}"
         raise GpusimError("\n  ".join([head, *draft.problems, *_family_hint(draft)]))
     return config, draft
+
+
+OVERRIDE = "override "
+"""What the places of overrides begin with."""
 
 
 def _family_hint(draft: Draft) -> list[str]:
@@ -74,7 +88,7 @@ def _packaged() -> dict[str, Path]:
 
 def _locate(name: str) -> Path:
     path = Path(name)
-    if path.is_file():
+    if path.exists():
         return path
     packaged = _packaged()
     stem = name.lower().removesuffix(".yaml")
@@ -87,30 +101,31 @@ def _locate(name: str) -> Path:
     )
 
 
-def _locate_base(source: Source) -> Path:
-    base = source.values["base"]
-    origin = source.origins[("base",)]
+def _locate_base(source: Document) -> Path:
+    base, place = source.values["base"], source.place(("base",))
     if not isinstance(base, str):
-        raise GpusimError(f"{origin}: base: should be the name of a file, not {base!r}")
-    beside = source.path.parent / base
+        raise GpusimError(f"{place}: base: should be the name of a file, not {base!r}")
+    beside = Path(source.name).parent / base
     if beside.is_file():
         return beside
     try:
         return _locate(base)
     except GpusimError as error:
-        raise GpusimError(f"{origin}: base: {error}") from None
+        raise GpusimError(f"{place}: base: {error}") from None
 
 
-def _chain(path: Path) -> list[Source]:
+def _chain(path: Path) -> list[Document]:
     """The file and what it inherits from, the most basic first."""
-    chain: list[Source] = []
+    chain: list[Document] = []
     seen: list[Path] = []
     while True:
         if path.resolve() in seen:
             names = " -> ".join(p.name for p in [*seen, path.resolve()])
-            raise GpusimError(f"{chain[-1].origins[('base',)]}: base: files inherit in a circle: {names}")
+            raise GpusimError(f"{chain[-1].place(('base',))}: base: files inherit in a circle: {names}")
         seen.append(path.resolve())
-        chain.append(read(path))
+        chain.append(yamlfile.read(path))
+        if not isinstance(chain[-1].values, dict):
+            raise GpusimError(f"{path}: a configuration is a mapping of keys to values, such as 'base: ampere.yaml'")
         if "base" not in chain[-1].values:
             return chain[::-1]
         path = _locate_base(chain[-1])
@@ -121,9 +136,9 @@ def _draft(path: Path) -> Draft:
     for source in draft.sources:
         values = {key: value for key, value in source.values.items() if key != "base"}
         _merge(draft.values, values)
-        draft.origins.update(source.origins)
+        draft.places.update(source.places)
         draft.problems += source.problems
-    draft.origins.pop(("base",), None)
+    draft.places.pop(("base",), None)
     return draft
 
 
@@ -138,22 +153,21 @@ def _merge(into: dict[str, object], values: dict[str, object]) -> None:
 
 
 def _override(draft: Draft, text: str) -> None:
-    key, equals, value_text = text.partition("=")
-    origin = Origin(f"override '{text}'", 0)
-    key = key.strip()
-    try:
-        value = yaml.safe_load(value_text)
-    except yaml.YAMLError:
-        draft.problems.append(f"{origin}: the value is not valid YAML")
-        return
-    if not equals or not key or not value_text.strip():
-        draft.problems.append(f"{origin}: should be KEY=VALUE, such as sub_core.register_file.read_ports=2")
+    key, equals, value_text = (part.strip() for part in text.partition("="))
+    place = Place(f"{OVERRIDE}'{text}'", 0)
+    if not equals or not key or not value_text:
+        draft.problems.append(f"{place}: should be KEY=VALUE, such as sub_core.register_file.read_ports=2")
         return
     path = _complete(tuple(key.split(".")))
     if isinstance(path, str):
-        draft.problems.append(f"{origin}: {key}: {path}")
+        draft.problems.append(f"{place}: {key}: {path}")
         return
-    draft.origins.update((inner, origin) for inner in _paths_in(value, path))
+    try:
+        value = yamlfile.value(value_text, str(place))
+    except GpusimError as error:
+        draft.problems.append(str(error))
+        return
+    draft.places.update((inner, place) for inner in _paths_in(value, path))
     for step in reversed(path):
         value = {step: value}
     _merge(draft.values, value)
@@ -162,12 +176,12 @@ def _override(draft: Draft, text: str) -> None:
 def _paths_in(value: object, path: KeyPath) -> Iterator[KeyPath]:
     yield path
     for key, inner in value.items() if isinstance(value, dict) else ():
-        yield from _paths_in(inner, (*path, str(key)))
+        yield from _paths_in(inner, (*path, key))
 
 
-def _complete(ending: KeyPath) -> KeyPath | str:
+def _complete(ending: tuple[str, ...]) -> tuple[str, ...] | str:
     """The full key path with this ending, or what is wrong with it."""
-    paths = list(schema.all_paths())
+    paths = schema_of(GpuConfig).paths
     if ending in paths:
         return ending
     matches = [path for path in paths if path[-len(ending) :] == ending]
@@ -177,57 +191,3 @@ def _complete(ending: KeyPath) -> KeyPath | str:
         return "ambiguous: " + ", ".join(".".join(path) for path in matches)
     endings = {".".join(path[-length:]) for path in paths for length in range(1, len(path) + 1)}
     return "unknown key" + (nearest(".".join(ending), endings) or nearest(ending[-1], endings))
-
-
-def _as_tuples(value: object) -> object:
-    """Lists as tuples: strict validation takes nothing for a tuple but a tuple."""
-    if isinstance(value, dict):
-        return {key: _as_tuples(item) for key, item in value.items()}
-    return tuple(_as_tuples(item) for item in value) if isinstance(value, list) else value
-
-
-def _validation_problems(draft: Draft, error: ValidationError) -> Iterator[str]:
-    errors = error.errors(include_url=False)
-    suggested = {(*e["loc"][:-1], key) for e in errors if e["type"] == "extra_forbidden" for key in _similar(e["loc"])}
-    for e in errors:
-        loc = e["loc"]
-        if e["type"] == "missing" and loc in suggested:
-            continue  # the unknown key beside it names this one as what was meant
-        yield f"{_where(draft, loc)}: {_key(loc)}: {_what(e)}"
-
-
-def _similar(loc: tuple) -> list[str]:
-    return [key for key in schema.keys_of(loc[:-1]) if f"'{key}'" in nearest(str(loc[-1]), schema.keys_of(loc[:-1]))]
-
-
-def _what(e: dict) -> str:
-    loc = e["loc"]
-    if e["type"] == "missing":
-        return f"missing (allowed: {schema.allowed(loc)})"
-    if e["type"] == "extra_forbidden":
-        return "unknown key" + (nearest(str(loc[-1]), schema.keys_of(loc[:-1])) or _elsewhere(loc))
-    if e["type"] == "value_error":  # values that contradict each other
-        return str(e["ctx"]["error"])
-    value = list(e["input"]) if isinstance(e["input"], tuple) else e["input"]
-    if "properties" in (schema.node_at(loc) or {}):
-        return f"{value!r} stands where a section should (allowed: {schema.allowed(loc)})"
-    return f"{value!r} is not allowed (allowed: {schema.allowed(loc)})"
-
-
-def _elsewhere(loc: tuple) -> str:
-    homes = [".".join(path) for path in schema.all_paths() if path[-1] == loc[-1]]
-    if homes:
-        return f" here (it belongs at {' or '.join(homes[:3])})"
-    return f" (known here: {', '.join(schema.keys_of(loc[:-1]))})"
-
-
-def _where(draft: Draft, loc: tuple) -> str:
-    """Origin of the value, or of the nearest section around it."""
-    for length in range(len(loc), 0, -1):
-        if loc[:length] in draft.origins:
-            return str(draft.origins[loc[:length]])
-    return draft.label
-
-
-def _key(loc: tuple) -> str:
-    return "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in loc).lstrip(".")

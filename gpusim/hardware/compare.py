@@ -7,6 +7,7 @@ global loads look up in L1 and SMs read from L2, stall ratios warp-cycles per is
 
 from __future__ import annotations
 
+import math
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -15,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gpusim.errors import GpusimError
+from gpusim.plainfile import plain_size
 from gpusim.results.stalls import STALL_REASONS
 from gpusim.sass.reports import ReportedLaunch
 
@@ -189,37 +191,49 @@ def read_measurements(path: Path | str) -> list[dict[str, str]]:
 
     from gpusim.errors import nearest
 
-    path = Path(path)
+    plain_size(path, "a CSV")
     try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            reader = csv.DictReader(file)
-            unknown = [name for name in reader.fieldnames or () if name not in COLUMNS]
-            missing = [name for name in REQUIRED if name not in (reader.fieldnames or ())]
+        with Path(path).open(newline="", encoding="utf-8-sig") as file:
+            reader = csv.DictReader(file, restval="")
+            names = reader.fieldnames or ()
             rows = [{**row, "line": str(reader.line_num)} for row in reader]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise GpusimError(f"{path}: cannot be read as CSV: {error}") from error
-    if missing or unknown:
-        parts = [f"lacks the column '{name}'" for name in missing]
-        parts += [f"has an unknown column '{name}'{nearest(name, COLUMNS)}" for name in unknown]
+    parts = [f"lacks the column '{name}'" for name in REQUIRED if name not in names]
+    parts += [f"has an unknown column '{name}'{nearest(name, COLUMNS)}" for name in names if name not in COLUMNS]
+    if parts:
         raise GpusimError(f"{path}:1: {'; '.join(parts)}; columns are {', '.join(COLUMNS)}")
-    for row in rows:
-        if not str(row["cycles"]).replace(".", "", 1).isdigit() or float(row["cycles"]) <= 0:
-            raise GpusimError(f"{path}:{row['line']}: cycles is '{row['cycles']}', not a number above 0")
-    if not rows:
-        raise GpusimError(f"{path}: holds no row")
+    problems = [f"{path}:{row['line']}: {problem}" for row in rows for problem in _row_problems(row)]
+    if problems or not rows:
+        raise GpusimError("\n".join(problems) or f"{path}: holds no row")
     return rows
 
 
+def _row_problems(row: Mapping[str | None, Any]) -> Iterator[str]:
+    if None in row:  # what csv gives to fields beyond the header
+        yield f"{len(row[None])} fields more than the header has columns; put names with commas in quotes"
+    for name in REQUIRED:
+        if not row[name]:
+            yield f"the column '{name}' is empty; each row needs {', '.join(REQUIRED)}"
+    if row["cycles"] and not _is_count(row["cycles"]):
+        yield f"cycles is '{row['cycles']}', not a number above 0"
+
+
+def _is_count(text: str) -> bool:
+    try:
+        return 0 < float(text) < math.inf
+    except ValueError:
+        return False
+
+
 def compare_measurement(
-    path: Path, row: Mapping[str, Any], trace: Trace, overrides: Sequence[str], options: RunOptions
+    path: Path, row: Mapping[str, Any], trace: Trace, config: GpuConfig, options: RunOptions
 ) -> Comparison:
     """Simulate the kernel of one row of a CSV. Raises GpusimError where the trace has no such kernel, or several."""
-    from gpusim.config import load_config
     from gpusim.emulator.sources import choose_name
 
     names = [launch.program.name for launch in trace.launches]
     name = choose_name(names, row.get("kernel") or None, f"{path}:{row['line']}")
-    config = load_config(row["card"], overrides)
     begin = time.process_time()
     simulated = simulated_figures(_simulate_one(trace, names.index(name), config, options), config)
     source, seconds = f"{path.name}:{row['line']}", time.process_time() - begin

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from gpusim.results.result import KernelResult, Result
+from gpusim.results.result import FOREIGN, KernelResult, Result
 from gpusim.results.stalls import STALL_REASONS, Stall
 from gpusim.sass.control_bits import ControlBits
 from gpusim.sass.program import Program
@@ -33,6 +33,8 @@ def console_for(stream: Any) -> Console:
 def print_report(console: Console, result: Result, programs: Sequence[Program]) -> None:
     """Print the whole report; programs[i] is the Program of result.kernels[i]."""
     console.print(kernel_table(result))
+    if FOREIGN in result.provenance:
+        console.print(Text(f"{result.provenance[FOREIGN]}: the cycles are those of no real card", style="bold"))
     longest = sorted(range(len(result.kernels)), key=lambda i: -result.kernels[i].cycles)[:DETAILED]
     for number in sorted(longest):
         print_kernel(console, result.kernels[number], programs[number])

@@ -20,6 +20,8 @@ from gpusim.results.timeline import TIMELINE_DTYPE
 
 FORMAT = "gpusim-result"
 VERSION = 1
+FOREIGN = "foreign_code"
+"""Key of the provenance that says what machine code was simulated on a card that does not run it."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -12,8 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import yaml
-
+from gpusim import yamlfile
 from gpusim.config.loading import load_config
 from gpusim.errors import GpusimError
 
@@ -62,10 +61,7 @@ def grid(axes: Sequence[str]) -> list[Point]:
 
 def _axis(text: str) -> list[str]:
     key, _, values_text = text.partition("=")
-    try:
-        values = yaml.safe_load(f"[{values_text}]")
-    except yaml.YAMLError as error:
-        raise GpusimError(f"--set-grid {text}: the values are not valid YAML") from error
+    values = yamlfile.values(values_text, f"--set-grid {text}")
     if not key.strip() or not values:
         raise GpusimError(f"--set-grid {text}: should be KEY=V1,V2,..., such as fetch.stream_buffer_lines=0,8,16")
     return [f"{key.strip()}={value if isinstance(value, str) else json.dumps(value)}" for value in values]
@@ -172,7 +168,8 @@ def frame(runs: Iterable[Run]) -> pandas.DataFrame:
 
 
 def _records(run: Run) -> Iterator[dict[str, Any]]:
-    settings = {key: yaml.safe_load(value) for key, _, value in (text.partition("=") for text in run.point.overrides)}
+    pairs = (text.partition("=") for text in run.point.overrides)
+    settings = {key: yamlfile.value(value, key) for key, _, value in pairs}
     for launch, kernel in enumerate(run.kernels):
         figures = {name: value for name, value in kernel.items() if not isinstance(value, (dict, list))}
         stalls = {f"stall_{reason}": cycles for reason, cycles in kernel["stalls"].items()}

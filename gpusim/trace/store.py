@@ -8,6 +8,7 @@ mapped and a chunk is decompressed when it is read, so a trace larger than memor
 from __future__ import annotations
 
 import json
+import math
 import mmap
 import shutil
 import tempfile
@@ -108,7 +109,7 @@ class TraceWriter:
         provenance: Mapping[str, str] | None = None,
     ) -> Iterator[LaunchSink]:
         """One launch: `with writer.launch(...) as sink: sink.add(chunk)`. Raises ValueError unless all CTAs came."""
-        ctas, threads = int(np.prod(grid)), int(np.prod(block))
+        ctas, threads = math.prod(grid), math.prod(block)
         name = f"launch-{len(self._launches):04d}.bin"
         with (self._folder / name).open("wb") as file:
             writer = BlockWriter(file)

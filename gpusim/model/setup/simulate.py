@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from gpusim import __version__
+from gpusim.compatibility import check_compatible
 from gpusim.config.models import GpuConfig
 from gpusim.errors import GpusimError
 from gpusim.hazards.report import find_hazards
@@ -22,7 +23,7 @@ from gpusim.model.setup.dependence import DependenceBuilder, DependenceTable, no
 from gpusim.model.setup.streams import StreamPools
 from gpusim.model.state import TIMELINE, State
 from gpusim.results.hazards import Hazard
-from gpusim.results.result import KernelResult, Result, Stop
+from gpusim.results.result import FOREIGN, KernelResult, Result, Stop
 from gpusim.results.stalls import STALL_REASONS, Stall
 from gpusim.results.timeline import TIMELINE_DTYPE
 from gpusim.sass.isa import load_isa
@@ -61,13 +62,14 @@ class Progress:
 
 @dataclass(frozen=True)
 class RunOptions:
-    """How to simulate; none of it changes a result but `strict`, which refuses guesses.
+    """How to simulate; none of it changes a result, but what `strict` and `any_architecture` refuse or let pass.
 
     threads: Python threads that share the SMs. skip: jump over idle cycles (False: the slow oracle).
     window: cycles an SM runs ahead of the others, None for the longest that is exact. timeline: keep every
     instruction's stages (on one thread). check_hazards: report instructions whose control bits let them issue before an
-    earlier one is done with their registers. strict: refuse opcodes that the table does not list. progress, warn: are
-    told how far it is, and what the model has to guess. kernel_done: is given the partial Result between two launches.
+    earlier one is done with their registers. strict: refuse opcodes that the table does not list. any_architecture:
+    simulate also machine code that such a card would not run. progress, warn: are told how far it is, and what the
+    model has to guess. kernel_done: is given the partial Result between two launches.
     """
 
     threads: int = 1
@@ -76,6 +78,7 @@ class RunOptions:
     timeline: bool = False
     check_hazards: bool = False
     strict: bool = False
+    any_architecture: bool = False
     progress: Callable[[Progress], None] | None = None
     warn: Callable[[str], None] | None = None
     kernel_done: Callable[[Result], None] | None = None
@@ -112,16 +115,20 @@ def simulate(
     `resumed` is the partial Result of an earlier call with the same arguments: its kernels are taken over, and since
     every launch starts from the same state, the whole is what one call without a stop gives.
 
-    Raises SimulationError where a CTA does not fit on the card, the model deadlocks, or, if strict, an opcode is
-    unknown, and Interrupted at Ctrl-C.
+    Raises GpusimError for machine code that the card does not run, SimulationError where a CTA does not fit on it, the
+    model deadlocks, or, if strict, an opcode is unknown, and Interrupted at Ctrl-C.
     """
     options = options or RunOptions()
+    foreign = check_compatible(trace, config, options.any_architecture)
+    if foreign and options.warn:
+        options.warn(f"{foreign}: its timing is that of no real card")
     began = time.process_time() - (resumed.cpu_seconds if resumed else 0.0)
     warned: set[str] = set()
     kernels = list(resumed.kernels) if resumed else []
 
     def result(stopped: Stop | None) -> Result:
         provenance = {**trace.provenance, "simulated_by": f"gpusim {__version__}"}
+        provenance |= {FOREIGN: foreign} if foreign else {}
         return Result(config.name, tuple(kernels), time.process_time() - began, provenance, stopped)
 
     before: KernelRun | None = None
