@@ -52,11 +52,11 @@ class Problem(NamedTuple):
 
 
 def check(
-    model: type[Model], values: Any, hints: Mapping[str, str] | None = None
+    model: type[Model], values: Any, hints: Mapping[str, str] | None = None, *, lists: bool = False
 ) -> tuple[Model | None, list[Problem]]:
-    """The values as `model`, None where there are problems, and these."""
+    """The values as `model`, None where there are problems, and these. `lists`: its sequences are lists, not tuples."""
     try:
-        return model.model_validate(as_tuples(values), strict=True), []
+        return model.model_validate(values if lists else as_tuples(values), strict=True), []
     except ValidationError as error:
         return None, list(_problems(schema_of(model), values, error, hints or {}))
 

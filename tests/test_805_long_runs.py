@@ -16,7 +16,7 @@ from gpusim.cli import main as cli
 from gpusim.cli.progress import ProgressView
 from gpusim.config import load_config
 from gpusim.errors import GpusimError
-from gpusim.model import simulate as simulation
+from gpusim.model.setup import simulate as simulation
 from gpusim.model.setup.deadlock import deadlock_report
 from gpusim.model.setup.simulate import Interrupted, KernelRun, Progress, RunOptions, SimulationError, simulate
 from gpusim.results.result import Result, Stop

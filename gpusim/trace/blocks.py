@@ -89,7 +89,7 @@ class BlockReader:
 
         Raises GpusimError where the block does not match its entry.
         """
-        count, offset, size = int(entry["count"]), int(entry["offset"]), int(entry["bytes"])
+        count, offset, size = entry["count"], entry["offset"], entry["bytes"]
         declared = _dtype_from(entry["dtype"])
         if dtype is not None and declared != dtype:
             raise damaged(self._path, f"a column has the fields of another version ({entry['dtype']})")
@@ -99,15 +99,21 @@ class BlockReader:
         if len(block) != size or zlib.crc32(block) != entry["crc32"]:
             raise damaged(self._path, f"checksum mismatch in bytes {offset}..{offset + size}")
         stored = np.dtype(entry.get("stored", declared))
-        raw = zstandard.ZstdDecompressor().decompress(block, max_output_size=count * stored.itemsize)
-        if len(raw) != count * stored.itemsize:
-            raise damaged(
-                self._path, f"the block at byte {offset} holds {len(raw)} bytes, not {count * stored.itemsize}"
-            )
-        values = _from_planes(raw, stored, count)
+        values = _from_planes(self._unpacked(block, offset, count * stored.itemsize), stored, count)
         if entry.get("delta"):
             values = np.cumsum(values, dtype=np.int64)
         return values.astype(declared, copy=False)
+
+    def _unpacked(self, block: memoryview, offset: int, size: int) -> bytes:
+        """A block decompressed. What it says of its size is compared before any memory is taken for it."""
+        try:
+            held = zstandard.frame_content_size(block)
+            raw = zstandard.ZstdDecompressor().decompress(block) if held == size else b""
+        except (zstandard.ZstdError, MemoryError) as error:
+            raise damaged(self._path, f"the block at byte {offset} cannot be decompressed ({error})") from error
+        if len(raw) != size:
+            raise damaged(self._path, f"the block at byte {offset} holds {held} bytes, not {size}")
+        return raw
 
 
 def _dtype_name(dtype: np.dtype) -> Any:

@@ -17,6 +17,12 @@ from gpusim.sass.program import Program
 from gpusim.trace.blocks import BlockReader, BlockWriter, differences
 from gpusim.trace.trace import EXPLICIT, MEMORY_RECORD_DTYPE, CtaChunk
 
+COLUMNS = {
+    "warp_instructions": np.dtype("<i8"), "index": None, "mask": np.dtype("<u4"), "explicit": np.dtype("|u1"),
+    "base": np.dtype("<i8"), "stride": np.dtype("<i8"), "lanes": np.dtype("<i8"),
+}  # fmt: skip
+"""Columns of a chunk and what they are made of; the index is of 16 or of 32 bits."""
+
 
 def write_chunk(writer: BlockWriter, program: Program, warps_per_cta: int, chunk: CtaChunk) -> dict[str, Any]:
     """Append a chunk; returns its index entry. Raises ValueError where the chunk contradicts itself or the program."""
@@ -47,17 +53,23 @@ def write_chunk(writer: BlockWriter, program: Program, warps_per_cta: int, chunk
     }
 
 
-def read_chunk(reader: BlockReader, program: Program, entry: Mapping[str, Any]) -> CtaChunk:
-    """Inverse of `write_chunk`. Raises GpusimError where the file does not hold what its index says."""
-    columns = {name: reader.read(column) for name, column in entry["columns"].items()}
+def read_chunk(reader: BlockReader, program: Program, warps_per_cta: int, entry: Mapping[str, Any]) -> CtaChunk:
+    """Inverse of `write_chunk`. Raises GpusimError where the file does not hold what its index says, and ValueError
+    where the columns contradict each other or the program."""
+    columns = {name: reader.read(entry["columns"][name], dtype) for name, dtype in COLUMNS.items()}
     index, mask = columns["index"], columns["mask"]
+    _check_lengths(program, warps_per_cta, entry, columns)
     starts = np.concatenate((np.zeros(1, np.int64), np.cumsum(columns["warp_instructions"], dtype=np.int64)))
     owner, slot = _record_owners(program, index)
     masks = mask[owner]
     order = _grouped(slot, masks != 0)
+    _check_length(columns["explicit"], len(order), "marks of explicit addresses")
+    _check_length(columns["base"], len(order), "bases of memory records")
     explicit = np.zeros(len(owner), bool)
     explicit[order] = columns["explicit"] != 0
     records = np.zeros(len(owner), MEMORY_RECORD_DTYPE)
+    _check_length(columns["stride"], len(order) - int(explicit.sum()), "strides")
+    _check_length(columns["lanes"], int(np.bitwise_count(masks[explicit]).sum(dtype=np.int64)), "explicit addresses")
     records["base"][order] = columns["base"]
     records["stride"][order[~explicit[order]]] = columns["stride"]
     records["stride"][explicit] = EXPLICIT
@@ -112,6 +124,27 @@ def _grouped(slot: np.ndarray, executed: np.ndarray) -> np.ndarray:
     """Executed records ordered by static slot, otherwise as they were. A radix sort for 16-bit slots."""
     kept = np.flatnonzero(executed)
     return kept[np.argsort(slot[kept], kind="stable")]
+
+
+def _check_length(column: np.ndarray, wanted: int, what: str) -> None:
+    if len(column) != wanted:
+        raise ValueError(f"{len(column)} {what} where the instructions have {wanted}")
+
+
+def _check_lengths(
+    program: Program, warps_per_cta: int, entry: Mapping[str, Any], columns: Mapping[str, np.ndarray]
+) -> None:
+    """The streams of a stored chunk: as many warps and instructions as its index says, of the program's."""
+    index, counts = columns["index"], columns["warp_instructions"]
+    if index.dtype.str not in ("<u2", "<u4"):
+        raise ValueError(f"the index is of {index.dtype}")
+    _check_length(counts, entry["cta_count"] * warps_per_cta, "warp streams")
+    _check_length(index, entry["warp_instructions"], "indices")
+    _check_length(columns["mask"], len(index), "masks")
+    if (len(counts) and (counts.min() < 0 or counts.max() > len(index))) or counts.sum() != len(index):
+        raise ValueError(f"the warps' streams do not add up to {len(index)} instructions")
+    if len(index) and int(index.max()) >= len(program):
+        raise ValueError(f"instruction index {int(index.max())} of a program of {len(program)}")
 
 
 def _check_streams(program: Program, warps_per_cta: int, chunk: CtaChunk) -> None:

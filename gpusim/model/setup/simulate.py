@@ -125,6 +125,8 @@ def simulate(
     began = time.process_time() - (resumed.cpu_seconds if resumed else 0.0)
     warned: set[str] = set()
     kernels = list(resumed.kernels) if resumed else []
+    if any(map(differ, kernels, trace.launches)) or len(kernels) > len(trace.launches):
+        raise GpusimError("the result to go on from has other kernels than the trace; start without it")
 
     def result(stopped: Stop | None) -> Result:
         provenance = {**trace.provenance, "simulated_by": f"gpusim {__version__}"}
@@ -151,6 +153,11 @@ def simulate(
             partial = result(replace(stop, reason="error", cycle=run.cycle if run else 0))
             raise SimulationError(str(error), partial) from error
     return result(None)
+
+
+def differ(kernel: KernelResult, launch: Launch) -> bool:
+    """Whether a result is of another launch."""
+    return (kernel.name, kernel.grid, kernel.block) != (launch.program.name, launch.grid, launch.block)
 
 
 def next_windows(windows: int, quick: bool) -> int:
