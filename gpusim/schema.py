@@ -81,6 +81,8 @@ class Schema:
         """Follow references; of alternatives take the only one that is not null, or the one that `value` names."""
         while True:
             options = [o for o in node.get("anyOf", node.get("oneOf", ())) if o.get("type") != "null"]
+            if isinstance(value, list) and len(options) > 1:
+                options = [o for o in options if o.get("type") == "array"]
             if "$ref" in node:
                 node = self.json["$defs"][node["$ref"].rsplit("/", 1)[1]]
             elif len(options) == 1:

@@ -17,6 +17,8 @@ from gpusim.sass.program import Program
 from gpusim.trace.blocks import BlockReader, BlockWriter, differences
 from gpusim.trace.trace import EXPLICIT, MEMORY_RECORD_DTYPE, CtaChunk
 
+ADDRESS_SPACE = 1 << 49
+"""Bytes that a GPU can address: 49 bits (NVIDIA Tesla P100 whitepaper: unified memory)."""
 COLUMNS = {
     "warp_instructions": np.dtype("<i8"), "index": None, "mask": np.dtype("<u4"), "explicit": np.dtype("|u1"),
     "base": np.dtype("<i8"), "stride": np.dtype("<i8"), "lanes": np.dtype("<i8"),
@@ -69,6 +71,8 @@ def read_chunk(reader: BlockReader, program: Program, warps_per_cta: int, entry:
     explicit[order] = columns["explicit"] != 0
     records = np.zeros(len(owner), MEMORY_RECORD_DTYPE)
     _check_length(columns["stride"], len(order) - int(explicit.sum()), "strides")
+    if np.any(columns["stride"] == EXPLICIT):
+        raise ValueError("a stride is the mark of explicit addresses")
     _check_length(columns["lanes"], int(np.bitwise_count(masks[explicit]).sum(dtype=np.int64)), "explicit addresses")
     records["base"][order] = columns["base"]
     records["stride"][order[~explicit[order]]] = columns["stride"]
@@ -86,6 +90,33 @@ def read_chunk(reader: BlockReader, program: Program, warps_per_cta: int, entry:
         records=records,
         addresses=addresses,
     )
+
+
+def wild_access(program: Program, chunk: CtaChunk) -> tuple[int, int] | None:
+    """Static instruction and address of an access outside the address space of a GPU, None where there is none."""
+    counts = program.address_counts[chunk.index]
+    masks = np.repeat(chunk.mask, counts)
+    base, stride = chunk.records["base"], chunk.records["stride"]
+    explicit = stride == EXPLICIT
+    lowest = np.bitwise_count((masks & -masks) - np.uint32(1)).astype(np.int64)
+    highest = np.frexp(masks.astype(np.float64))[1] - 1
+    wild = (stride < -ADDRESS_SPACE) | (stride > ADDRESS_SPACE)
+    with np.errstate(over="ignore"):
+        for lane in (lowest, highest):
+            address = base + stride * lane
+            wild |= (address < 0) | (address >= ADDRESS_SPACE)
+    wild &= (masks != 0) & ~explicit
+    beyond = (chunk.addresses < 0) | (chunk.addresses >= ADDRESS_SPACE)
+    if np.any(beyond):
+        place = int(np.argmax(beyond))
+        ends = np.cumsum(np.where(explicit, np.bitwise_count(masks), 0), dtype=np.int64)
+        record, address = int(np.searchsorted(ends, place, "right")), chunk.addresses[place]
+    elif np.any(wild):
+        record = int(np.argmax(wild))
+        address = base[record]
+    else:
+        return None
+    return int(np.repeat(chunk.index, counts)[record]), int(address)
 
 
 def _record_owners(program: Program, index: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
