@@ -112,11 +112,12 @@ def dotted(path: KeyPath) -> str:
 
 def read(path: Path | str) -> Document:
     """Read a file. Raises GpusimError naming file and line where it is no YAML or beyond the bounds."""
+    data = read_bytes(path, "a YAML file", MOST_BYTES)
     try:
-        text = read_bytes(path, "a YAML file", MOST_BYTES).decode("utf-8-sig")
+        return parse(data.decode("utf-8-sig"), str(path))
     except UnicodeDecodeError as error:
-        raise GpusimError(f"{path}: cannot be read as text: {error}") from None
-    return parse(text, str(path))
+        place = Place(str(path), data.count(b"\n", 0, error.start) + 1)
+        raise GpusimError(f"{place}: cannot be read as text: byte {data[error.start]:#04x} is no UTF-8") from None
 
 
 def value(text: str, name: str) -> Any:

@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 Cycles = Annotated[int, Field(ge=0, le=100_000)]
 Count = Annotated[int, Field(ge=1, le=1 << 20)]
 Size = Annotated[int, Field(ge=1, le=1 << 30)]
+Megahertz = Annotated[float, Field(ge=1, le=1_000_000)]
 CommandClocks = Annotated[int, Field(ge=1, le=255)]
 ByWidth = tuple[Cycles, Cycles, Cycles]
 """A latency for accesses of 32, 64 and 128 bits per lane."""
@@ -27,16 +28,16 @@ class Section(BaseModel):
 
 
 class Clocks(Section):
-    core_mhz: Annotated[float, Field(gt=0)] = Field(description="SM and interconnect clock")
-    l2_mhz: Annotated[float, Field(gt=0)] | None = Field(description="L2 clock, null: that of the cores")
-    memory_mhz: Annotated[float, Field(gt=0)] = Field(description="DRAM data clock")
+    core_mhz: Megahertz = Field(description="SM and interconnect clock")
+    l2_mhz: Megahertz | None = Field(description="L2 clock, null: that of the cores")
+    memory_mhz: Megahertz = Field(description="DRAM data clock")
 
 
 class Cache(Section):
-    """Geometry of a set-associative cache with LRU replacement."""
+    """Geometry of a set-associative cache with LRU replacement, whose ways are searched one by one."""
 
     sets: Count
-    ways: Count
+    ways: Annotated[int, Field(ge=1, le=4096)]
     line_bytes: Annotated[int, Field(ge=32, le=256)]
 
 
@@ -211,7 +212,9 @@ class SharedMemory(Section):
     )
     allocation_bytes: Size = Field(description="granularity of a CTA's allocation")
     reserved_bytes: Annotated[int, Field(ge=0)] = Field(description="kept by the driver, per CTA")
-    options_kb: tuple[int, ...] = Field(description="carve-outs of the unified memory, ascending")
+    options_kb: Annotated[tuple[Annotated[int, Field(ge=0, le=1 << 20)], ...], Field(min_length=1)] = Field(
+        description="carve-outs of the unified memory, ascending"
+    )
 
 
 class L1Data(Section):
@@ -231,8 +234,8 @@ class LaunchPrefetch(Section):
 
     start: Cycles = Field(description="from an SM's first CTA to the start of its warps")
     lines: Annotated[int, Field(ge=0, le=64)] = Field(description="of the program, in L0 and the stream buffer")
-    code_bytes: Annotated[int, Field(ge=0)] = Field(description="of the program, in the GPC's cache")
-    constant_bytes: Annotated[int, Field(ge=0)] = Field(description="of constant bank 0, in the GPC's cache")
+    code_bytes: Annotated[int, Field(ge=0, le=1 << 30)] = Field(description="of the program, in the GPC's cache")
+    constant_bytes: Annotated[int, Field(ge=0, le=1 << 30)] = Field(description="of constant bank 0, in the GPC's cache")
     gpc_latency: Annotated[int, Field(ge=1, le=4096)] = Field(
         description="from an L1 miss to the arrival of a line of the GPC's cache"
     )

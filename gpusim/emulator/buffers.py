@@ -13,6 +13,8 @@ from gpusim.emulator.state import GLOBAL_BASE, GRANULE
 from gpusim.errors import GpusimError
 from gpusim.plainfile import plain_size
 
+PIECE = 1 << 20
+"""Elements that are drawn at once."""
 GUARD = 4096
 """Unallocated bytes between two buffers, so that an access past an end is caught, not served by the neighbour."""
 
@@ -110,7 +112,7 @@ def fill_buffer(name: str, spec: Any, folder: Path) -> np.ndarray:
     generator = np.random.default_rng(spec.seed)
     if spec.fill == "random":
         if dtype.kind == "f":
-            return generator.uniform(spec.low, spec.high, shape).astype(dtype)
+            return _uniform(generator, spec.low, spec.high, count, dtype).reshape(shape)
         return generator.integers(int(spec.low), int(spec.high), shape, dtype=dtype)
     order = generator.permutation(count)
     if spec.fill == "cycle":  # element k names the one after it
@@ -126,6 +128,15 @@ def _arange(start: float, step: float, count: int, dtype: np.dtype) -> np.ndarra
     # modulo 2**64, since a uint64 has no common type with a negative step
     numbers = np.arange(count, dtype=np.uint64) * np.uint64(int(step) % (1 << 64)) + np.uint64(int(start) % (1 << 64))
     return numbers.astype(dtype)
+
+
+def _uniform(generator: np.random.Generator, low: float, high: float, count: int, dtype: np.dtype) -> np.ndarray:
+    """The draws of one call, made in pieces: each is a float64 at first."""
+    numbers = np.empty(count, dtype)
+    for start in range(0, count, PIECE):
+        piece = numbers[start : start + PIECE]
+        piece[:] = generator.uniform(low, high, len(piece))
+    return numbers
 
 
 def _mersenne(seed: int, low: float, high: float, count: int) -> np.ndarray:

@@ -168,8 +168,9 @@ def _three(sizes: Sequence[int]) -> tuple[int, int, int]:
 
 # ---- whole files
 
-BUFFER_COPIES = 4
-"""Of every buffer at once at most: as filled, the image, the running launch's memory, the final contents."""
+BUFFER_COPIES, FILL_BYTES = 4, 16
+"""Of every buffer at once at most: as filled, the image, the running launch's memory, the final contents. And bytes per
+element that making one takes."""
 
 
 @dataclass(frozen=True)
@@ -192,9 +193,11 @@ def _jobs(source: OpenedSource, launch_file: LaunchFile | None, memory: GlobalMe
                 f"{source.path}: a launch file is needed (--launch FILE); only .sass files carry their own"
             )
         return [_assembled_job(kernel, str(source.path)) for kernel in source.assembled]
-    total = sum(spec.bytes for spec in launch_file.buffers.values())
+    specs = launch_file.buffers.values()
+    total = sum(spec.bytes for spec in specs)
+    drawn = max((FILL_BYTES * spec.count for spec in specs if spec.fill != "zeros"), default=0)
     what = f"{launch_file.path}: buffers of {in_words(total)} take, with the copies that running on them makes,"
-    require_memory(BUFFER_COPIES * total, what, "make them smaller")
+    require_memory(BUFFER_COPIES * total + drawn, what, "make them smaller")
     for name, spec in launch_file.buffers.items():
         memory.add(name, fill_buffer(name, spec, launch_file.path.parent))
     pairs = zip(launch_file.launches, launch_file.places)

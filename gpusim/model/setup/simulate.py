@@ -20,6 +20,7 @@ from gpusim.model.setup.build import build_state, keep_l2, records
 from gpusim.model.setup.code import CodeBuilder, clear_control_bits
 from gpusim.model.setup.deadlock import deadlock_report
 from gpusim.model.setup.dependence import DependenceBuilder, DependenceTable, no_table
+from gpusim.model.setup.footprint import check_footprint
 from gpusim.model.setup.streams import StreamPools
 from gpusim.model.state import TIMELINE, State
 from gpusim.results.hazards import Hazard
@@ -205,6 +206,7 @@ class KernelRun:
         shared = self.ctas_per_sm * (launch.shared_bytes + config.sm.memory_unit.shared_memory.reserved_bytes)
         shared = shared if launch.shared_bytes else 0
         table = self._dependence(builder, code)
+        check_footprint(config, self.threads, len(code), len(table.names))
         machine = build_machine(config, shared, self.window, options.skip, options.timeline, len(table.names))
         self.params = Params(machine, code, table.operands, table.distances, hash_masks(config))
         self.pools = StreamPools(launch)
