@@ -89,7 +89,7 @@ class Schema:
                 node = options[0]
             elif "discriminator" in node and isinstance(value, dict):
                 by = node["discriminator"]
-                reference = by["mapping"].get(value.get(by["propertyName"]))
+                reference = by["mapping"].get(str(value.get(by["propertyName"])))
                 if reference is None:
                     return node
                 node = {"$ref": reference}
@@ -233,6 +233,8 @@ def _problems(schema: Schema, values: Any, error: ValidationError, hints: Mappin
     for path, e in errors:
         if path in told or (e["type"] == "missing" and path in meant):
             continue  # another alternative failed here, or an unknown key beside it names this one as what was meant
+        if e["type"] != "value_error" and any(other[: len(path)] == path != other for other, _ in errors):
+            continue  # an alternative that does not fit at all, beside one that fits but for what is in it
         if e["type"] == "too_short" and len(_at(values, path)) >= e["ctx"]["min_length"]:
             continue  # long enough: some of its elements were refused
         told.add(path)
@@ -249,10 +251,12 @@ def _problem(schema: Schema, path: KeyPath, values: Any, e: Mapping[str, Any], h
     if e["type"] == "value_error":  # values that contradict each other
         return Problem(path, str(e["ctx"]["error"]), contradiction=True)
     if e["type"].startswith("union_tag"):
-        path = (*path, e["ctx"]["discriminator"].strip("'"))
-        tags = [tag.strip(" '") for tag in e["ctx"].get("expected_tags", "").split(",")]
+        by = (schema.node_at(path, values) or {})["discriminator"]
+        path, choices = (*path, by["propertyName"]), "one of " + ", ".join(by["mapping"])
+        if not holds(values, path):
+            return Problem(path, f"missing (allowed: {choices})")
         given = _at(values, path)
-        return Problem(path, f"{given!r} is not allowed{nearest(str(given), tags)} (allowed: {', '.join(tags)})")
+        return Problem(path, f"{given!r} is not allowed{nearest(str(given), by['mapping'])} (allowed: {choices})")
     if e["type"] == "extra_forbidden":
         return Problem(path, hints.get(str(path[-1])) or "unknown key" + _known(schema, path, values))
     allowed = schema.allowed(path, values)

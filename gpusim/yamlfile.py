@@ -136,7 +136,7 @@ def parse(text: str, name: str, numbered: bool = True) -> Document:
     """Read YAML text; `numbered`: messages give lines. Raises GpusimError, as `read`."""
     document = Document(name)
     if found := _UNPRINTABLE.search(text):
-        row = len(text[: found.start()].splitlines()) or 1
+        row = len((text[: found.start()] + ".").splitlines())
         where = Place(name, row if numbered else 0)
         raise GpusimError(f"{where}: not valid YAML: control character U+{ord(found[0]):04X}; remove it")
     document.lines = text.splitlines()

@@ -174,7 +174,10 @@ def _fill(value: Any, case: dict[str, Any]) -> Any:
         return [_fill(v, case) for v in value]
     if not isinstance(value, str):
         return value
-    return case[value[1:]] if value[:1] == "$" and value[1:] in case else Template(value).substitute(case)
+    if value[:1] == "$" and value[1:] in case:
+        found = case[value[1:]]
+        return list(found) if isinstance(found, tuple) else found
+    return Template(value).substitute(case)
 
 
 def repeat_lines(text: str, case: dict[str, Any]) -> str:
