@@ -24,7 +24,7 @@ def parse(data: bytes, form: str, version: int, unsealed: int) -> dict[str, Any]
 
     Raises ValueError saying why it is none.
     """
-    text = data.decode(errors="replace")
+    text = data.decode(errors="replace").replace("\r\n", "\n")
     try:
         found = json.loads(text)
     except (ValueError, RecursionError) as error:

@@ -174,10 +174,12 @@ def _fill(value: Any, case: dict[str, Any]) -> Any:
         return [_fill(v, case) for v in value]
     if not isinstance(value, str):
         return value
-    if value[:1] == "$" and value[1:] in case:
-        found = case[value[1:]]
-        return list(found) if isinstance(found, tuple) else found
-    return Template(value).substitute(case)
+    return _lists(case[value[1:]]) if value[:1] == "$" and value[1:] in case else Template(value).substitute(case)
+
+
+def _lists(value: Any) -> Any:
+    """Sequences as lists, which measures give."""
+    return [_lists(element) for element in value] if isinstance(value, list | tuple) else value
 
 
 def repeat_lines(text: str, case: dict[str, Any]) -> str:
