@@ -78,6 +78,12 @@ class CubinFile:
         self.sections = {section.name: section for section in elf.sections}
         self.section_names = [section.name for section in elf.sections]
         self.symbols, self.relocations = elf.symbols, elf.relocations
+        for section in elf.sections:
+            if section.name.startswith(".nv.shared") and section.size > limits.SHARED_BYTES[self.architecture]:
+                most = limits.SHARED_BYTES[self.architecture]
+                raise GpusimError(
+                    f"{origin}: section {section.name} has {section.size} bytes, at most {most}: damaged?"
+                )
 
     def section_of(self, index: int | str) -> str:
         """Name of a section by its number; empty for the special ones, and where there is none."""
@@ -206,8 +212,12 @@ def load_programs(
 
     data, origin = _read(source, provenance or {})
     cubin = CubinFile(data, origin)
-    functions = disassemble(data, origin)
+    wanted = [(index, kernel) for index, kernel in cubin.kernels() if only is None or kernel in only]
+    if not wanted:
+        raise GpusimError(f"{origin}: this cubin holds no kernel; add a __global__ function")
+    launch_facts = [_launch_facts(cubin, index, kernel) for index, kernel in wanted]
     globals_ = read_globals(cubin)
+    functions = disassemble(data, origin)  # last: over sizes that cannot be it runs out of memory
     facts = {
         **({} if isinstance(source, bytes) else {"source": Path(source).name}),
         "cubin_sha256": hashlib.sha256(data).hexdigest(),
@@ -216,14 +226,10 @@ def load_programs(
         **(provenance or {}),
     }
     programs = []
-    for index, kernel in cubin.kernels():
-        if only is not None and kernel not in only:
-            continue
+    for (_, kernel), of_launch in zip(wanted, launch_facts):
         if kernel not in functions:
             raise GpusimError(f"{origin}: nvdisasm printed no code for kernel '{kernel}'")
-        programs.append(_program(cubin, index, functions[kernel], globals_, facts))
-    if not programs:
-        raise GpusimError(f"{origin}: this cubin holds no kernel; add a __global__ function")
+        programs.append(_program(cubin, functions[kernel], globals_, facts, of_launch))
     return tuple(programs)
 
 
@@ -235,9 +241,13 @@ def _read(source: Path | str | bytes, provenance: Mapping[str, str]) -> tuple[by
 
 
 def _program(
-    cubin: CubinFile, index: int, function: DisassembledFunction, globals_: CubinGlobals, facts: Mapping[str, str]
+    cubin: CubinFile,
+    function: DisassembledFunction,
+    globals_: CubinGlobals,
+    facts: Mapping[str, str],
+    launch_facts: Mapping[str, Any],
 ) -> Program:
-    """Decode one kernel; `index` is that of its symbol."""
+    """Decode one kernel."""
     from gpusim.sass.decoder import decode_kernel
 
     kernel, isa = function.name, load_isa(cubin.architecture)
@@ -251,7 +261,7 @@ def _program(
         globals=globals_.data,
         provenance={**facts, **({"unlisted_opcodes": " ".join(guessed)} if guessed else {})},
         **tables,
-        **_launch_facts(cubin, index, kernel),
+        **launch_facts,
     )
     globals_.check_constants(program)
     return program

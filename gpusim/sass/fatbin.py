@@ -103,6 +103,7 @@ def _compressed(data: bytes) -> Iterator[tuple[int, bytes, int]]:
             return
         header_size, size = struct.unpack_from("<HQ", header, 6)
         at, end = start + max(header_size, len(header)), min(start + header_size + size, len(data))
+        start += len(FATBIN_MAGIC)
         while at + _ELF_HEADER <= end:
             kind, _, entry_header, stored = struct.unpack_from("<HHIQ", data, at)
             used, flags = struct.unpack_from("<I", data, at + 16)[0], struct.unpack_from("<Q", data, at + 40)[0]
@@ -111,8 +112,8 @@ def _compressed(data: bytes) -> Iterator[tuple[int, bytes, int]]:
                 break
             if kind == _KIND_ELF and flags & (_COMPRESSED_LZ4 | _COMPRESSED_ZSTD):
                 yield begin, data[begin : begin + (used or stored)], flags
-            at = begin + stored
-        start = data.find(FATBIN_MAGIC, at)
+            start, at = begin, begin + stored
+        start = data.find(FATBIN_MAGIC, start)
 
 
 def _unpack(payload: bytes, most: int, origin: str) -> bytes:
