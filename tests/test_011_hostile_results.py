@@ -105,7 +105,7 @@ def test_a_simulation_does_not_go_on_from_other_kernels():
 
     from gpusim.config import load_config
 
-    trace, card = make_trace(), load_config("a6000")
+    trace, card = make_trace(), load_config("a6000", ["sms=1"])
     (launch,) = trace.launches
     own = replace(make_kernel_result(launch.program.name), grid=launch.grid, block=launch.block)
 
