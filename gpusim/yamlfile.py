@@ -182,7 +182,7 @@ class _Walk:
     def _refuse(self, node: yaml.Node, what: str) -> GpusimError:
         return GpusimError(f"{self._place(node, node)}: {what}")
 
-    def _value(self, node: yaml.Node, path: KeyPath) -> Any:
+    def _value(self, node: Any, path: KeyPath) -> Any:
         self.budget -= 1
         if self.budget < 0:
             raise self._refuse(node, f"aliases stand for more than {MOST_ALIASED:,} values; write less of them")

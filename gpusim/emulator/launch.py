@@ -39,7 +39,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import numpy as np
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from gpusim import yamlfile
 from gpusim.errors import GpusimError, nearest
@@ -222,8 +222,8 @@ class KernelLaunch(Strict):
 
     @field_validator("grid", "block")
     @classmethod
-    def _within_limits(cls, sizes: tuple[int, ...] | None, info: Any) -> tuple[int, ...] | None:
-        if sizes is not None and (problem := extent_problem(info.field_name, sizes)):
+    def _within_limits(cls, sizes: tuple[int, ...] | None, info: ValidationInfo) -> tuple[int, ...] | None:
+        if sizes is not None and (problem := extent_problem(str(info.field_name), sizes)):
             raise ValueError(problem)
         return sizes
 

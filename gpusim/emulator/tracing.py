@@ -162,8 +162,9 @@ def _pack(program: Program, arguments: Sequence[tuple[str, bytes]], origin: str)
     return bytes(packed)
 
 
-def _three(sizes: Sequence[int]) -> tuple[int, int, int]:
-    return tuple((*sizes, 1, 1)[:3])
+def _three(sizes: Sequence[int] | None) -> tuple[int, int, int]:
+    x, y, z, *_ = (*(sizes or ()), 1, 1, 1)
+    return x, y, z
 
 
 # ---- whole files

@@ -76,7 +76,9 @@ def _read(elf: Any, size: int, origin: str) -> Elf:
     end = elf["e_shoff"] + elf["e_shnum"] * elf["e_shentsize"]
     if end > size:
         raise GpusimError(f"{origin}: truncated: the section table ends at byte {end}, the file at {size}")
-    sections, symbols, relocations = [], [], []
+    sections: list[Section] = []
+    symbols: list[Symbol] = []
+    relocations: list[ElfRelocation] = []
     for each in elf.iter_sections():
         kind = each["sh_type"]
         section = Section(each.name, kind, each["sh_flags"], each["sh_offset"], each["sh_size"], each["sh_info"])
@@ -92,7 +94,7 @@ def _read(elf: Any, size: int, origin: str) -> Elf:
 
 def _check_table(section: Section, entry_bytes: int, size: int, origin: str) -> None:
     """A table must lie in the file, or reading it entry by entry would take for ever."""
-    if entry_bytes != _ENTRY_BYTES[section.type] or section.offset + section.size > size:
+    if entry_bytes != _ENTRY_BYTES[str(section.type)] or section.offset + section.size > size:
         raise GpusimError(f"{origin}: truncated or damaged ELF file: table {section.name} ends behind the file")
 
 

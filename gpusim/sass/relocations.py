@@ -101,9 +101,10 @@ def _relocations(cubin: CubinFile, layout: Mapping[str, int]) -> tuple[list[Relo
             continue
         addend = layout[home] + symbol.value + entry.addend
         found.append(Relocation(_ADDRESS_BANK, entry.offset, size, addend))
-    for place in (*found, *(each for each in unresolved if each.target == _ADDRESSES)):
-        if place.offset + place.size > len(cubin.content(_ADDRESSES)):
-            raise GpusimError(f"{cubin.origin}: a relocation lies behind section {_ADDRESSES}: damaged")
+    ends = [place.offset + place.size for place in found]
+    ends += [place.offset + place.size for place in unresolved if place.target == _ADDRESSES]
+    if max(ends, default=0) > len(cubin.content(_ADDRESSES)):
+        raise GpusimError(f"{cubin.origin}: a relocation lies behind section {_ADDRESSES}: damaged")
     return found, unresolved
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from gpusim import limits
 from gpusim.sass.isa import SUPPORTED_ARCHITECTURES
@@ -60,8 +60,8 @@ class LaunchEntry(Strict):
 
     @field_validator("grid", "block")
     @classmethod
-    def _within_limits(cls, sizes: tuple[int, ...], info: object) -> tuple[int, ...]:
-        if problem := limits.extent_problem(info.field_name, sizes):
+    def _within_limits(cls, sizes: tuple[int, ...], info: ValidationInfo) -> tuple[int, ...]:
+        if problem := limits.extent_problem(str(info.field_name), sizes):
             raise ValueError(problem)
         return sizes
 

@@ -176,7 +176,7 @@ class TraceWriter:
         name = f"program-{len(self._known):04d}.bin"
         with (self._folder / name).open("wb") as file:
             writer = BlockWriter(file)
-            entry = {
+            entry: dict[str, Any] = {
                 "file": name,
                 "metadata": program.metadata(),
                 "instructions": writer.write(program.instructions),

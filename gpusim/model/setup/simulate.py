@@ -125,9 +125,7 @@ def simulate(
         options.warn(f"{foreign}: its timing is that of no real card")
     began = time.process_time() - (resumed.cpu_seconds if resumed else 0.0)
     warned: set[str] = set()
-    kernels = list(resumed.kernels) if resumed else []
-    if any(map(differ, kernels, trace.launches)) or len(kernels) > len(trace.launches):
-        raise GpusimError("the result to go on from has other kernels than the trace; start without it")
+    kernels = taken_over(resumed, trace) if resumed else []
 
     def result(stopped: Stop | None) -> Result:
         provenance = {**trace.provenance, "simulated_by": f"gpusim {__version__}"}
@@ -156,9 +154,13 @@ def simulate(
     return result(None)
 
 
-def differ(kernel: KernelResult, launch: Launch) -> bool:
-    """Whether a result is of another launch."""
-    return (kernel.name, kernel.grid, kernel.block) != (launch.program.name, launch.grid, launch.block)
+def taken_over(resumed: Result, trace: Trace) -> list[KernelResult]:
+    """The kernels of an earlier result. Raises GpusimError where they are not the first launches of the trace."""
+    launches = [(launch.program.name, launch.grid, launch.block) for launch in trace.launches]
+    kernels = list(resumed.kernels)
+    if [(kernel.name, kernel.grid, kernel.block) for kernel in kernels] != launches[: len(kernels)]:
+        raise GpusimError("the result to go on from has other kernels than the trace; start without it")
+    return kernels
 
 
 def next_windows(windows: int, quick: bool) -> int:
