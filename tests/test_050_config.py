@@ -156,6 +156,8 @@ def test_a_file_inherits_from_a_chain_and_changes_only_what_it_names(tmp_path):
 
 def test_a_file_in_the_working_folder_wins_over_a_packaged_card(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
+    Path("a6000").mkdir()  # no file: the packaged card is meant
+    assert load_config("a6000").name == "NVIDIA RTX A6000"
     assert load_config("a6000.yaml").name == "NVIDIA RTX A6000"
     Path("a6000.yaml").write_text(f"base: {find('configs') / 'a6000.yaml'}\nname: mine\n")
     assert load_config("a6000.yaml").name == "mine"

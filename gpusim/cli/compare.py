@@ -93,5 +93,7 @@ def _measured(
         card = load_config(args.config or row["card"], args.set)
         beside = path.parent / row["trace"]
         launch = str(path.parent / row["launch"]) if row.get("launch") else None
-        trace = load_source(str(beside) if beside.exists() else row["trace"], launch, code_for(card))
+        trace = load_source(
+            str(beside) if beside.exists() else row["trace"], launch, code_for(card), check=options.warn
+        )
         yield compare_measurement(path, row, trace, card, options)

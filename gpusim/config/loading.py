@@ -24,16 +24,16 @@ class Draft:
     problems: list[str] = field(default_factory=list)
     sources: list[Document] = field(default_factory=list)
 
-    def place(self, problem: Problem) -> Place:
-        """Where the value stands, or the section around it. Of values that contradict each other: where the override
-        among them is, if there is one."""
+    def place(self, problem: Problem, of_files: bool) -> Place:
+        """Where the value stands, or the section around it. Values may contradict each other only since an override
+        (not `of_files`): then where the override is."""
         path = problem.path
         while path and (path not in self.places or not holds(self.values, path)):  # places of a replaced list stay
             path = path[:-1]
-        if not path:
-            return Place(self.label, 0)
-        inner = (place for at, place in self.places.items() if problem.contradiction and at[: len(path)] == path)
-        return next((place for place in inner if not place.line), self.places[path])
+        inner = (place for at, place in self.places.items() if at[: len(path)] == path and not place.line)
+        if problem.contradiction and not of_files and (override := next(inner, None)):
+            return override
+        return self.places[path] if path else Place(self.label, 0)
 
 
 def load_config(name_or_path: str | Path, overrides: Sequence[str] = ()) -> GpuConfig:
@@ -56,24 +56,23 @@ def list_configs() -> list[str]:
 
 def checked(name_or_path: str | Path, overrides: Sequence[str] = ()) -> tuple[GpuConfig, Draft]:
     """A card together with the draft it came from. Raises GpusimError, as `load_config`."""
-    draft = _draft(_locate(str(name_or_path)))
-    of_files = len(draft.problems)
+    path = _locate(str(name_or_path))
+    draft = _draft(path)
     for text in overrides:
         _override(draft, text)
     config, found = check(GpuConfig, draft.values)
-    places = [draft.place(problem) for problem in found]
-    draft.problems += [f"{place}: {problem}" for place, problem in zip(places, found)]
-    if draft.problems or config is None:
-        count = len(draft.problems)
-        by_overrides = not of_files and all(str(place).startswith(OVERRIDE) for place in places)
-        what = f"overrides (--set) of {name_or_path}" if by_overrides else f"configuration {draft.label}"
-        head = f"{what}: {count} problem{'s' if count > 1 else ''}"
-        raise GpusimError("\n  ".join([head, *draft.problems, *_family_hint(draft)]))
+    if config is None or draft.problems:
+        raise _refusal(str(name_or_path), draft, _draft(path), found)
     return config, draft
 
 
-OVERRIDE = "override "
-"""What the places of overrides begin with."""
+def _refusal(name: str, draft: Draft, files: Draft, found: Sequence[Problem]) -> GpusimError:
+    """All that is wrong with a card; `files`: the same without overrides, for these alone may be to blame."""
+    own = {str(problem) for problem in check(GpuConfig, files.values)[1]}
+    problems = draft.problems + [f"{draft.place(problem, str(problem) in own)}: {problem}" for problem in found]
+    what = f"configuration {draft.label}" if own or files.problems else f"overrides (--set) of {name}"
+    head = f"{what}: {len(problems)} problem{'s' if len(problems) > 1 else ''}"
+    return GpusimError("\n  ".join([head, *problems, *_family_hint(draft)]))
 
 
 def _family_hint(draft: Draft) -> list[str]:
@@ -88,12 +87,14 @@ def _packaged() -> dict[str, Path]:
 
 def _locate(name: str) -> Path:
     path = Path(name)
-    if path.exists():
+    if path.is_file():
         return path
     packaged = _packaged()
     stem = name.lower().removesuffix(".yaml")
     if path.name == name and stem in packaged:
         return packaged[stem]
+    if path.exists():  # a folder or a pipe: reading it says so
+        return path
     stem = Path(stem).name
     raise GpusimError(
         f"no configuration '{name}': neither a file nor a packaged card{nearest(stem, packaged)};"
@@ -154,7 +155,7 @@ def _merge(into: dict[str, object], values: dict[str, object]) -> None:
 
 def _override(draft: Draft, text: str) -> None:
     key, equals, value_text = (part.strip() for part in text.partition("="))
-    place = Place(f"{OVERRIDE}'{text}'", 0)
+    place = Place(f"override '{text}'", 0)
     if not equals or not key or not value_text:
         draft.problems.append(f"{place}: should be KEY=VALUE, such as sub_core.register_file.read_ports=2")
         return
