@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from gpusim.compatibility import code_for
 from gpusim.config import list_configs, load_config
 from gpusim.errors import GpusimError, nearest
 from gpusim.inputs import DEFAULT_ARCHITECTURE, TraceLike, architecture_number, load_source, open_named
@@ -87,14 +88,15 @@ def simulate(
     config: ConfigLike,
     *,
     launch: str | Path | None = None,
-    arch: str | int = DEFAULT_ARCHITECTURE,
+    arch: str | int | None = None,
     check_hazards: bool = False,
     **options: Any,
 ) -> Result:
     """Simulate every launch of a trace on a card.
 
     Args:
-        trace: a Trace, a path, a bundled name, or a kernel file, which is executed first with `launch` and `arch`.
+        trace: a Trace, a path, a bundled name, or a kernel file, which is executed first with `launch`, and
+            compiled for `arch` (None: the card's own).
         config: a configuration, a name or a path.
         check_hazards: report instructions whose control bits let them issue before an earlier one is done with their
             registers, in each kernel's `hazards`.
@@ -108,7 +110,9 @@ def simulate(
 
     guesses: list[str] = []
     chosen = _run_options({"warn": guesses.append, **options})
-    source, card = load_source(trace, launch, architecture_number(arch)), load_config(config)
+    card = load_config(config)
+    architecture = code_for(card) if arch is None else architecture_number(arch)
+    source = load_source(trace, launch, architecture, check=chosen.warn)
     result = run(source, card, chosen)
     if check_hazards:
         from gpusim.hazards.check import check_hazards as find

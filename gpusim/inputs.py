@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -86,16 +87,41 @@ def open_named(source: TraceLike) -> Trace:
 
 
 def load_source(
-    source: TraceLike, launch: str | Path | None, architecture: int, progress: Progress | None = None
+    source: TraceLike,
+    launch: str | Path | None,
+    architecture: int,
+    *,
+    check: Callable[[str], None] | None = None,
+    cta_limit: int | None = None,
+    progress: Progress | None = None,
 ) -> Trace:
-    """The Trace that `source` stands for. `launch`, `architecture` and `progress` count for kernel files only.
+    """The Trace that `source` stands for. The other arguments count for kernel files only.
 
+    check: is told, difference by difference, which buffers do not hold what the launch file expects.
+    cta_limit: warp instructions after which a CTA is taken to have no end, None for the default.
     Raises GpusimError where the trace is missing or damaged, or the kernel cannot be compiled or executed.
     """
     if path := kernel_path(source):
-        from gpusim.emulator.tracing import trace_in_memory
-
-        return trace_in_memory(path, Path(launch) if launch else None, architecture, progress)
+        return _execute(path, launch, architecture, check, cta_limit, progress)
     if launch:
         raise GpusimError(f"launch file {launch}: {source} is a trace, its launches are recorded already")
     return open_named(source)
+
+
+def _execute(
+    path: Path,
+    launch: str | Path | None,
+    architecture: int,
+    check: Callable[[str], None] | None,
+    cta_limit: int | None,
+    progress: Progress | None,
+) -> Trace:
+    from gpusim.emulator.check import compare_expected
+    from gpusim.emulator.tracing import open_files, run_opened
+
+    source, launch_file = open_files(path, Path(launch) if launch else None, architecture)
+    trace, summary = run_opened(source, launch_file, cta_limit=cta_limit, progress=progress)
+    if check and launch_file:
+        for difference in compare_expected(launch_file, summary.buffers):
+            check(difference)
+    return trace

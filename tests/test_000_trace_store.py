@@ -12,6 +12,7 @@ from trace_cases import assert_same_chunk, make_chunk, make_program, make_trace
 
 from gpusim.constants import EXPLICIT
 from gpusim.errors import GpusimError
+from gpusim.sealed import KEY, seal
 from gpusim.trace.store import TraceWriter, open_trace, write_trace
 from gpusim.trace.trace import MEMORY_RECORD_DTYPE, CtaChunk
 
@@ -32,7 +33,7 @@ def stored(tmp_path):
     length=st.integers(0, 50),
 )
 def test_any_chunks_come_back_as_they_were(tmp_path_factory, seed, chunks, ctas, warps, length):
-    trace = make_trace(seed, chunks, ctas, warps, length)
+    trace = make_trace(seed, chunks, ctas, warps, length, anywhere=True)
     path = tmp_path_factory.mktemp("store") / "t"
     write_trace(trace, path)
     read = open_trace(path).launches[0]
@@ -108,20 +109,25 @@ def test_flipped_bit_is_found(stored, name):
 
 
 def _edit(path, change):
+    """Change the index, its checksum too."""
     index = json.loads((path / "trace.json").read_text())
     change(index)
-    (path / "trace.json").write_text(json.dumps(index))
+    index.pop(KEY, None)
+    (path / "trace.json").write_text(seal(json.dumps(index)))
 
 
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda i: i.update(version=2), "format version 2"),
-        (lambda i: i.update(format="other"), "not the index of a gpusim trace"),
-        (lambda i: i.pop("launches"), "damaged trace: KeyError: 'launches'"),
+        (lambda i: i.update(version=3), "format version 3, this gpusim .* reads up to version 2"),
+        (lambda i: i.update(format="other"), "not the index of a trace: no format 'gpusim-trace' in it"),
+        (lambda i: i.pop("launches"), "damaged trace: launches: missing"),
         (lambda i: i["launches"][0]["chunks"].pop(), "4 CTAs of 6"),
-        (lambda i: i["launches"][0].update(program=3), "damaged trace: IndexError"),
-        (lambda i: i["programs"][0]["metadata"].pop("opcodes"), "damaged trace: KeyError"),
+        (lambda i: i["launches"][0].update(program=3), "launch 0 is of program 3, there are 1"),
+        (
+            lambda i: i["programs"][0]["metadata"].pop("opcodes"),
+            r"damaged trace: programs\[0\].metadata.opcodes: missing",
+        ),
         (lambda i: i["programs"][0]["instructions"]["dtype"].pop(), "fields of another version"),
     ],
 )
@@ -142,7 +148,7 @@ def test_truncated_index_missing_file_and_missing_folder(stored, tmp_path):
         open_trace(path)
     text = (path / "trace.json").read_text()
     (path / "trace.json").write_text(text[: len(text) // 2])
-    with pytest.raises(GpusimError, match=r"trace\.json: damaged trace: not JSON"):
+    with pytest.raises(GpusimError, match=r"trace\.json: not the index of a trace: not JSON"):
         open_trace(path)
 
 

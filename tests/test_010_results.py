@@ -65,12 +65,18 @@ def test_save_and_load_are_lossless(tmp_path):
 
 
 @settings(max_examples=40, deadline=None)
-@given(seconds=st.floats(0, 1e9), occupancy=st.floats(0, 1), seed=st.integers(0, 1 << 32), count=st.integers(0, 6))
+@given(
+    seconds=st.just(0.0) | st.floats(1e-9, 1e9),
+    occupancy=st.floats(0, 1),
+    seed=st.integers(0, 1 << 32),
+    count=st.integers(0, 6),
+)
 def test_any_numbers_survive_the_file(tmp_path_factory, seconds, occupancy, seed, count):
     rng = np.random.default_rng(seed)
+    issues, stalls = rng.integers(0, 1 << 56, count), rng.integers(0, 1 << 54, (count, 18))
     kernel = KernelResult(
-        "k", (1, 2, 3), (4, 5, 6), 7, 8, 9, {}, np.arange(count), rng.integers(0, 1 << 62, count),
-        rng.integers(0, 1 << 62, (count, 18)), 10, occupancy, seconds,
+        "k", (1, 2, 3), (4, 5, 6), 7, int(issues.sum()), 9, {}, np.arange(count), issues, stalls, int(stalls.sum()),
+        occupancy, seconds,
     )  # fmt: skip
     path = tmp_path_factory.mktemp("result") / "r.json"
     Result("c", (kernel,), seconds).save(path)
@@ -86,7 +92,7 @@ def test_what_is_not_a_result_is_refused(tmp_path, text):
 
 
 def test_missing_result_names_the_file(tmp_path):
-    with pytest.raises(GpusimError, match=r"absent\.json: cannot be read"):
+    with pytest.raises(GpusimError, match=r"absent\.json: cannot read a saved result"):
         Result.load(tmp_path / "absent.json")
 
 

@@ -68,17 +68,21 @@ def test_unsupported_architecture_is_named():
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("grups: []", "unknown key 'grups'.*groups"),
+        ("grups: []", r"sm_86.yaml:1: grups: unknown key \(did you mean 'groups'"),
         ("groups: [{name: g, unit: itn, latency_class: int, source: s, opcodes: {A: {}}}]", "did you mean 'int'"),
-        ("groups: [{name: g, unit: int, latency_class: int, opcodes: {A: {}}}]", "'source' is missing"),
+        ("groups: [{name: g, unit: int, latency_class: int, opcodes: {A: {}}}]", r"groups\[0\].source: missing"),
         (
             "groups: [{name: g, unit: int, latency_class: int, source: s, opcodes: {A: {slot: [A]}}}]",
-            "unknown key 'slot'",
+            r"opcodes.A.slot: unknown key \(did you mean 'slots'",
         ),
         ("groups: [{name: g, unit: int, latency_class: int, source: s, opcodes: {A: {slots: [D]}}}]", "slots"),
-        ("groups: [{name: g, unit: int, latency_class: int, source: s, opcodes: {A: {widths: {z: 2}}}}]", "'z'"),
+        (
+            "groups: [{name: g, unit: int, latency_class: int, source: s, opcodes: {A: {widths: {z: 2}}}}]",
+            "widths.z: unknown key",
+        ),
         ("without: [NOPE]", "no opcode 'NOPE'"),
-        ("groups: [", "cannot read the opcode table"),
+        ("base: sm_86.yaml", "sm_86.yaml:1: base: files inherit in a circle"),
+        ("groups: [", "sm_86.yaml:.*not valid YAML"),
     ],
 )
 def test_malformed_tables_are_refused_by_place(tmp_path, monkeypatch, text, message):

@@ -10,8 +10,8 @@ import pytest
 import yaml
 
 from gpusim.config import expand, json_schema, list_configs, load_config
-from gpusim.config.source import read
 from gpusim.resources import find
+from gpusim.yamlfile import read
 
 CARDS = [
     "a100", "a10g", "a40", "a6000", "gtx1660super", "rtx2070", "rtx2070super", "rtx2080ti", "rtx3060laptop", "rtx3070",
@@ -129,8 +129,8 @@ def test_every_number_has_a_source_beside_it(path):
         value = source.values
         for key in leaf:
             value = value[key]
-        sections = [source.origins[leaf[:length]] for length in range(1, len(leaf) + 1)]
-        if not isinstance(value, str | bool) and not any(origin.beside or origin.above for origin in sections):
+        comments = [source.comments(leaf[:length]) for length in range(1, len(leaf) + 1)]
+        if not isinstance(value, str | bool) and not any(above or beside for above, beside in comments):
             unsourced.append(".".join(leaf))
     assert not unsourced
 
@@ -147,6 +147,8 @@ def test_a_file_inherits_from_a_chain_and_changes_only_what_it_names(tmp_path):
 
 def test_a_file_in_the_working_folder_wins_over_a_packaged_card(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
+    Path("a6000").mkdir()  # no file: the packaged card is meant
+    assert load_config("a6000").name == "NVIDIA RTX A6000"
     assert load_config("a6000.yaml").name == "NVIDIA RTX A6000"
     Path("a6000.yaml").write_text(f"base: {find('configs') / 'a6000.yaml'}\nname: mine\n")
     assert load_config("a6000.yaml").name == "mine"

@@ -135,7 +135,7 @@ def test_a_circle_of_bases_is_refused(tmp_path):
         ("- 1\n", r"mine\.yaml: a configuration is a mapping"),
         ("sms: [1\nname: x\n", r"mine\.yaml:2: not valid YAML"),
         ("sms: !!python/object/apply:os.getcwd []\n", r"mine\.yaml:1: not valid YAML"),
-        ("a: &a {b: *a}\n", r"mine\.yaml:1: keys are plain words, nested"),
+        ("a: &a {b: *a}\n", r"mine\.yaml:1: nested deeper than 32 levels, or an alias lies in what it stands for"),
         ("? [1, 2]\n: 3\n", r"mine\.yaml:1: keys are plain words"),
     ],
 )
@@ -149,3 +149,30 @@ def test_a_file_that_is_not_text(tmp_path):
     (tmp_path / "mine.yaml").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(GpusimError, match="cannot be read as text"):
         load_config(tmp_path / "mine.yaml")
+
+
+@pytest.mark.parametrize(
+    ("text", "overrides", "told"),
+    [
+        ("", ("write_queue.low=1000",), "override 'write_queue.low=1000': dram.write_queue: low must be below high"),
+        ("dram: {write_queue: {low: 1000}}\n", (), "mine.yaml:2: dram.write_queue: low must be below high"),
+        ("dram: {write_queue: {low: 1}}\n", ("dram.banks=30",), "override 'dram.banks=30': dram: 30 banks do not make"),
+        ("dram: {banks: 30}\n", ("dram.latency=3",), "mine.yaml:2: dram: 30 banks do not make 4 equal groups"),
+    ],
+)  # fmt: skip
+def test_a_contradiction_is_told_where_it_was_brought_in(tmp_path, text, overrides, told):
+    _, *found = problems(tmp_path, f"base: a6000\n{text}", overrides)
+    assert len(found) == 1
+    assert found[0].startswith(told)
+
+
+def test_an_element_that_a_shorter_list_lacks_is_told_at_the_list(tmp_path):
+    (tmp_path / "base.yaml").write_text(
+        "base: a6000\nsm: {memory_latency: {global_load: {regular: {raw: [1,\n 2,\n 3]}}}}\n"
+    )
+    _, *found = problems(
+        tmp_path, "base: base.yaml\n\n\nsm: {memory_latency: {global_load: {regular: {raw: [1, 2]}}}}\n"
+    )
+    assert [line.split(" (allowed")[0] for line in found] == [
+        "mine.yaml:4: sm.memory_latency.global_load.regular.raw[2]: missing"
+    ]

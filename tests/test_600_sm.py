@@ -107,7 +107,7 @@ def test_occupancy(card: str, warps: int, registers: int, shared: int, ctas: int
 
 def test_a_cta_that_fits_no_sm_is_refused_with_the_reason() -> None:
     with pytest.raises(GpusimError, match="does not fit on an SM of NVIDIA RTX A6000: shared memory"):
-        run([NOP], directives=f".shared {99 * 1024 + 1}")
+        run([NOP], "shared_memory.options_kb=[0, 8, 16, 32, 64]", directives=f".shared {64 * 1024}")
 
 
 # ---- CTA dispatch

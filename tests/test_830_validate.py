@@ -238,8 +238,8 @@ def test_data_of_another_architecture_are_left_out(tmp_path):
     ("old", "new", "message"),
     [
         ("frame: bare", "frame: warm", "no frame 'warm'"),
-        ("source: somewhere\n", "", "own.yaml: source: Field required"),
-        ("measure: {gaps", "misure: {gaps", "misure: Extra inputs"),
+        ("source: somewhere\n", "", "own.yaml:2: source: missing (allowed: text)"),
+        ("measure: {gaps", "misure: {gaps", "misure: unknown key (did you mean 'measure'?)"),
         ("S$stall", "S$stahl", "stahl"),
         ("id: e.$name", "id: e", "two programs have the name own.e"),
         ("id: between", "id: e.one.gaps", "rows of the same name: own.e.one.gaps"),

@@ -26,9 +26,18 @@ def make_program(name: str = "toy") -> Program:
 
 
 def make_chunk(
-    program: Program, rng: np.random.Generator, first_cta: int, cta_count: int, warps_per_cta: int, length: int = 40
+    program: Program,
+    rng: np.random.Generator,
+    first_cta: int,
+    cta_count: int,
+    warps_per_cta: int,
+    length: int = 40,
+    anywhere: bool = False,
 ) -> CtaChunk:
-    """Random streams of up to `length` instructions per warp, with both forms of addresses and all kinds of masks."""
+    """Random streams of up to `length` instructions per warp, with both forms of addresses and all kinds of masks.
+
+    anywhere: addresses are any numbers of 64 bits, not only those that a GPU has.
+    """
     counts = rng.integers(0, length + 1, cta_count * warps_per_cta)
     starts = np.concatenate(([0], np.cumsum(counts))).astype(np.int64)
     index = rng.integers(0, len(program), starts[-1]).astype(np.uint16)
@@ -39,22 +48,30 @@ def make_chunk(
     records = np.zeros(len(masks), MEMORY_RECORD_DTYPE)
     on = masks != 0
     explicit = on & (rng.random(len(masks)) < 0.5)
-    records["start"] = np.where(on, rng.integers(-(1 << 62), 1 << 62, len(masks)), 0)
+    lowest, highest = (-(1 << 62), 1 << 62) if anywhere else (1 << 12, 1 << 48)
+    records["start"] = np.where(on, rng.integers(lowest, highest, len(masks)), 0)
     records["stride"] = np.where(on, rng.integers(-64, 64, len(masks)), 0)
     lanes = np.where(explicit, np.bitwise_count(masks), 0).astype(np.int64)
     records["start"][explicit] = (np.cumsum(lanes) - lanes)[explicit]
     records["stride"][explicit] = EXPLICIT
-    addresses = rng.integers(np.iinfo(np.int64).min, np.iinfo(np.int64).max, int(lanes.sum()))
+    lowest, highest = (np.iinfo(np.int64).min, np.iinfo(np.int64).max) if anywhere else (0, 1 << 49)
+    addresses = rng.integers(lowest, highest, int(lanes.sum()))
     return CtaChunk(first_cta, cta_count, starts, index, mask, before[starts], records, addresses)
 
 
 def make_trace(
-    seed: int = 0, chunks: int = 3, ctas_per_chunk: int = 2, warps_per_cta: int = 2, length: int = 40
+    seed: int = 0,
+    chunks: int = 3,
+    ctas_per_chunk: int = 2,
+    warps_per_cta: int = 2,
+    length: int = 40,
+    anywhere: bool = False,
 ) -> Trace:
-    """A launch of `chunks` random chunks."""
+    """A launch of `chunks` random chunks, as `make_chunk`."""
     program, rng = make_program(), np.random.default_rng(seed)
     parts = tuple(
-        make_chunk(program, rng, n * ctas_per_chunk, ctas_per_chunk, warps_per_cta, length) for n in range(chunks)
+        make_chunk(program, rng, n * ctas_per_chunk, ctas_per_chunk, warps_per_cta, length, anywhere)
+        for n in range(chunks)
     )
     grid, block = (chunks * ctas_per_chunk, 1, 1), (32 * warps_per_cta, 1, 1)
     return Trace((Launch(program, grid, block, 1024, ChunkList(parts), {"arguments": "n=4"}),), {"source": "toy.sass"})

@@ -15,12 +15,11 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import yaml
-
-from gpusim import resources
+from gpusim import resources, yamlfile
 from gpusim.cli.doctor import SELF_RUN, SELF_RUN_CONFIG
 from gpusim.errors import GpusimError
 from gpusim.inputs import ARCHITECTURES, find_trace, load_source
+from gpusim.schema import Strict, load
 
 if TYPE_CHECKING:
     from gpusim.trace.trace import Trace
@@ -57,17 +56,32 @@ class StartUp:
     wall: float
 
 
+class KernelData(Strict):
+    """One kernel of SUITE, as Benchmark says; `trace`: its source, in the folder of traces."""
+
+    name: str
+    trace: str
+    what: str = ""
+    launch: int | None = None
+    accel_sim: float | None = None
+    threads: bool = False
+
+
+class SuiteData(Strict):
+    config: str
+    kernels: tuple[KernelData, ...]
+
+
 def suite() -> list[Benchmark]:
     """The kernels of SUITE. Raises GpusimError where there is none, as in a wheel."""
     root = resources.find("traces")
     if not (root / SUITE).is_file():
         raise GpusimError(f"the benchmark's kernels are only in the repository; name a trace, as {SELF_TRACE}")
-    data = yaml.safe_load((root / SUITE).read_text())
-    rows = []
-    for entry in data["kernels"]:
-        facts = {name: value for name, value in entry.items() if name != "trace"}
-        rows.append(Benchmark(source=str(root / entry["trace"]), config=data["config"], **facts))
-    return rows
+    data = load(SuiteData, yamlfile.read(root / SUITE))
+    return [
+        Benchmark(source=str(root / entry.trace), config=data.config, **entry.model_dump(exclude={"trace"}))
+        for entry in data.kernels
+    ]
 
 
 SELF_TRACE = "ampere/sgemm"

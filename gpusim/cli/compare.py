@@ -30,6 +30,7 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
     )
     parser.add_argument("--config", metavar="NAME", help="card or YAML file for all (default: derived from the report)")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="override one parameter")
+    parser.add_argument("--any-arch", action="store_true", help="also simulate code that the card does not run")
     parser.add_argument("--csv", metavar="FILE", help="write a row per kernel, all stall reasons included")
     parser.add_argument("--json", metavar="FILE", help="write the same as JSON")
     parser.add_argument("--markdown", metavar="FILE", help="write the tables as Markdown")
@@ -70,7 +71,7 @@ def _compared(args: argparse.Namespace) -> Iterator[Comparison]:
 
     for opened in open_all(args.measured, args.launch, args.config, args.set):
         with ProgressView() as progress:
-            for row in opened.rows(RunOptions(progress=progress, warn=progress.warn)):
+            for row in opened.rows(RunOptions(any_architecture=args.any_arch, progress=progress, warn=progress.warn)):
                 progress.say(
                     f"{row.kernel}: {row.hardware.cycles:,.0f} cycles measured, {row.simulated.cycles:,.0f} simulated"
                 )

@@ -10,6 +10,7 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
+from gpusim.cli.arguments import add_cta_limit, positive
 from gpusim.cli.deliver import deliver
 from gpusim.cli.exits import EXIT_BAD_INPUT, EXIT_CHECK_FAILED, EXIT_INTERRUPTED
 from gpusim.errors import GpusimError
@@ -39,8 +40,10 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
     parser.add_argument("--launches", metavar="N,M-K", help="only launches of these numbers, from 1 in trace order")
     parser.add_argument("--launch", metavar="FILE", help="launch description of a kernel file")
     parser.add_argument(
-        "--arch", choices=ARCHITECTURES, default="sm_86", help="architecture a .cu file is compiled for"
+        "--arch", choices=ARCHITECTURES, help="architecture to compile a .cu file for (default: the card's)"
     )
+    parser.add_argument("--any-arch", action="store_true", help="also simulate code that such a card does not run")
+    add_cta_limit(parser)
     parser.add_argument("--json", action="store_true", help="print one JSON object instead of the report")
     parser.add_argument(
         "--output", metavar="FILE", help="save the result, per-PC tables included, as JSON, finished kernels on the way"
@@ -54,8 +57,8 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
         action="store_true",
         help="report control bits that let an instruction issue too early; exit code 1 if there are any",
     )
-    parser.add_argument("--threads", type=_positive, default=1, metavar="N", help="one per SM at most; same result")
-    parser.add_argument("--window", type=_positive, metavar="N", help="cycles an SM runs ahead at most; same result")
+    parser.add_argument("--threads", type=positive, default=1, metavar="N", help="one per SM at most; same result")
+    parser.add_argument("--window", type=positive, metavar="N", help="cycles an SM runs ahead at most; same result")
     parser.add_argument("--no-skip", action="store_true", help="step through idle cycles: slow, same result")
     parser.add_argument("--strict", action="store_true", help="refuse opcodes that the opcode table lacks")
     parser.set_defaults(command=run)
@@ -64,6 +67,7 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
 def run(args: argparse.Namespace) -> int:
     """The command; returns the exit code."""
     from gpusim.cli.progress import TraceProgress
+    from gpusim.compatibility import code_for
     from gpusim.config import load_config
     from gpusim.results.files import output_files
     from gpusim.trace.select import select_launches
@@ -77,8 +81,20 @@ def run(args: argparse.Namespace) -> int:
         print(f"gpusim: note: {config.name} is experimental: its latencies were not measured", file=sys.stderr)
     if args.threads > config.sms:
         print(f"gpusim: note: --threads {args.threads}: {config.sms} are used, one per SM", file=sys.stderr)
-    trace = load_source(args.trace, args.launch, ARCHITECTURES[args.arch], TraceProgress())
-    return _Run(args, select_launches(trace, args.kernel, args.launches), config, outputs).run()
+    architecture = ARCHITECTURES[args.arch] if args.arch else code_for(config)
+    differences: list[str] = []
+    trace = load_source(
+        args.trace,
+        args.launch,
+        architecture,
+        check=differences.append,
+        cta_limit=args.cta_limit,
+        progress=TraceProgress(),
+    )
+    for difference in differences:
+        print(f"gpusim: check failed: {difference}", file=sys.stderr)
+    code = _Run(args, select_launches(trace, args.kernel, args.launches), config, outputs).run()
+    return code or (EXIT_CHECK_FAILED if differences else 0)
 
 
 class _Run:
@@ -146,6 +162,7 @@ class _Run:
                 window=args.window,
                 timeline=bool(args.timeline),
                 strict=args.strict,
+                any_architecture=args.any_arch,
                 progress=progress,
                 warn=progress.warn,
                 kernel_done=partial(self._keep, progress),
@@ -197,13 +214,3 @@ def _where(stopped: Stop, output: str | None) -> str:
     if not output:
         return f"{text}; {stopped.kernel} finished"
     return f"{text}; {stopped.kernel} finished, saved in {output}: the same command with --resume goes on there"
-
-
-def _positive(text: str) -> int:
-    try:
-        number = int(text)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"'{text[:40]}' is not a whole number") from None
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"{text} is not at least 1")
-    return number

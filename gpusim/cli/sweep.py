@@ -7,6 +7,7 @@ import sys
 import time
 from typing import TYPE_CHECKING, Any
 
+from gpusim.cli.arguments import positive
 from gpusim.cli.deliver import deliver
 from gpusim.cli.exits import EXIT_BAD_INPUT
 from gpusim.inputs import ARCHITECTURES
@@ -28,8 +29,11 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
     )
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="override at every point")
     parser.add_argument("--launch", metavar="FILE", help="launch description of the kernel files")
-    parser.add_argument("--arch", choices=ARCHITECTURES, default="sm_86", help="architecture .cu files compile for")
-    parser.add_argument("--jobs", type=jobs, default=1, metavar="N", help="processes; the result does not depend on it")
+    parser.add_argument("--arch", choices=ARCHITECTURES, help="compile .cu files for it (default: the card's)")
+    parser.add_argument("--any-arch", action="store_true", help="also simulate code that such a card does not run")
+    parser.add_argument(
+        "--jobs", type=positive, default=1, metavar="N", help="processes; the result does not depend on it"
+    )
     parser.add_argument("--csv", metavar="FILE", help="write a row per launch and point with all counters and stalls")
     parser.add_argument("--output", metavar="FILE", help="keep finished runs in this file while the sweep goes on")
     parser.add_argument("--resume", action="store_true", help="take finished runs over from the --output file")
@@ -58,6 +62,7 @@ def run(args: argparse.Namespace) -> int:
                 resume=args.resume,
                 launch=args.launch,
                 arch=args.arch,
+                any_architecture=args.any_arch,
                 progress=view,
             )
     except SweepInterrupted as interrupt:
@@ -167,11 +172,3 @@ def _print(result: Sweep) -> None:
         for number, (label, mean) in enumerate(geometric_means(gains, len(result.traces)).items()):
             sheet.add("" if number else "geometric mean", label, "", f"{mean:.3f}")
     sheet.print(console_for(sys.stdout))
-
-
-def jobs(text: str) -> int:
-    """A number of processes, at least 1."""
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"{text} is not at least 1")
-    return number

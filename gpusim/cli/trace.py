@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from gpusim.cli.arguments import add_cta_limit
 from gpusim.cli.exits import EXIT_CHECK_FAILED
 from gpusim.errors import GpusimError
 from gpusim.inputs import ARCHITECTURES, find_trace
@@ -23,7 +24,7 @@ INFO_COMMAND = "trace info"
 OPCODES_SHOWN = 20
 BESIDE = ""
 """`--check` without a file: the check file beside the kernel."""
-USAGE = """gpusim trace KERNEL [--launch FILE] [-o DIR] [--check [FILE]] [--arch SM] [--overwrite]
+USAGE = """gpusim trace KERNEL [--launch FILE] [-o DIR] [--check [FILE]] [--arch SM] [--cta-limit N] [--overwrite]
        gpusim trace info DIR [--json]"""
 
 
@@ -49,6 +50,7 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
     parser.add_argument(
         "--arch", choices=ARCHITECTURES, default="sm_86", help="architecture a .cu file is compiled for"
     )
+    add_cta_limit(parser)
     parser.add_argument("--overwrite", action="store_true", help="replace a trace that is there")
     parser.set_defaults(command=run)
 
@@ -73,7 +75,14 @@ def run(args: argparse.Namespace) -> int:
     compared = source.report is not None or (launch_file is not None and launch_file.expected)
     if args.output is None and check is None and not compared:
         raise GpusimError("nothing to keep and nothing to compare: name a folder with -o, or use --check")
-    summary = trace_opened(source, launch_file, args.output, overwrite=args.overwrite, progress=TraceProgress())
+    summary = trace_opened(
+        source,
+        launch_file,
+        args.output,
+        overwrite=args.overwrite,
+        progress=TraceProgress(),
+        cta_limit=args.cta_limit,
+    )
     if source.report is not None:
         same = _compare_counts(source.report, launch_file, summary)
     else:

@@ -7,9 +7,10 @@ import sys
 from collections.abc import Iterable, Iterator
 from functools import partial
 
+from gpusim.cli.arguments import positive
 from gpusim.cli.deliver import deliver
 from gpusim.cli.exits import EXIT_BAD_INPUT, EXIT_CHECK_FAILED
-from gpusim.cli.sweep import SweepView, jobs
+from gpusim.cli.sweep import SweepView
 from gpusim.inputs import find_trace
 
 RESULTS = "validation/results"
@@ -59,7 +60,7 @@ def add_ablations(actions: argparse._SubParsersAction) -> None:
         description="Simulate instruction prefetch, register file and dependence mechanisms in all their variants, and "
         "write a table (CSV, Markdown) and a plot of each beside the paper's speed-ups.",
     )
-    ablations.add_argument("--jobs", type=jobs, default=1, metavar="N", help="processes; same result")
+    ablations.add_argument("--jobs", type=positive, default=1, metavar="N", help="processes; same result")
     ablations.add_argument(
         "--output", default=RESULTS, metavar="DIR", help="folder of the results (default: %(default)s)"
     )

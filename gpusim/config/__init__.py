@@ -5,16 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from gpusim.config.expansion import expand
+    from gpusim.config.expansion import expand, json_schema
     from gpusim.config.loading import check_file, list_configs, load_config
-    from gpusim.config.schema import json_schema
 
 _PUBLIC = {
     "check_file": "loading",
     "load_config": "loading",
     "list_configs": "loading",
     "expand": "expansion",
-    "json_schema": "schema",
+    "json_schema": "expansion",
 }
 
 __all__ = ["check_file", "expand", "json_schema", "list_configs", "load_config"]

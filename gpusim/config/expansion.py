@@ -8,8 +8,15 @@ from pathlib import Path
 import yaml
 
 from gpusim.config.loading import Draft, Overrides, checked, plain
-from gpusim.config.source import KeyPath
+from gpusim.config.models import GpuConfig
 from gpusim.errors import GpusimError
+from gpusim.schema import schema_of
+from gpusim.yamlfile import KeyPath
+
+
+def json_schema() -> dict[str, object]:
+    """JSON schema of an expanded card, for editors that check YAML while it is written."""
+    return schema_of(GpuConfig).json
 
 
 def expand(name_or_path: str | Path, overrides: Sequence[str] = ()) -> str:
@@ -21,7 +28,7 @@ def expand(name_or_path: str | Path, overrides: Sequence[str] = ()) -> str:
     config, draft = checked(name_or_path, overrides)
     lines = []
     for source in draft.sources:
-        lines += [f"# {text}".rstrip() for text in (f"--- {source.path.name}", *source.header)]
+        lines += [f"# {text}".rstrip() for text in (f"--- {Path(source.name).name}", *source.header)]
     lines += ["", *_section(config.model_dump(mode="json"), (), draft)]
     return "\n".join(lines) + "\n"
 
@@ -30,10 +37,9 @@ def _section(values: dict[str, object], path: KeyPath, draft: Draft) -> Iterator
     indent = "  " * len(path)
     for key, value in values.items():
         here = (*path, key)
-        origin = draft.origins.get(here)
-        for text in origin.above if origin else ():
+        above, note = _notes(here, draft)
+        for text in above:
             yield f"{indent}# {text}"
-        note = _note(here, draft)
         if isinstance(value, dict):
             yield f"{indent}{key}:{note}"
             yield from _section(value, here, draft)
@@ -41,12 +47,16 @@ def _section(values: dict[str, object], path: KeyPath, draft: Draft) -> Iterator
             yield f"{indent}{key}: {flow(value)}{note}"
 
 
-def _note(path: KeyPath, draft: Draft) -> str:
-    origin = draft.origins.get(path)
-    if origin is None:
-        return "  # default"
-    place = f"[{Path(origin.file).name}:{origin.line}]" if origin.line else f"[{origin.file}]"
-    return f"  # {origin.beside} {place}" if origin.beside else f"  # {place}"
+def _notes(path: KeyPath, draft: Draft) -> tuple[list[str], str]:
+    """The comments above a value, and what stands behind it: its comment and its place."""
+    place = draft.places.get(path)
+    if place is None:
+        return [], "  # default"
+    source = next((each for each in draft.sources if each.name == place.file), None)
+    if source is None:  # an override
+        return [], f"  # [{place}]"
+    above, beside = source.comments(path)
+    return above, f"  # {beside} [{Path(place.file).name}:{place.line}]".replace("#  [", "# [")
 
 
 def flow(value: object) -> str:

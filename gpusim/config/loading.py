@@ -7,15 +7,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeAlias
 
-import yaml
-from pydantic import ValidationError
-
-from gpusim.config import schema
+from gpusim import yamlfile
 from gpusim.config.models import GpuConfig
 from gpusim.config.policies import resolve_policy_files
-from gpusim.config.source import KeyPath, Origin, Source, read
 from gpusim.errors import GpusimError, nearest
 from gpusim.resources import find
+from gpusim.schema import Problem, check, holds, schema_of
+from gpusim.yamlfile import Document, KeyPath, Place
 
 ConfigLike: TypeAlias = "GpuConfig | str | Path"
 """Whatever stands for a card: a configuration, or the name or path of one."""
@@ -25,13 +23,24 @@ Overrides: TypeAlias = "Sequence[str] | Mapping[str, object]"
 
 @dataclass
 class Draft:
-    """A card before it is checked: merged values and the origin of each key path."""
+    """A card before it is checked: merged values, the place of each key path, and the files, the most basic first."""
 
     label: str
     values: dict[str, object] = field(default_factory=dict)
-    origins: dict[KeyPath, Origin] = field(default_factory=dict)
+    places: dict[KeyPath, Place] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
-    sources: list[Source] = field(default_factory=list)
+    sources: list[Document] = field(default_factory=list)
+
+    def place(self, problem: Problem, of_files: bool) -> Place:
+        """Where the value stands, or the section around it. Values may contradict each other only since an override
+        (not `of_files`): then where the override is."""
+        path = problem.path
+        while path and (path not in self.places or not holds(self.values, path)):  # places of a replaced list stay
+            path = path[:-1]
+        inner = (place for at, place in self.places.items() if at[: len(path)] == path and not place.line)
+        if problem.contradiction and not of_files and (override := next(inner, None)):
+            return override
+        return self.places[path] if path else Place(self.label, 0)
 
 
 def load_config(name_or_path: ConfigLike, overrides: Overrides = ()) -> GpuConfig:
@@ -52,48 +61,53 @@ def check_file(name_or_path: str | Path) -> GpuConfig | None:
 
     A family may leave keys to its cards. Raises GpusimError that lists every problem, as `load_config`.
     """
-    draft = _draft(_locate(str(name_or_path)))
+    draft = _base(name_or_path)
     if "name" in draft.values:
         return load_config(name_or_path)
-    try:
-        GpuConfig.model_validate(_as_tuples(draft.values), strict=True)
-    except ValidationError as error:
-        draft.problems += _validation_problems(draft, error, missing=False)
-    if draft.problems:
-        count = len(draft.problems)
-        head = f"{draft.label}: a family, for cards to name as their base: {count} problem{'s' if count > 1 else ''}"
-        raise GpusimError("\n  ".join([head, *draft.problems]))
+    found = [problem for problem in check(GpuConfig, draft.values)[1] if not problem.missing]
+    problems = draft.problems + [f"{draft.place(problem, True)}: {problem}" for problem in found]
+    if problems:
+        count = f"{len(problems)} problem{'s' if len(problems) > 1 else ''}"
+        head = f"{draft.label}: a family, for cards to name as their base: {count}"
+        raise GpusimError("\n  ".join([head, *problems]))
     return None
 
 
 def list_configs() -> list[str]:
     """Names of the packaged cards, sorted. Families that cards inherit from are not among them."""
-    return sorted(path.stem for path in _packaged().values() if "name" in read(path).values)
+    return sorted(path.stem for path in _packaged().values() if "name" in yamlfile.read(path).values)
 
 
 def checked(name_or_path: ConfigLike, overrides: Overrides = ()) -> tuple[GpuConfig, Draft]:
     """A card together with the draft it came from. Raises GpusimError, as `load_config`."""
-    if isinstance(name_or_path, GpuConfig):
-        draft = Draft(label=name_or_path.name, values=name_or_path.model_dump())
-    else:
-        draft = _draft(_locate(str(name_or_path)))
+    draft, files = _base(name_or_path), _base(name_or_path)
     if isinstance(overrides, Mapping):
         for key, value in overrides.items():
-            _put(draft, f"{key}={value}", str(key), plain(value))
+            _put(draft, Place(f"override '{key}={value}'", 0), str(key), plain(value))
     else:
         for text in [overrides] if isinstance(overrides, str) else overrides:
-            _override(draft, text)
-    draft.problems += resolve_policy_files(draft.values, draft.origins)
-    config = None
-    try:
-        config = GpuConfig.model_validate(_as_tuples(draft.values), strict=True)
-    except ValidationError as error:
-        draft.problems += _validation_problems(draft, error)
-    if draft.problems or config is None:
-        count = len(draft.problems)
-        head = f"configuration {draft.label}: {count} problem{'s' if count > 1 else ''}"
-        raise GpusimError("\n  ".join([head, *draft.problems, *_family_hint(draft)]))
+            _override(draft, str(text))
+    draft.problems += resolve_policy_files(draft.values, draft.places)
+    config, found = check(GpuConfig, draft.values)
+    if config is None or draft.problems:
+        raise _refusal(draft, files, found)
     return config, draft
+
+
+def _base(card: ConfigLike) -> Draft:
+    """What overrides change: a configuration, or the files of one."""
+    if isinstance(card, GpuConfig):
+        return Draft(label=card.name, values=card.model_dump(mode="json"))
+    return _draft(_locate(str(card)))
+
+
+def _refusal(draft: Draft, files: Draft, found: Sequence[Problem]) -> GpusimError:
+    """All that is wrong with a card; `files`: the same without overrides, for these alone may be to blame."""
+    own = {str(problem) for problem in check(GpuConfig, files.values)[1]}
+    problems = draft.problems + [f"{draft.place(problem, str(problem) in own)}: {problem}" for problem in found]
+    what = f"configuration {draft.label}" if own or files.problems else f"overrides (--set) of {Path(draft.label).stem}"
+    head = f"{what}: {len(problems)} problem{'s' if len(problems) > 1 else ''}"
+    return GpusimError("\n  ".join([head, *problems, *_family_hint(draft)]))
 
 
 def _family_hint(draft: Draft) -> list[str]:
@@ -114,6 +128,8 @@ def _locate(name: str) -> Path:
     stem = name.lower().removesuffix(".yaml")
     if path.name == name and stem in packaged:
         return packaged[stem]
+    if path.exists():  # a folder or a pipe: reading it says so
+        return path
     stem = Path(stem).name
     raise GpusimError(
         f"no configuration '{name}': neither a file nor a packaged card{nearest(stem, packaged)};"
@@ -121,30 +137,31 @@ def _locate(name: str) -> Path:
     )
 
 
-def _locate_base(source: Source) -> Path:
-    base = source.values["base"]
-    origin = source.origins[("base",)]
+def _locate_base(source: Document) -> Path:
+    base, place = source.values["base"], source.place(("base",))
     if not isinstance(base, str):
-        raise GpusimError(f"{origin}: base: should be the name of a file, not {base!r}")
-    beside = source.path.parent / base
+        raise GpusimError(f"{place}: base: should be the name of a file, not {base!r}")
+    beside = Path(source.name).parent / base
     if beside.is_file():
         return beside
     try:
         return _locate(base)
     except GpusimError as error:
-        raise GpusimError(f"{origin}: base: {error}") from None
+        raise GpusimError(f"{place}: base: {error}") from None
 
 
-def _chain(path: Path) -> list[Source]:
+def _chain(path: Path) -> list[Document]:
     """The file and what it inherits from, the most basic first."""
-    chain: list[Source] = []
+    chain: list[Document] = []
     seen: list[Path] = []
     while True:
         if path.resolve() in seen:
             names = " -> ".join(p.name for p in [*seen, path.resolve()])
-            raise GpusimError(f"{chain[-1].origins[('base',)]}: base: files inherit in a circle: {names}")
+            raise GpusimError(f"{chain[-1].place(('base',))}: base: files inherit in a circle: {names}")
         seen.append(path.resolve())
-        chain.append(read(path))
+        chain.append(yamlfile.read(path))
+        if not isinstance(chain[-1].values, dict):
+            raise GpusimError(f"{path}: a configuration is a mapping of keys to values, such as 'base: ampere.yaml'")
         if "base" not in chain[-1].values:
             return chain[::-1]
         path = _locate_base(chain[-1])
@@ -155,9 +172,9 @@ def _draft(path: Path) -> Draft:
     for source in draft.sources:
         values = {key: value for key, value in source.values.items() if key != "base"}
         _merge(draft.values, values)
-        draft.origins.update(source.origins)
+        draft.places.update(source.places)
         draft.problems += source.problems
-    draft.origins.pop(("base",), None)
+    draft.places.pop(("base",), None)
     return draft
 
 
@@ -177,26 +194,26 @@ def plain(value: object) -> object:
 
 
 def _override(draft: Draft, text: str) -> None:
-    key, equals, value_text = str(text).partition("=")
+    key, equals, value_text = (part.strip() for part in text.partition("="))
+    place = Place(f"override '{text}'", 0)
+    if not equals or not key or not value_text:
+        draft.problems.append(f"{place}: should be KEY=VALUE, such as sub_core.register_file.read_ports=2")
+        return
     try:
-        value = yaml.safe_load(value_text)
-    except yaml.YAMLError:
-        draft.problems.append(f"override '{text}': the value is not valid YAML")
+        value = yamlfile.value(value_text, str(place))
+    except GpusimError as error:
+        draft.problems.append(str(error))
         return
-    if not equals or not key.strip() or not value_text.strip():
-        draft.problems.append(f"override '{text}': should be KEY=VALUE, such as sub_core.register_file.read_ports=2")
-        return
-    _put(draft, text, key.strip(), value)
+    _put(draft, place, key, value)
 
 
-def _put(draft: Draft, text: str, key: str, value: object) -> None:
-    """Merge one override, which messages call `text`."""
-    origin = Origin(f"override '{text}'", 0)
+def _put(draft: Draft, place: Place, key: str, value: object) -> None:
+    """Merge one override, which messages call `place`."""
     path = _complete(tuple(key.split(".")))
     if isinstance(path, str):
-        draft.problems.append(f"{origin}: {key}: {path}")
+        draft.problems.append(f"{place}: {key}: {path}")
         return
-    draft.origins.update((inner, origin) for inner in _paths_in(value, path))
+    draft.places.update((inner, place) for inner in _paths_in(value, path))
     for step in reversed(path):
         value = {step: value}
     _merge(draft.values, value)
@@ -205,12 +222,12 @@ def _put(draft: Draft, text: str, key: str, value: object) -> None:
 def _paths_in(value: object, path: KeyPath) -> Iterator[KeyPath]:
     yield path
     for key, inner in value.items() if isinstance(value, dict) else ():
-        yield from _paths_in(inner, (*path, str(key)))
+        yield from _paths_in(inner, (*path, key))
 
 
-def _complete(ending: KeyPath) -> KeyPath | str:
+def _complete(ending: tuple[str, ...]) -> tuple[str, ...] | str:
     """The full key path with this ending, or what is wrong with it."""
-    paths = list(schema.all_paths())
+    paths = schema_of(GpuConfig).paths
     if ending in paths:
         return ending
     matches = [path for path in paths if path[-len(ending) :] == ending]
@@ -220,60 +237,3 @@ def _complete(ending: KeyPath) -> KeyPath | str:
         return "ambiguous: " + ", ".join(".".join(path) for path in matches)
     endings = {".".join(path[-length:]) for path in paths for length in range(1, len(path) + 1)}
     return "unknown key" + (nearest(".".join(ending), endings) or nearest(ending[-1], endings))
-
-
-def _as_tuples(value: object) -> object:
-    """Lists as tuples: strict validation takes nothing for a tuple but a tuple."""
-    if isinstance(value, dict):
-        return {key: _as_tuples(item) for key, item in value.items()}
-    return tuple(_as_tuples(item) for item in value) if isinstance(value, list) else value
-
-
-def _validation_problems(draft: Draft, error: ValidationError, *, missing: bool = True) -> Iterator[str]:
-    """What is wrong, a line each; `missing`: keys that are not there too."""
-    errors = error.errors(include_url=False)
-    suggested = {(*e["loc"][:-1], key) for e in errors if e["type"] == "extra_forbidden" for key in _similar(e["loc"])}
-    for e in errors:
-        loc = e["loc"]
-        if e["type"] == "missing" and (loc in suggested or not missing):
-            continue  # the unknown key beside it names this one as what was meant
-        yield f"{_where(draft, loc)}: {_key(loc)}: {_what(e)}"
-
-
-def _similar(loc: tuple) -> list[str]:
-    return [key for key in schema.keys_of(loc[:-1]) if f"'{key}'" in nearest(str(loc[-1]), schema.keys_of(loc[:-1]))]
-
-
-def _what(e: dict) -> str:
-    loc = e["loc"]
-    if e["type"] == "missing":
-        return f"missing (allowed: {schema.allowed(loc)})"
-    if e["type"] == "extra_forbidden":
-        return "unknown key" + (nearest(str(loc[-1]), schema.keys_of(loc[:-1])) or _elsewhere(loc))
-    if e["type"] == "value_error" and "x-policy" not in (
-        schema.node_at(loc) or {}
-    ):  # values that contradict each other
-        return str(e["ctx"]["error"])
-    value = list(e["input"]) if isinstance(e["input"], tuple) else e["input"]
-    if "properties" in (schema.node_at(loc) or {}):
-        return f"{value!r} stands where a section should (allowed: {schema.allowed(loc)})"
-    return f"{value!r} is not allowed (allowed: {schema.allowed(loc)})"
-
-
-def _elsewhere(loc: tuple) -> str:
-    homes = [".".join(path) for path in schema.all_paths() if path[-1] == loc[-1]]
-    if homes:
-        return f" here (it belongs at {' or '.join(homes[:3])})"
-    return f" (known here: {', '.join(schema.keys_of(loc[:-1]))})"
-
-
-def _where(draft: Draft, loc: tuple) -> str:
-    """Origin of the value, or of the nearest section around it."""
-    for length in range(len(loc), 0, -1):
-        if loc[:length] in draft.origins:
-            return str(draft.origins[loc[:length]])
-    return draft.label
-
-
-def _key(loc: tuple) -> str:
-    return "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in loc).lstrip(".")

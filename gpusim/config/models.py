@@ -18,6 +18,7 @@ from gpusim.model.policies.names import SUFFIX, built_in, is_file
 Cycles = Annotated[int, Field(ge=0, le=100_000)]
 Count = Annotated[int, Field(ge=1, le=1 << 20)]
 Size = Annotated[int, Field(ge=1, le=1 << 30)]
+Megahertz = Annotated[float, Field(ge=1, le=1_000_000)]
 CommandClocks = Annotated[int, Field(ge=1, le=255)]
 ByWidth = tuple[Cycles, Cycles, Cycles]
 """A latency for accesses of 32, 64 and 128 bits per lane."""
@@ -48,7 +49,7 @@ def _named(kind: str) -> WithJsonSchema:
 Scheduler = Annotated[str, _known("scheduler"), _named("scheduler")]
 Prefetcher = Annotated[str, _known("prefetcher"), _named("prefetcher")]
 Replacement = Annotated[str, _known("replacement"), _named("replacement")]
-PolicyParameters = Annotated[tuple[int, ...], Field(max_length=8)]
+PolicyParameters = Annotated[tuple[Annotated[int, Field(ge=-(1 << 31), le=1 << 31)], ...], Field(max_length=8)]
 """Integers that a policy of a user's own reads; the rest up to eight are 0."""
 
 
@@ -59,16 +60,16 @@ class Section(BaseModel):
 
 
 class Clocks(Section):
-    core_mhz: Annotated[float, Field(gt=0)] = Field(description="SM and interconnect clock")
-    l2_mhz: Annotated[float, Field(gt=0)] | None = Field(description="L2 clock, null: that of the cores")
-    memory_mhz: Annotated[float, Field(gt=0)] = Field(description="DRAM data clock")
+    core_mhz: Megahertz = Field(description="SM and interconnect clock")
+    l2_mhz: Megahertz | None = Field(description="L2 clock, null: that of the cores")
+    memory_mhz: Megahertz = Field(description="DRAM data clock")
 
 
 class Cache(Section):
-    """Geometry of a set-associative cache and how it gives up lines."""
+    """Geometry of a set-associative cache, whose ways are searched one by one, and how it gives up lines."""
 
     sets: Count
-    ways: Count
+    ways: Annotated[int, Field(ge=1, le=4096)]
     line_bytes: Annotated[int, Field(ge=32, le=256)]
     replacement: Replacement
 
@@ -257,7 +258,9 @@ class SharedMemory(Section):
     )
     allocation_bytes: Size = Field(description="granularity of a CTA's allocation")
     reserved_bytes: Annotated[int, Field(ge=0)] = Field(description="kept by the driver, per CTA")
-    options_kb: tuple[int, ...] = Field(description="carve-outs of the unified memory, ascending")
+    options_kb: Annotated[tuple[Annotated[int, Field(ge=0, le=1 << 20)], ...], Field(min_length=1)] = Field(
+        description="carve-outs of the unified memory, ascending"
+    )
 
 
 class L1Data(Section):
@@ -284,8 +287,8 @@ class LaunchPrefetch(Section):
 
     start: Cycles = Field(description="from an SM's first CTA to the start of its warps")
     lines: Annotated[int, Field(ge=0, le=64)] = Field(description="of the program, in L0 and the stream buffer")
-    code_bytes: Annotated[int, Field(ge=0)] = Field(description="of the program, in the GPC's cache")
-    constant_bytes: Annotated[int, Field(ge=0)] = Field(description="of constant bank 0, in the GPC's cache")
+    code_bytes: Annotated[int, Field(ge=0, le=1 << 30)] = Field(description="of the program, in the GPC's cache")
+    constant_bytes: Annotated[int, Field(ge=0, le=1 << 30)] = Field(description="of constant bank 0, in the GPC's cache")
     gpc_latency: Annotated[int, Field(ge=1, le=4096)] = Field(
         description="from an L1 miss to the arrival of a line of the GPC's cache"
     )

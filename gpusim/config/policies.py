@@ -7,23 +7,26 @@ from functools import cache, reduce
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from gpusim.config import schema
 from gpusim.errors import nearest
 from gpusim.model.policies.names import built_in, digest, is_file
 
 if TYPE_CHECKING:
     from gpusim.config.models import GpuConfig
-    from gpusim.config.source import KeyPath, Origin
+    from gpusim.yamlfile import KeyPath, Place
 
 
 @cache
 def policy_paths() -> Mapping[KeyPath, str]:
     """The kind of policy that each key path of a card names, for those that name one."""
-    nodes = {path: schema.node_at(path) or {} for path in schema.all_paths()}
+    from gpusim.config.models import GpuConfig
+    from gpusim.schema import schema_of
+
+    schema = schema_of(GpuConfig)
+    nodes = {path: schema.node_at(path) or {} for path in schema.paths}
     return {path: str(node["x-policy"]) for path, node in nodes.items() if "x-policy" in node}
 
 
-def resolve_policy_files(values: dict[str, Any], origins: Mapping[KeyPath, Origin]) -> Iterator[str]:
+def resolve_policy_files(values: dict[str, Any], places: Mapping[KeyPath, Place]) -> Iterator[str]:
     """Replace each policy file's path by an absolute one; yields what is wrong with it.
 
     A path in a YAML file counts from that file's folder, one in an override from the working folder.
@@ -33,15 +36,15 @@ def resolve_policy_files(values: dict[str, Any], origins: Mapping[KeyPath, Origi
         name = section.get(path[-1]) if section else None
         if section is None or not isinstance(name, str) or not is_file(name):
             continue
-        origin = origins.get(path)
-        folder = Path(origin.file).parent if origin and origin.line else Path()
+        place = places.get(path)
+        folder = Path(place.file).parent if place and place.line else Path()
         file = (folder / Path(name).expanduser()).resolve()
         if file.is_file():
             section[path[-1]] = str(file)
         else:
             known = ", ".join(built_in(kind))
             hint = nearest(Path(name).stem, built_in(kind))
-            yield f"{origin}: {'.'.join(path)}: no such file {file}; packaged: {known}{hint}"
+            yield f"{place}: {'.'.join(path)}: no such file {file}; packaged: {known}{hint}"
 
 
 def policy_names(config: GpuConfig) -> dict[str, list[str]]:

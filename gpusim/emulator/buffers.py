@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, BinaryIO
 
 import numpy as np
 
 from gpusim.emulator.state import GLOBAL_BASE, GRANULE
 from gpusim.errors import GpusimError
+from gpusim.plainfile import plain_size
 
+PIECE = 1 << 20
+"""Elements that are drawn at once."""
 GUARD = 4096
 """Unallocated bytes between two buffers, so that an access past an end is caught, not served by the neighbour."""
 
@@ -87,16 +93,18 @@ class GlobalMemory:
         return f"{distance} bytes {side} the nearest buffer '{self._names[k]}' ({low:#x} to {high:#x}, {size} bytes)"
 
 
-def fill_buffer(name: str, spec: object, folder: object) -> np.ndarray:
-    """Initial contents of a buffer of a launch file (launch.Buffer). Raises GpusimError for an unusable .npy file."""
-    dtype, shape = np.dtype(spec.dtype), tuple(spec.shape)
-    count = int(np.prod(shape))
+def fill_buffer(name: str, spec: Any, folder: Path) -> np.ndarray:
+    """Initial contents of a buffer of a launch file (launch.Buffer, which has checked that all of it fits).
+
+    Raises GpusimError for an unusable .npy file.
+    """
+    dtype, shape, count = np.dtype(spec.dtype), tuple(spec.shape), spec.count
     if spec.fill == "zeros":
         return np.zeros(shape, dtype)
     if spec.fill == "constant":
         return np.full(shape, spec.value, dtype)
     if spec.fill == "arange":
-        return (spec.start + spec.step * np.arange(count)).astype(dtype).reshape(shape)
+        return _arange(spec.start, spec.step, count, dtype).reshape(shape)
     if spec.fill == "npy":
         return load_npy(name, folder / spec.file, dtype, shape)
     if spec.fill == "mersenne":
@@ -104,14 +112,31 @@ def fill_buffer(name: str, spec: object, folder: object) -> np.ndarray:
     generator = np.random.default_rng(spec.seed)
     if spec.fill == "random":
         if dtype.kind == "f":
-            return generator.uniform(spec.low, spec.high, shape).astype(dtype)
+            return _uniform(generator, spec.low, spec.high, count, dtype).reshape(shape)
         return generator.integers(int(spec.low), int(spec.high), shape, dtype=dtype)
     order = generator.permutation(count)
-    if spec.fill == "permutation":
-        return (order * spec.scale).astype(dtype).reshape(shape)
-    following = np.empty(count, np.int64)  # cycle: element k names the one after it
-    following[order] = np.roll(order, -1)
-    return (following * spec.scale).astype(dtype).reshape(shape)
+    if spec.fill == "cycle":  # element k names the one after it
+        order[order.copy()] = np.roll(order, -1)
+    if dtype.kind == "f":
+        return (order * float(spec.scale)).astype(dtype).reshape(shape)
+    return (order.astype(dtype) * dtype.type(spec.scale)).reshape(shape)
+
+
+def _arange(start: float, step: float, count: int, dtype: np.dtype) -> np.ndarray:
+    if dtype.kind == "f":
+        return (start + step * np.arange(count)).astype(dtype)
+    # modulo 2**64, since a uint64 has no common type with a negative step
+    numbers = np.arange(count, dtype=np.uint64) * np.uint64(int(step) % (1 << 64)) + np.uint64(int(start) % (1 << 64))
+    return numbers.astype(dtype)
+
+
+def _uniform(generator: np.random.Generator, low: float, high: float, count: int, dtype: np.dtype) -> np.ndarray:
+    """The draws of one call, made in pieces: each is a float64 at first."""
+    numbers = np.empty(count, dtype)
+    for start in range(0, count, PIECE):
+        piece = numbers[start : start + PIECE]
+        piece[:] = generator.uniform(low, high, len(piece))
+    return numbers
 
 
 def _mersenne(seed: int, low: float, high: float, count: int) -> np.ndarray:
@@ -125,15 +150,31 @@ def _mersenne(seed: int, low: float, high: float, count: int) -> np.ndarray:
     return unit
 
 
-def load_npy(name: str, path: object, dtype: np.dtype, shape: tuple[int, ...]) -> np.ndarray:
-    """An .npy file that belongs to a buffer. Raises GpusimError where it is unreadable or does not fit the buffer."""
+def load_npy(name: str, path: Path, dtype: np.dtype, shape: tuple[int, ...]) -> np.ndarray:
+    """An .npy file that belongs to a buffer. Raises GpusimError where it is unreadable or does not fit the buffer.
+
+    Type and shape are compared before the contents are read, so a wrong file takes no memory.
+    """
+    size = plain_size(path, f"the contents of buffer '{name}'")
     try:
-        contents = np.load(path, allow_pickle=False)
-    except (OSError, ValueError) as error:
-        raise GpusimError(f"buffer '{name}': cannot read {path}: {error}") from error
-    if contents.dtype != dtype or contents.shape != shape:
+        with path.open("rb") as file:
+            found, fortran, stored = _npy_header(file)
+            start = file.tell()
+    except Exception as error:  # numpy evaluates the header as Python text, and raises what that raises
+        raise GpusimError(f"buffer '{name}': {path} is no .npy file of numbers: {error}") from None
+    if stored != dtype or found != shape:
         raise GpusimError(
-            f"buffer '{name}': {path} holds {contents.dtype} {list(contents.shape)}, "
-            f"the launch file says {dtype} {list(shape)}"
+            f"buffer '{name}': {path} holds {stored} {list(found)}, the launch file says {dtype} {list(shape)}"
         )
-    return contents
+    count = math.prod(shape)
+    if (held := size - start) != count * dtype.itemsize:
+        raise GpusimError(f"buffer '{name}': {path}: {held} bytes of {count * dtype.itemsize}: cut off or damaged")
+    return np.fromfile(path, dtype, count, offset=start).reshape(shape, order="F" if fortran else "C")
+
+
+def _npy_header(file: BinaryIO) -> tuple[tuple[int, ...], bool, np.dtype]:
+    """Shape, whether the first index varies fastest, and dtype."""
+    version = np.lib.format.read_magic(file)
+    if version == (1, 0):
+        return np.lib.format.read_array_header_1_0(file)
+    return np.lib.format.read_array_header_2_0(file)

@@ -50,6 +50,7 @@ from gpusim.emulator.state import (
     NEXT_WARP,
     NO_PROGRESS,
     OK,
+    PAUSED,
     POLL_PC,
     POSITION,
     PROGRESS,
@@ -408,7 +409,8 @@ def start_cta(m):
     m.polls[:, POLL_PC] = -1
     c = m.control
     c[STARTED], c[NEXT_WARP], c[PROGRESS], c[BARRIERS_TOUCHED], c[GROUPS] = 1, 0, 0, 0, 0
-    c[CTA], c[CTA_CLOCK], c[CHANGES_SEEN] = m.order[c[POSITION]], c[CLOCK], -1
+    c[CTA] = m.order[c[POSITION]] if m.order.size else c[POSITION]
+    c[CTA_CLOCK], c[CHANGES_SEEN] = c[CLOCK], -1
 
 
 @njit
@@ -441,10 +443,10 @@ def end_pass(m):
 
 
 @kernel
-def run_ctas(m, end, enough):
+def run_ctas(m, end, enough, pause):
     """Run CTAs in m.order from the current position up to `end` until the log holds `enough` instructions.
 
-    Returns an error code.
+    Returns an error code; PAUSED where the clock has reached `pause` before that.
     """
     c = m.control
     while c[POSITION] < end and (c[STARTED] or c[INDEX_USED] < enough):
@@ -457,6 +459,9 @@ def run_ctas(m, end, enough):
                 if code != OK:
                     return code
                 c[PROGRESS] += 1
+                if c[CLOCK] >= pause:
+                    c[NEXT_WARP] = w + 1
+                    return PAUSED
         code = end_pass(m)
         if code != OK:
             return code

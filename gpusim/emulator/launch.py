@@ -32,35 +32,65 @@ beside the launch file).
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import numpy as np
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, Tag, TypeAdapter, ValidationError, model_validator
-from pydantic import Discriminator as Tagger
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
+from gpusim import yamlfile
 from gpusim.errors import GpusimError, nearest
+from gpusim.limits import extent_problem
+from gpusim.schema import Strict, load
+from gpusim.yamlfile import Document, KeyPath
 
 DTYPES = Literal[
     "int8", "uint8", "int16", "uint16", "int32", "uint32", "int64", "uint64", "float16", "float32", "float64"
 ]  # fmt: skip
-MAXIMUM_BLOCK = 1024
-MAXIMUM_BLOCK_Z = 64
-"""Limits of a CTA, CUDA C++ Programming Guide, compute capabilities."""
+MOST_ELEMENTS = 1 << 40
+"""Of a buffer: more than the memory of any card."""
+MOST_DIMENSIONS = 32
 
 Size = Annotated[int, Field(gt=0, lt=1 << 31)]
+Number = int | float
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+def check_fits(dtype: str, what: str, number: Number, special: bool = False) -> None:
+    """Raises ValueError where a number is changed by becoming `dtype`; infinity and NaN are `special` numbers."""
+    if "float" in dtype:
+        limit = float(np.finfo(dtype).max)
+        if not (special if not math.isfinite(number) else abs(number) <= limit):
+            raise ValueError(f"{what} {number:g} does not fit {dtype}, whose largest is {limit:g}")
+        return
+    limits = np.iinfo(dtype)
+    if not math.isfinite(number) or number != int(number):
+        raise ValueError(f"{what} {number:g} is no whole number, as {dtype} wants")
+    if not limits.min <= number <= limits.max:
+        raise ValueError(f"{what} {number} does not fit {dtype}, {limits.min} to {limits.max}")
 
 
-class _Fill(_Strict):
+class _Fill(Strict):
     dtype: DTYPES
-    shape: Annotated[list[Size], Field(min_length=1)]
+    shape: Annotated[tuple[Size, ...], Field(min_length=1, max_length=MOST_DIMENSIONS)]
+
+    @field_validator("shape")
+    @classmethod
+    def _countable(cls, shape: tuple[int, ...]) -> tuple[int, ...]:
+        if math.prod(shape) > MOST_ELEMENTS:
+            raise ValueError(f"{math.prod(shape):,} elements; a buffer has at most {MOST_ELEMENTS:,}")
+        return shape
+
+    @property
+    def count(self) -> int:
+        """Elements."""
+        return math.prod(self.shape)
+
+    @property
+    def bytes(self) -> int:
+        return self.count * np.dtype(self.dtype).itemsize
 
 
 class Zeros(_Fill):
@@ -69,29 +99,41 @@ class Zeros(_Fill):
 
 class Constant(_Fill):
     fill: Literal["constant"]
-    value: int | float
+    value: Number
+
+    @model_validator(mode="after")
+    def _fits(self) -> Constant:
+        check_fits(self.dtype, "value", self.value, special=True)
+        return self
 
 
 class Arange(_Fill):
     fill: Literal["arange"]
-    start: int | float = 0
-    step: int | float = 1
+    start: Number = 0
+    step: Number = 1
+
+    @model_validator(mode="after")
+    def _fits(self) -> Arange:
+        check_fits(self.dtype, "start", self.start)
+        check_fits("float64" if "float" in self.dtype else "int64", "step", self.step)
+        check_fits(self.dtype, "the last element", self.start + self.step * (self.count - 1))
+        return self
 
 
 class RandomFill(_Fill):
     fill: Literal["random"]
     seed: Annotated[int, Field(ge=0)] = 0
-    low: int | float = 0
-    high: int | float = 1
+    low: Number = 0
+    high: Number = 1
 
     @model_validator(mode="after")
     def _ordered(self) -> RandomFill:
         if not self.low < self.high:
             raise ValueError("low must be less than high")
-        if "float" not in self.dtype:
-            limits = np.iinfo(self.dtype)
-            if self.low < limits.min or self.high > int(limits.max) + 1:
-                raise ValueError(f"low and high must lie within {self.dtype}")
+        check_fits(self.dtype, "low", self.low)
+        # integers stop before high
+        check_fits(self.dtype, "high", self.high if "float" in self.dtype else self.high - 1)
+        check_fits("float64", "high - low", self.high - self.low)
         return self
 
 
@@ -102,11 +144,23 @@ class Mersenne(_Fill):
     low: float = 0
     high: float = 1
 
+    @model_validator(mode="after")
+    def _fits(self) -> Mersenne:
+        for what, number in (("low", self.low), ("high", self.high), ("high - low", self.high - self.low)):
+            check_fits("float32", what, number)
+        return self
+
 
 class Permutation(_Fill):
     fill: Literal["permutation", "cycle"]
     seed: Annotated[int, Field(ge=0)] = 0
     scale: Annotated[int, Field(gt=0)] = 1
+
+    @model_validator(mode="after")
+    def _fits(self) -> Permutation:
+        check_fits(self.dtype, "scale", self.scale)
+        check_fits(self.dtype, "the largest element", self.scale * (self.count - 1))
+        return self
 
 
 class Npy(_Fill):
@@ -114,30 +168,10 @@ class Npy(_Fill):
     file: str
 
 
-FILLS = {
-    "zeros": Zeros, "constant": Constant, "arange": Arange, "random": RandomFill, "mersenne": Mersenne,
-    "permutation": Permutation, "cycle": Permutation, "npy": Npy,
-}  # fmt: skip
+Buffer = Annotated[Zeros | Constant | Arange | RandomFill | Mersenne | Permutation | Npy, Field(discriminator="fill")]
 
 
-def _fill_of(value: Any) -> str | None:
-    fill = value.get("fill", "zeros") if isinstance(value, dict) else None
-    return getattr(FILLS.get(fill), "__name__", None) if isinstance(fill, str) else None
-
-
-Buffer = Annotated[
-    Annotated[Zeros, Tag("Zeros")]
-    | Annotated[Constant, Tag("Constant")]
-    | Annotated[Arange, Tag("Arange")]
-    | Annotated[RandomFill, Tag("RandomFill")]
-    | Annotated[Mersenne, Tag("Mersenne")]
-    | Annotated[Permutation, Tag("Permutation")]
-    | Annotated[Npy, Tag("Npy")],
-    Tagger(_fill_of, custom_error_type="unknown_fill", custom_error_message="unknown or missing fill"),
-]
-
-
-class Argument(_Strict):
+class Argument(Strict):
     """One kernel argument: exactly one typed value, or a buffer's address."""
 
     int8: Annotated[int, Field(ge=-(1 << 7), lt=1 << 7)] | None = None
@@ -157,10 +191,12 @@ class Argument(_Strict):
     @model_validator(mode="after")
     def _one_value(self) -> Argument:
         given = [name for name in self.model_fields_set if name != "offset"]
-        if len(given) != 1:
+        if len(given) != 1 or getattr(self, given[0]) is None:
             raise ValueError("an argument is one value, such as {int32: 4} or {buffer: x}")
         if self.offset is not None and self.buffer is None:
             raise ValueError("offset belongs to a buffer")
+        if "float" in self.dtype:
+            check_fits(self.dtype, "the argument", getattr(self, self.dtype), special=True)
         return self
 
     @property
@@ -173,24 +209,26 @@ class Argument(_Strict):
         return f"{self.dtype} {getattr(self, self.dtype)}{extra}"
 
 
-class KernelLaunch(_Strict):
+Sizes = Annotated[tuple[Size, ...], Field(min_length=1, max_length=3)]
+
+
+class KernelLaunch(Strict):
     kernel: str | None = None
     launch: Annotated[int, Field(ge=0)] | None = None  # index in a profile
-    grid: Annotated[list[Size], Field(min_length=1, max_length=3)] | None = None
-    block: Annotated[list[Size], Field(min_length=1, max_length=3)] | None = None
+    grid: Sizes | None = None
+    block: Sizes | None = None
     dynamic_shared: Annotated[int, Field(ge=0, le=1 << 18)] = 0
-    arguments: list[Argument] = []
+    arguments: tuple[Argument, ...] = ()
 
-    @model_validator(mode="after")
-    def _block_fits(self) -> KernelLaunch:
-        if self.block is None:
-            return self
-        if int(np.prod(self.block)) > MAXIMUM_BLOCK or (len(self.block) == 3 and self.block[2] > MAXIMUM_BLOCK_Z):
-            raise ValueError(f"a block has at most {MAXIMUM_BLOCK} threads, and {MAXIMUM_BLOCK_Z} in z")
-        return self
+    @field_validator("grid", "block")
+    @classmethod
+    def _within_limits(cls, sizes: tuple[int, ...] | None, info: ValidationInfo) -> tuple[int, ...] | None:
+        if sizes is not None and (problem := extent_problem(str(info.field_name), sizes)):
+            raise ValueError(problem)
+        return sizes
 
 
-class ExpectedBuffer(_Strict):
+class ExpectedBuffer(Strict):
     """What a buffer must hold in the end: |actual - expected| <= absolute + relative * |expected|."""
 
     buffer: str
@@ -199,7 +237,7 @@ class ExpectedBuffer(_Strict):
     absolute: Annotated[float, Field(ge=0)] = 0.0
 
 
-class ReportSource(_Strict):
+class ReportSource(Strict):
     """Where the profile that a launch file belongs to can be found."""
 
     repository: str
@@ -207,96 +245,29 @@ class ReportSource(_Strict):
     path: str
 
 
-class Description(_Strict):
+class Description(Strict):
     """A whole launch file."""
 
     report: ReportSource | None = None
-    buffers: dict[str, Buffer] = {}
-    launches: Annotated[list[KernelLaunch], Field(min_length=1)]
-    expected: list[ExpectedBuffer] = []
+    buffers: dict[str, Buffer] = Field(default_factory=dict)
+    launches: Annotated[tuple[KernelLaunch, ...], Field(min_length=1)]
+    expected: tuple[ExpectedBuffer, ...] = ()
 
 
 @dataclass(frozen=True)
 class LaunchFile:
-    """A validated launch description and where it came from."""
+    """A validated launch description and where it came from; `places` are those of the launches."""
 
     path: Path
     buffers: dict[str, Any]
     launches: tuple[KernelLaunch, ...]
+    places: tuple[str, ...]
     expected: tuple[ExpectedBuffer, ...] = ()
     report: ReportSource | None = None
 
 
-_REFUSED_ARGUMENTS = ("texture", "surface", "texture_object", "surface_object")
-
-Lines = dict[tuple[Any, ...], int]
-
-
-def _read(path: Path) -> tuple[Any, Lines]:
-    """Parsed YAML and the line of every key and element. Raises GpusimError for unreadable or invalid YAML."""
-    try:
-        text = path.read_text(encoding="utf-8")
-        loader = yaml.SafeLoader(text)
-        node = loader.get_single_node()
-        lines: Lines = {}
-        problems: list[str] = []
-        _note_lines(path, node, (), lines, problems)
-        if problems:
-            raise GpusimError("\n".join(problems))
-        return loader.construct_document(node) if node else None, lines
-    except (OSError, UnicodeDecodeError) as error:
-        raise GpusimError(f"{path}: cannot read the launch file: {error}") from error
-    except yaml.MarkedYAMLError as error:
-        line = error.problem_mark.line + 1 if error.problem_mark else 1
-        raise GpusimError(f"{path}:{line}: not valid YAML: {error.problem}") from error
-
-
-def _note_lines(path: Path, node: yaml.Node | None, at: tuple[Any, ...], lines: Lines, problems: list[str]) -> None:
-    if node is None:
-        return
-    lines.setdefault(at, node.start_mark.line + 1)
-    if isinstance(node, yaml.SequenceNode):
-        for k, element in enumerate(node.value):
-            _note_lines(path, element, (*at, k), lines, problems)
-    elif isinstance(node, yaml.MappingNode):
-        for key, value in node.value:
-            here = (*at, key.value)
-            if here in lines:
-                problems.append(f"{path}:{key.start_mark.line + 1}: '{key.value}' is given twice")
-            lines[here] = key.start_mark.line + 1
-            _note_lines(path, value, here, lines, problems)
-
-
-def _known_keys(location: tuple[Any, ...]) -> list[str]:
-    """Keys that may stand beside an unknown one."""
-    if location[:1] == ("buffers",) and len(location) > 2:
-        model = next((m for m in FILLS.values() if m.__name__ in location), Zeros)
-    elif "arguments" in location:
-        model = Argument
-    elif location[:1] in (("expected",), ("report",)):
-        model = ExpectedBuffer if location[0] == "expected" else ReportSource
-    else:
-        model = KernelLaunch if location[:1] == ("launches",) else Description
-    return list(model.model_fields)
-
-
-def _message(path: Path, error: dict[str, Any], lines: Lines) -> str:
-    """One mistake in words, with its line."""
-    location = tuple(error["loc"])
-    tags = {model.__name__ for model in FILLS.values()}
-    place = tuple(part for part in location if part not in tags)
-    while place and place not in lines:
-        place = place[:-1]
-    text = error["msg"].removeprefix("Value error, ")
-    if error["type"] == "extra_forbidden" and location[-1] in _REFUSED_ARGUMENTS:
-        text = "textures and surfaces are not supported; read global memory instead"
-    elif error["type"] == "extra_forbidden":
-        text = f"unknown key{nearest(str(location[-1]), _known_keys(location))}"
-    elif error["type"] == "unknown_fill":
-        given = error["input"].get("fill") if isinstance(error["input"], dict) else None
-        text = f"unknown fill '{given}'{nearest(str(given), FILLS)}; one of {', '.join(FILLS)}"
-    name = ".".join(str(part) for part in location if part not in tags) or "launch file"
-    return f"{path}:{lines.get(place, 1)}: {name}: {text}"
+_NO_TEXTURES = "textures and surfaces are not supported; read global memory instead"
+_HINTS = dict.fromkeys(("texture", "surface", "texture_object", "surface_object"), _NO_TEXTURES)
 
 
 def load_launch(path: Path | str, *, profiled: bool = False) -> LaunchFile:
@@ -304,50 +275,57 @@ def load_launch(path: Path | str, *, profiled: bool = False) -> LaunchFile:
 
     Raises GpusimError naming file, line, key and remedy of every mistake.
     """
-    path = Path(path)
-    values, lines = _read(path)
-    if not isinstance(values, dict):
+    document = yamlfile.read(path)
+    if not isinstance(document.values, dict):
         raise GpusimError(f"{path}: a launch file is a mapping with 'buffers' and 'launches'")
-    for buffer in (values.get("buffers") or {}).values() if isinstance(values.get("buffers"), dict) else ():
+    buffers = document.values.get("buffers")
+    for buffer in buffers.values() if isinstance(buffers, dict) else ():
         if isinstance(buffer, dict):
             buffer.setdefault("fill", "zeros")
-    try:
-        description = TypeAdapter(Description).validate_python(values)
-    except ValidationError as error:
-        raise GpusimError("\n".join(_message(path, e, lines) for e in error.errors())) from None
-    problems = [*_unknown_buffers(path, description, lines), *_geometry(path, description, lines, profiled)]
+    description = load(Description, document, _HINTS)
+    problems = [*_buffer_problems(description), *_geometry(description, profiled)]
     if problems:
-        raise GpusimError("\n".join(problems))
+        raise GpusimError("\n".join(f"{document.place(at)}: {yamlfile.dotted(at)}: {what}" for at, what in problems))
     return LaunchFile(
-        path,
+        Path(path),
         dict(description.buffers),
-        tuple(description.launches),
-        tuple(description.expected),
+        description.launches,
+        _places(document, len(description.launches)),
+        description.expected,
         description.report,
     )
 
 
-def _unknown_buffers(path: Path, description: Description, lines: Lines) -> Iterator[str]:
-    """Arguments and expectations that name a buffer which is not there."""
-    named = [(("expected", k), "expected", e.buffer) for k, e in enumerate(description.expected)]
+def _places(document: Document, launches: int) -> tuple[str, ...]:
+    return tuple(str(document.place(("launches", number))) for number in range(launches))
+
+
+def _buffer_problems(description: Description) -> Iterator[tuple[KeyPath, str]]:
+    """Arguments and expectations that name a buffer which is not there, or a place beyond its end."""
+    named: list[tuple[KeyPath, str | None, int]] = [
+        (("expected", k), each.buffer, 0) for k, each in enumerate(description.expected)
+    ]
     for k, launch in enumerate(description.launches):
-        named += [(("launches", k, "arguments", j), f"launches.{k}", a.buffer) for j, a in enumerate(launch.arguments)]
-    for place, where, buffer in named:
-        if buffer is not None and buffer not in description.buffers:
-            hint = nearest(buffer, description.buffers)
-            yield f"{path}:{lines.get(place, 1)}: {where}: there is no buffer '{buffer}'{hint}"
+        named += [(("launches", k, "arguments", j), a.buffer, a.offset or 0) for j, a in enumerate(launch.arguments)]
+    for place, buffer, offset in named:
+        if buffer is None:
+            continue
+        if buffer not in description.buffers:
+            yield place, f"there is no buffer '{buffer}'{nearest(buffer, description.buffers)}"
+        elif offset > (count := description.buffers[buffer].count):
+            yield place, f"offset {offset} lies beyond buffer '{buffer}', which has {count} elements"
 
 
-def _geometry(path: Path, description: Description, lines: Lines, profiled: bool) -> Iterator[str]:
+def _geometry(description: Description, profiled: bool) -> Iterator[tuple[KeyPath, str]]:
     """Launches that lack their sizes, or give what the profile gives."""
     for k, launch in enumerate(description.launches):
-        line = lines.get(("launches", k), 1)
+        place: KeyPath = ("launches", k)
         given = launch.model_fields_set & {"grid", "block", "dynamic_shared"}
         if profiled and given:
-            yield f"{path}:{line}: launches.{k}: leave out {', '.join(sorted(given))}: the profile gives them"
+            yield place, f"leave out {', '.join(sorted(given))}: the profile gives them"
         elif not profiled:
             missing = [name for name in ("grid", "block") if getattr(launch, name) is None]
             if missing:
-                yield f"{path}:{line}: launches.{k}: {' and '.join(missing)} missing; only a profile gives them itself"
+                yield place, f"{' and '.join(missing)} missing; only a profile gives them itself"
             if launch.launch is not None:
-                yield f"{path}:{line}: launches.{k}: 'launch' is the index in a profile; this is not for one"
+                yield place, "'launch' is the index in a profile; this is not for one"

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from gpusim import limits
 from gpusim.constants import LOCAL_WINDOW, SHARED_WINDOW
 from gpusim.emulator import state
 from gpusim.emulator.buffers import GlobalMemory
 from gpusim.emulator.decode import decode
 from gpusim.emulator.state import Machine
 from gpusim.errors import GpusimError
+from gpusim.memory_limit import in_words, require_memory
 from gpusim.sass.program import Program
+from gpusim.trace.trace import WARP_SIZE
 
 BLOCK_OFFSET, GRID_OFFSET, SHARED_WINDOW_OFFSET, LOCAL_WINDOW_OFFSET, STACK_OFFSET = 0x0, 0xC, 0x18, 0x20, 0x28
 """Places of launch facts in constant bank 0, as compiled code for sm_75 to sm_90 reads them."""
@@ -21,8 +25,12 @@ SHARED_RESERVED = {90: 1024}
 """Bytes at the start of the shared window that the system keeps; kernels for sm_90 add them to their addresses."""
 TIME_SLICE_INSTRUCTIONS = 4096
 """Warp instructions after which the next warp of the CTA runs."""
-CTA_INSTRUCTION_LIMIT = 1 << 30
-"""Warp instructions after which a CTA is taken to wait for something that never comes."""
+CTA_INSTRUCTION_LIMIT = 1 << 26
+"""Warp instructions after which a CTA is taken to have no end, unless a run is told otherwise: some 20 s, and 1 GB."""
+LOG_BYTES_PER_INSTRUCTION, LEAST_LOG_LIMIT = 32, 1 << 28
+"""The log of a CTA is held in memory until it ends: the most that it may take, by the limit above, and at least."""
+MOST_WARPS = 1 << 36
+"""Of a launch. Each executes an instruction at least: at ten million a second more would take two hours."""
 POLL_INSTRUCTION_LIMIT = 1 << 24
 """The same while every warp only repeats one read and nothing changes; a loop that counts its turns never repeats."""
 SM_COUNT = 84
@@ -96,6 +104,34 @@ def _tail(
     return parts
 
 
+def check_launch(program: Program, grid: Sequence[int], block: Sequence[int], dynamic_shared: int, origin: str) -> None:
+    """Raises GpusimError, which names `origin`, for a launch that CUDA refuses or that would never end here."""
+    shared, most = program.shared_bytes + dynamic_shared, limits.SHARED_BYTES[program.architecture]
+    if shared > most:
+        raise GpusimError(
+            f"{origin}: kernel {program.name} would have {shared} bytes of shared memory per CTA "
+            f"({program.shared_bytes} of its own and {dynamic_shared} dynamic); sm_{program.architecture} has {most}"
+        )
+    if program.local_bytes > limits.LOCAL_BYTES:
+        raise GpusimError(
+            f"{origin}: kernel {program.name} wants {program.local_bytes} bytes of local memory per thread; "
+            f"the most is {limits.LOCAL_BYTES}"
+        )
+    warps = math.prod(grid) * warps_of(block)
+    if warps > MOST_WARPS:
+        raise GpusimError(
+            f"{origin}: kernel {program.name}: a grid of {warps:,} warps executes that many instructions at least, "
+            f"which takes {warps / 1e7 / 3600:,.0f} hours at ten million a second; at most {MOST_WARPS:,} are run"
+        )
+    local = warps_of(block) * WARP_SIZE * program.local_bytes
+    require_memory(3 * local, f"{origin}: kernel {program.name}: the local memory of a CTA takes", "use less of it")
+
+
+def warps_of(block: Sequence[int]) -> int:
+    """Warps of a CTA."""
+    return -(-math.prod(block) // WARP_SIZE)
+
+
 def prepare(
     program: Program,
     grid: tuple[int, int, int],
@@ -104,13 +140,17 @@ def prepare(
     arguments: bytes,
     memory: GlobalMemory,
     globals_address: int = 0,
+    cta_limit: int | None = None,
 ) -> Prepared:
-    """Decode the program for this launch and build the machine. Raises GpusimError for unknown instructions."""
+    """Decode the program for this launch and build the machine.
+
+    cta_limit: warp instructions after which a CTA is taken to have no end (default: CTA_INSTRUCTION_LIMIT).
+    Raises GpusimError for unknown instructions.
+    """
     banks = constant_banks(program, grid, block, arguments, globals_address)
     decoded = decode(program, banks)
     memory.settle()
-    threads = int(np.prod(block))
-    warps = -(-threads // 32)
+    threads, warps = math.prod(block), warps_of(block)
     reserved = SHARED_RESERVED.get(program.architecture, 0)
     shared = program.shared_bytes + dynamic_shared
     g = np.zeros(state.GEOMETRY_WORDS, np.int64)
@@ -122,7 +162,7 @@ def prepare(
     g[state.UNIFORM_ROW] = decoded.registers
     g[state.BARRIER_ROW] = decoded.registers + state.UNIFORM_REGISTERS
     g[state.SM_COUNT], g[state.TIME_SLICE] = SM_COUNT, TIME_SLICE_INSTRUCTIONS
-    g[state.CTA_LIMIT], g[state.POLL_LIMIT] = CTA_INSTRUCTION_LIMIT, POLL_INSTRUCTION_LIMIT
+    g[state.CTA_LIMIT], g[state.POLL_LIMIT] = cta_limit or CTA_INSTRUCTION_LIMIT, POLL_INSTRUCTION_LIMIT
     tail = _tail(banks, warps, -(-(shared + reserved) // 16) * 16, local_bytes(program), len(memory.image), g)
     registers = np.zeros((first + warps * per_warp, 32), np.uint32)
     registers[state.LITERAL_ROW : first] = decoded.literals[:, None]
@@ -141,7 +181,7 @@ def prepare(
         ends=ends,
         geometry=g,
         control=np.zeros(state.CONTROL_WORDS, np.int64),
-        order=np.arange(np.prod(grid), dtype=np.int64),
+        order=np.zeros(0, np.int64),
         polls=np.zeros((warps, 3), np.int64),
         barriers=np.zeros((16, 6), np.int64),
         address=np.zeros((4, 32), np.int64),
@@ -156,19 +196,40 @@ def prepare(
 
 
 def _grown(array: np.ndarray, full: bool) -> np.ndarray:
-    return np.concatenate([array, np.zeros_like(array)]) if full else array
+    if not full:
+        return array
+    larger = np.zeros((2 * len(array), *array.shape[1:]), array.dtype)  # zeros that nobody touches take no memory
+    larger[: len(array)] = array
+    return larger
 
 
-def grow_log(machine: Machine) -> Machine:
-    """The same machine with a larger log, where it is nearly full."""
+def grow_log(prepared: Prepared) -> None:
+    """Give the machine a larger log, where it is nearly full. Raises GpusimError where that is too much memory."""
+    machine = prepared.machine
     c = machine.control
     index_full = c[state.INDEX_USED] >= len(machine.log_index)
-    return machine._replace(
-        log_index=_grown(machine.log_index, index_full),
-        log_mask=_grown(machine.log_mask, index_full),
-        log_records=_grown(machine.log_records, c[state.RECORDS_USED] + 2 > len(machine.log_records)),
-        log_addresses=_grown(machine.log_addresses, c[state.ADDRESSES_USED] + 64 > len(machine.log_addresses)),
-        segments=_grown(machine.segments, c[state.SEGMENTS_USED] >= len(machine.segments)),
+    logs = {
+        "log_index": index_full,
+        "log_mask": index_full,
+        "log_records": c[state.RECORDS_USED] + 2 > len(machine.log_records),
+        "log_addresses": c[state.ADDRESSES_USED] + 64 > len(machine.log_addresses),
+        "segments": c[state.SEGMENTS_USED] >= len(machine.segments),
+    }
+    grown = sum(getattr(machine, name).nbytes * (2 if full else 1) for name, full in logs.items())
+    limit = int(machine.geometry[state.CTA_LIMIT])
+    if grown > max(LOG_BYTES_PER_INSTRUCTION * limit, LEAST_LOG_LIMIT):
+        raise _too_long(prepared, f"and its trace would take {in_words(grown)} of memory", limit)
+    require_memory(2 * grown, f"kernel {prepared.program.name}: the trace of a CTA takes", "let a CTA do less")
+    prepared.machine = machine._replace(**{name: _grown(getattr(machine, name), full) for name, full in logs.items()})
+
+
+def _too_long(prepared: Prepared, what: str, limit: int) -> GpusimError:
+    c = prepared.machine.control
+    done = int(c[state.CLOCK] - c[state.CTA_CLOCK])
+    return GpusimError(
+        f"kernel {prepared.program.name}: CTA {int(c[state.CTA])} has run {done:,} warp instructions without an end, "
+        f"{what}: an endless loop, or a wait for another CTA, which is run only after this one; "
+        f"if it is meant to be that long, raise the limit: --cta-limit {2 * limit}"
     )
 
 
@@ -223,10 +284,8 @@ def explain(prepared: Prepared, code: int, memory: GlobalMemory) -> GpusimError:
     if code == state.NO_PROGRESS:
         return GpusimError(_no_progress(prepared, memory))
     if code == state.LIMIT_REACHED:
-        return GpusimError(
-            f"kernel {prepared.program.name}: CTA {int(c[state.CTA])} has run {CTA_INSTRUCTION_LIMIT} "
-            "warp instructions without an end; it may wait for another CTA, which the emulator runs only after this one"
-        )
+        limit = int(prepared.machine.geometry[state.CTA_LIMIT])
+        return _too_long(prepared, f"more than {limit:,}", limit)
     if code == state.BAD_TARGET:
         external = prepared.program.provenance.get("external_functions", "")
         hint = f"; it may call {external}, which only a CUDA runtime provides" if external else ""

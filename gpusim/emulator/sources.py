@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gpusim.errors import GpusimError, nearest
+from gpusim.plainfile import read_bytes
 from gpusim.sass.fatbin import KERNEL_SUFFIXES, REPORT_SUFFIX, is_kernel_file
 
 if TYPE_CHECKING:
@@ -52,13 +53,10 @@ def open_source(path: Path | str, architecture: int = 86, kernels: Sequence[str]
     Raises GpusimError for a missing file, an unknown suffix, and whatever the compiler or reader refuses.
     """
     path = Path(path)
-    if path.exists() and not is_kernel_file(path):
+    data = read_bytes(path, "a kernel file")
+    if not is_kernel_file(path):
         known = ", ".join(KERNEL_SUFFIXES)
         raise GpusimError(f"{path}: not a kernel file; expected one of {known}, an executable or a library")
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise GpusimError(f"{path}: cannot read: {error.strerror}") from error
     digest = hashlib.sha256(data).hexdigest()
     if path.suffix == REPORT_SUFFIX:
         from gpusim.sass.reports import Report

@@ -131,6 +131,7 @@ BAD_TARGET = 5
 LIMIT_REACHED = 6
 NO_PROGRESS = 7
 TRAPPED = 8
+PAUSED = 9  # nothing is wrong: Python may look at signals and tell the progress
 
 # Indices into `geometry`, fixed per launch.
 BLOCK_X, BLOCK_Y, BLOCK_Z, GRID_X, GRID_Y, GRID_Z = range(6)
@@ -178,7 +179,7 @@ class Machine(NamedTuple):
     ends: np.ndarray  # (allocations + 1,) int64: end of allocation k - 1, relative to GLOBAL_BASE
     geometry: np.ndarray  # (GEOMETRY_WORDS,) int64
     control: np.ndarray  # (CONTROL_WORDS,) int64
-    order: np.ndarray  # (CTAs,) int64: CTA that runs as k-th
+    order: np.ndarray  # (CTAs,) int64: CTA that runs as k-th; empty: the k-th
     polls: np.ndarray  # (w, 3) int64: the last global load or atomic, columns POLL_PC, POLL_ADDRESS, POLL_COUNT
     barriers: np.ndarray  # (16, 6) int64: CTA barriers, columns in control.py
     address: np.ndarray  # (4, 32) int64: byte addresses, word indices, source words and bytes of LDGSTS

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import sys
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
@@ -16,15 +18,19 @@ from gpusim.compiling import Stopwatch
 from gpusim.emulator import state
 from gpusim.emulator.buffers import GlobalMemory, fill_buffer
 from gpusim.emulator.launch import Argument, KernelLaunch, LaunchFile, load_launch
-from gpusim.emulator.machine import Prepared, explain, grow_log, prepare
+from gpusim.emulator.machine import Prepared, check_launch, explain, grow_log, prepare
 from gpusim.emulator.sources import OpenedSource, open_source
 from gpusim.errors import GpusimError
+from gpusim.memory_limit import in_words, require_memory
+from gpusim.sass.assembler import AssembledKernel
 from gpusim.sass.fatbin import REPORT_SUFFIX
 from gpusim.sass.program import Program
 from gpusim.trace.trace import MEMORY_RECORD_DTYPE, ChunkList, CtaChunk, Launch, Trace
 
 CHUNK_INSTRUCTIONS = 1 << 18
 """Warp instructions after which a chunk is closed at the next end of a CTA."""
+SECONDS_PER_PIECE, FIRST_PIECE = 0.4, 1 << 16
+"""Wall seconds of compiled code between two looks at Ctrl-C and the progress, and warp instructions at first."""
 
 
 class Sink(Protocol):
@@ -101,34 +107,43 @@ def run(
     memory: GlobalMemory,
     chunk_instructions: int = CHUNK_INSTRUCTIONS,
     cta_seed: int | None = None,
+    tell: Callable[[int, int], None] | None = None,
 ) -> Iterator[CtaChunk]:
     """Execute a launch, CTA after CTA; yields its chunks and leaves the results in `memory`.
 
     Args:
         cta_seed: run the CTAs in an order shuffled with this seed; all of them then make one chunk. Default: ascending.
+        tell: is given the CTAs that are done and the warp instructions so far now and then, also while a CTA runs.
 
-    Raises GpusimError for an access out of bounds or misaligned, a deadlock, a CTA that waits for another one, a
-    trap, or a jump to nowhere.
+    Raises GpusimError for an access out of bounds or misaligned, a deadlock, a CTA that waits for another one or has
+    no end, a trap, or a jump to nowhere.
     """
     from gpusim.emulator.interpreter import run_ctas
 
-    machine, ctas = prepared.machine, int(np.prod(prepared.grid))
+    machine, ctas = prepared.machine, math.prod(prepared.grid)
     warps = int(machine.geometry[state.WARPS])
-    first, wide = 0, len(prepared.program) > 1 << 16
+    first, wide, piece = 0, len(prepared.program) > 1 << 16, FIRST_PIECE
     if cta_seed is not None:
-        machine.order[:] = np.random.default_rng(cta_seed).permutation(ctas)
+        order = np.random.default_rng(cta_seed).permutation(ctas)
+        machine = prepared.machine = machine._replace(order=order)
         chunk_instructions = sys.maxsize
     with np.errstate(all="ignore"):
         while first < ctas:
-            code = run_ctas(machine, ctas, chunk_instructions)
+            clock, began = int(machine.control[state.CLOCK]), time.perf_counter()
+            code = run_ctas(machine, ctas, chunk_instructions, clock + piece)
             if code == state.LOG_FULL:
-                machine = prepared.machine = grow_log(machine)
-                continue
-            if code != state.OK:
+                grow_log(prepared)
+                machine = prepared.machine
+            elif code == state.PAUSED:
+                piece = max(piece * 2 if time.perf_counter() - began < SECONDS_PER_PIECE / 2 else piece // 2, 1)
+            elif code == state.OK:
+                done = int(machine.control[state.POSITION])
+                yield _take_chunk(machine, first, done - first, warps, wide)
+                first = done
+            else:
                 raise explain(prepared, code, memory)
-            done = int(machine.control[state.POSITION])
-            yield _take_chunk(machine, first, done - first, warps, wide)
-            first = done
+            if tell:
+                tell(int(machine.control[state.POSITION]), int(machine.control[state.CLOCK]))
     memory.image[:] = machine.memory[: len(memory.image)]
 
 
@@ -161,11 +176,16 @@ def _pack(program: Program, arguments: Sequence[tuple[str, bytes]], origin: str)
     return bytes(packed)
 
 
-def _three(sizes: Sequence[int]) -> tuple[int, int, int]:
-    return tuple((*sizes, 1, 1)[:3])
+def _three(sizes: Sequence[int] | None) -> tuple[int, int, int]:
+    x, y, z, *_ = (*(sizes or ()), 1, 1, 1)
+    return x, y, z
 
 
 # ---- whole files
+
+BUFFER_COPIES, FILL_BYTES = 4, 16
+"""Of every buffer at once at most: as filled, the image, the running launch's memory, the final contents. And bytes per
+element that making one takes."""
 
 
 @dataclass(frozen=True)
@@ -188,19 +208,27 @@ def _jobs(source: OpenedSource, launch_file: LaunchFile | None, memory: GlobalMe
                 f"{source.path}: a launch file is needed (--launch FILE); only .sass files carry their own"
             )
         return [_assembled_job(kernel, str(source.path)) for kernel in source.assembled]
+    specs = launch_file.buffers.values()
+    total = sum(spec.bytes for spec in specs)
+    drawn = max((FILL_BYTES * spec.count for spec in specs if spec.fill != "zeros"), default=0)
+    what = f"{launch_file.path}: buffers of {in_words(total)} take, with the copies that running on them makes,"
+    require_memory(BUFFER_COPIES * total + drawn, what, "make them smaller")
     for name, spec in launch_file.buffers.items():
         memory.add(name, fill_buffer(name, spec, launch_file.path.parent))
-    return [_described_job(source, launch, launch_file, memory) for launch in launch_file.launches]
+    pairs = zip(launch_file.launches, launch_file.places)
+    return [_described_job(source, launch, place, launch_file, memory) for launch, place in pairs]
 
 
-def _assembled_job(kernel: object, origin: str) -> _Job:
+def _assembled_job(kernel: AssembledKernel, origin: str) -> _Job:
     values = [(f"{name} {value}", np.array(value, dtype).tobytes()) for name, dtype, value in kernel.parameters]
     arguments = ", ".join(text for text, _ in values)
+    check_launch(kernel.program, kernel.grid, kernel.block, 0, origin)
     return _Job(kernel.program, kernel.grid, kernel.block, 0, _pack(kernel.program, values, origin), arguments)
 
 
-def _described_job(source: OpenedSource, launch: KernelLaunch, launch_file: LaunchFile, memory: GlobalMemory) -> _Job:
-    origin = str(launch_file.path)
+def _described_job(
+    source: OpenedSource, launch: KernelLaunch, origin: str, launch_file: LaunchFile, memory: GlobalMemory
+) -> _Job:
     if source.report is not None:
         profiled = source.report.find(launch.kernel, launch.launch, origin)
         program = source.report.program(profiled)
@@ -210,6 +238,7 @@ def _described_job(source: OpenedSource, launch: KernelLaunch, launch_file: Laun
         geometry = (_three(launch.grid), _three(launch.block), launch.dynamic_shared)
     values = [(str(a), _argument_bytes(a, memory, launch_file)) for a in launch.arguments]
     arguments = ", ".join(text for text, _ in values)
+    check_launch(program, *geometry, origin)
     return _Job(program, *geometry, _pack(program, values, origin), arguments)
 
 
@@ -236,9 +265,11 @@ def execute(
     sinks: SinkFactory,
     progress: Progress | None = None,
     cta_seed: int | None = None,
+    cta_limit: int | None = None,
 ) -> TraceSummary:
-    """Run all launches in order on shared buffers, giving their chunks to the sinks; cta_seed as for `run`.
+    """Run all launches in order on shared buffers, giving their chunks to the sinks.
 
+    cta_seed as for `run`, cta_limit as for `prepare`.
     Raises GpusimError for a launch that does not fit its kernel, and as `run`.
     """
     memory = GlobalMemory()
@@ -247,21 +278,31 @@ def execute(
     clock, total, counts = Stopwatch(), 0, []
     for k, job in enumerate(jobs):
         prepared = prepare(
-            job.program, job.grid, job.block, job.dynamic_shared, job.packed, memory, globals_at.get(k, 0)
+            job.program, job.grid, job.block, job.dynamic_shared, job.packed, memory, globals_at.get(k, 0), cta_limit
         )
         facts = {**job.program.provenance, "arguments": job.arguments}
-        done, ctas, executed = 0, int(np.prod(job.grid)), np.zeros(len(job.program), np.int64)
+        executed = np.zeros(len(job.program), np.int64)
+        tell = _teller(progress, job, (k, len(jobs)), clock, total) if progress else None
         with sinks(job.program, job.grid, job.block, prepared.shared_bytes, facts) as sink:
-            for chunk in run(prepared, memory, cta_seed=cta_seed):
+            for chunk in run(prepared, memory, cta_seed=cta_seed, tell=tell):
                 sink.add(chunk)
                 executed += np.bincount(chunk.index, minlength=len(executed))
                 total += chunk.warp_instructions
-                done += chunk.cta_count
-                if progress:
-                    rate = total / max(clock.cpu_seconds, 1e-9)
-                    progress(TraceStep(job.program.name, k, len(jobs), done, ctas, total, rate))
         counts.append(executed)
     return TraceSummary(len(jobs), total, clock.cpu_seconds, tuple(counts), memory.contents())
+
+
+def _teller(
+    progress: Progress, job: _Job, place: tuple[int, int], clock: Stopwatch, before: int
+) -> Callable[[int, int], None]:
+    """What a launch tells its CTAs and warp instructions. place: which launch of how many; before: instructions."""
+    name, ctas = job.program.name, math.prod(job.grid)
+
+    def tell(ctas_done: int, executed: int) -> None:
+        done = before + executed
+        progress(TraceStep(name, *place, ctas_done, ctas, done, done / max(clock.cpu_seconds, 1e-9)))
+
+    return tell
 
 
 def _provenance(source: OpenedSource, launch: LaunchFile | None) -> dict[str, str]:
@@ -310,12 +351,14 @@ def run_in_memory(
     architecture: int = 86,
     progress: Progress | None = None,
     cta_seed: int | None = None,
+    cta_limit: int | None = None,
 ) -> tuple[Trace, TraceSummary]:
     """Execute a kernel file; returns its Trace and the summary with the final buffers. Raises GpusimError.
 
-    With `cta_seed` the CTAs of every launch run in an order shuffled with that seed, to show that it does not matter.
+    With `cta_seed` the CTAs of every launch run in an order shuffled with that seed, to show that it does not matter;
+    cta_limit as for `prepare`.
     """
-    return run_opened(*open_files(source, launch, architecture), progress, cta_seed)
+    return run_opened(*open_files(source, launch, architecture), progress, cta_seed, cta_limit)
 
 
 def run_opened(
@@ -323,10 +366,11 @@ def run_opened(
     launch_file: LaunchFile | None,
     progress: Progress | None = None,
     cta_seed: int | None = None,
+    cta_limit: int | None = None,
 ) -> tuple[Trace, TraceSummary]:
     """`run_in_memory` for opened files, so that several launch files share one compilation."""
     collector = _Collector()
-    summary = execute(source, launch_file, collector.launch, progress, cta_seed)
+    summary = execute(source, launch_file, collector.launch, progress, cta_seed, cta_limit)
     return Trace(tuple(collector.launches), _provenance(source, launch_file)), summary
 
 
@@ -345,6 +389,7 @@ def trace_kernel(
     *,
     overwrite: bool = False,
     progress: Progress | None = None,
+    cta_limit: int | None = None,
 ) -> TraceSummary:
     """Execute a kernel file and write its trace to the folder `output`, chunk by chunk.
 
@@ -352,10 +397,12 @@ def trace_kernel(
         source: what `open_source` reads; a .cu file is compiled for `architecture`.
         launch: launch file; may be None for .sass, which then runs as its directives say.
         output: folder to make; None keeps no trace.
+        cta_limit: as for `prepare`.
     Raises:
         GpusimError: anything wrong with the input; then no folder is left behind.
     """
-    return trace_opened(*open_files(source, launch, architecture), output, overwrite=overwrite, progress=progress)
+    opened = open_files(source, launch, architecture)
+    return trace_opened(*opened, output, overwrite=overwrite, progress=progress, cta_limit=cta_limit)
 
 
 def trace_opened(
@@ -365,11 +412,12 @@ def trace_opened(
     *,
     overwrite: bool = False,
     progress: Progress | None = None,
+    cta_limit: int | None = None,
 ) -> TraceSummary:
     """`trace_kernel` for opened files."""
     if output is None:
-        return execute(source, launch_file, _drop, progress)
+        return execute(source, launch_file, _drop, progress, cta_limit=cta_limit)
     from gpusim.trace.store import TraceWriter
 
     with TraceWriter(output, _provenance(source, launch_file), overwrite=overwrite) as writer:
-        return execute(source, launch_file, writer.launch, progress)
+        return execute(source, launch_file, writer.launch, progress, cta_limit=cta_limit)

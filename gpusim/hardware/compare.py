@@ -7,6 +7,7 @@ global loads look up in L1 and SMs read from L2, stall ratios warp-cycles per is
 
 from __future__ import annotations
 
+import math
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -16,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from gpusim.compiling import Stopwatch
 from gpusim.config import load_config
 from gpusim.errors import GpusimError
+from gpusim.plainfile import plain_size
 from gpusim.results.columns import STALL_RATIO
 from gpusim.results.stalls import STALL_REASONS
 from gpusim.sass.reports import ReportedLaunch
@@ -194,24 +196,21 @@ def read_measurements(path: Path | str) -> list[dict[str, str]]:
 
     from gpusim.errors import nearest
 
-    path = Path(path)
+    plain_size(path, "a CSV")
     try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            reader = csv.DictReader(file)
-            unknown = [name for name in reader.fieldnames or () if name not in COLUMNS]
-            missing = [name for name in REQUIRED if name not in (reader.fieldnames or ())]
+        with Path(path).open(newline="", encoding="utf-8-sig") as file:
+            reader = csv.DictReader(file, restval="")
+            names = reader.fieldnames or ()
             rows = [{**row, "line": str(reader.line_num)} for row in reader]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise GpusimError(f"{path}: cannot be read as CSV: {error}") from error
-    if missing or unknown:
-        parts = [f"lacks the column '{name}'" for name in missing]
-        parts += [f"has an unknown column '{name}'{nearest(name, COLUMNS)}" for name in unknown]
+    parts = [f"lacks the column '{name}'" for name in REQUIRED if name not in names]
+    parts += [f"has an unknown column '{name}'{nearest(name, COLUMNS)}" for name in names if name not in COLUMNS]
+    if parts:
         raise GpusimError(f"{path}:1: {'; '.join(parts)}; columns are {', '.join(COLUMNS)}")
-    for row in rows:
-        if not str(row["cycles"]).replace(".", "", 1).isdigit() or float(row["cycles"]) <= 0:
-            raise GpusimError(f"{path}:{row['line']}: cycles is '{row['cycles']}', not a number above 0")
-    if not rows:
-        raise GpusimError(f"{path}: holds no row")
+    problems = [f"{path}:{row['line']}: {problem}" for row in rows for problem in _row_problems(row)]
+    if problems or not rows:
+        raise GpusimError("\n".join(problems) or f"{path}: holds no row")
     return rows
 
 
@@ -226,15 +225,33 @@ class OpenedMeasurements:
 
     def rows(self, options: RunOptions) -> Iterator[Comparison]:
         """Simulate the kernel of every row. Raises GpusimError where a kernel cannot be run."""
-        from gpusim.inputs import ARCHITECTURES, DEFAULT_ARCHITECTURE, load_source
+        from gpusim.compatibility import code_for
+        from gpusim.inputs import load_source
 
         for row in self.measured:
             beside = self.path.parent / row["trace"]
             launch = self.path.parent / row["launch"] if row.get("launch") else None
             source = beside if beside.exists() else row["trace"]
-            trace = load_source(source, launch, ARCHITECTURES[DEFAULT_ARCHITECTURE])
             config = load_config(self.config or row["card"], self.overrides)
+            trace = load_source(source, launch, code_for(config), check=options.warn)
             yield compare_measurement(self.path, row, trace, config, options)
+
+
+def _row_problems(row: Mapping[str | None, Any]) -> Iterator[str]:
+    if None in row:  # what csv gives to fields beyond the header
+        yield f"{len(row[None])} fields more than the header has columns; put names with commas in quotes"
+    for name in REQUIRED:
+        if not row[name]:
+            yield f"the column '{name}' is empty; each row needs {', '.join(REQUIRED)}"
+    if row["cycles"] and not _is_count(row["cycles"]):
+        yield f"cycles is '{row['cycles']}', not a number above 0"
+
+
+def _is_count(text: str) -> bool:
+    try:
+        return 0 < float(text) < math.inf
+    except ValueError:
+        return False
 
 
 def compare_measurement(

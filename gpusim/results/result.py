@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from gpusim import sealed
 from gpusim.display import counted, dimensions, html_table
 from gpusim.errors import GpusimError
+from gpusim.plainfile import read_bytes
 from gpusim.results.columns import KERNEL_FRAME, LAUNCH, NUMBERS, kernel_row, titles
 from gpusim.results.counters import BY_NAME
 from gpusim.results.files import OutputFile, replacing
@@ -26,7 +28,11 @@ if TYPE_CHECKING:
     from gpusim.sass.program import Program
 
 FORMAT = "gpusim-result"
-VERSION = 1
+VERSION = 2
+UNSEALED_VERSION = 1
+"""Its files carry no checksum and are still read."""
+FOREIGN = "foreign_code"
+"""Key of the provenance that says what machine code was simulated on a card that does not run it."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -263,25 +269,20 @@ class Result:
         return row if self.stopped is None else row | {"stopped": asdict(self.stopped)}
 
     def save(self, path: OutputFile | Path | str) -> None:
-        """Write everything but timelines as JSON. Raises GpusimError where the file cannot be written."""
+        """Write everything but timelines as JSON with a checksum. Raises GpusimError where it cannot be written."""
         data = {"format": FORMAT, "version": VERSION} | self.summary()
         data["kernels"] = [kernel.as_dict() for kernel in self.kernels]
         with replacing(path) as file:
-            json.dump(data, file, separators=(",", ":"))
-            file.write("\n")
+            file.write(sealed.seal(json.dumps(data, separators=(",", ":"))))
 
     @classmethod
     def load(cls, path: Path | str) -> Result:
-        """Read what `save` wrote. Raises GpusimError where the file is missing, damaged or of another version."""
+        """Read what `save` wrote. Raises GpusimError where the file is missing, edited, or of another version."""
+        from gpusim.results.saved import read_saved
+
+        remedy = "`gpusim run --output` makes one"
+        data = read_bytes(path, f"a saved result ({remedy})")
         try:
-            data = json.loads(Path(path).read_text())
-            if data["format"] != FORMAT or data["version"] != VERSION:
-                raise GpusimError(f"{path}: {data['format']} version {data['version']}, expected {FORMAT} {VERSION}")
-            kernels = tuple(KernelResult.from_dict(kernel) for kernel in data["kernels"])
-            stopped = Stop(**data["stopped"]) if "stopped" in data else None
-            compiling = data.get("compile_seconds", 0.0)  # files of before have none
-            return cls(data["config"], kernels, data["cpu_seconds"], data["provenance"], stopped, compiling)
-        except OSError as error:
-            raise GpusimError(f"{path}: cannot be read ({error.strerror}); `gpusim run --output` makes one") from error
-        except (KeyError, TypeError, ValueError) as error:
-            raise GpusimError(f"{path}: not a saved result ({error!r}); `gpusim run --output` makes one") from error
+            return read_saved(sealed.parse(data, FORMAT, VERSION, UNSEALED_VERSION))
+        except ValueError as error:
+            raise GpusimError(f"{path}: not a saved result: {error}; {remedy}") from error

@@ -13,14 +13,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
-import yaml
-
+from gpusim import yamlfile
+from gpusim.compatibility import code_for
 from gpusim.config.expansion import override_texts
 from gpusim.config.loading import ConfigLike, Overrides, load_config
 from gpusim.display import counted, html_table
 from gpusim.errors import GpusimError
 from gpusim.inputs import (
-    DEFAULT_ARCHITECTURE,
     TraceLike,
     architecture_number,
     find_trace,
@@ -46,7 +45,8 @@ class Point:
     @property
     def settings(self) -> dict[str, Any]:
         """The values by key, as it was written."""
-        return {key: yaml.safe_load(value) for key, _, value in (text.partition("=") for text in self.overrides)}
+        pairs = (text.partition("=") for text in self.overrides)
+        return {key: yamlfile.value(value, key) for key, _, value in pairs}
 
 
 @dataclass(frozen=True)
@@ -197,10 +197,7 @@ def _choices(key: str, values: Iterable[object]) -> list[str]:
 
 def _axis(text: str) -> list[str]:
     key, _, values_text = text.partition("=")
-    try:
-        values = yaml.safe_load(f"[{values_text}]")
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise GpusimError(f"grid axis '{text}': the values are not valid YAML") from error
+    values = yamlfile.values(values_text, f"grid axis '{text}'")
     if not key.strip() or not values:
         raise GpusimError(f"grid axis '{text}': should be KEY=V1,V2,..., such as fetch.stream_buffer_lines=0,8,16")
     return _choices(key.strip(), values)
@@ -214,6 +211,7 @@ class _Task(NamedTuple):
 
     trace: TraceLike
     config: GpuConfig
+    any_architecture: bool
 
 
 def sweep(
@@ -226,7 +224,8 @@ def sweep(
     output: str | Path | None = None,
     resume: bool = False,
     launch: str | Path | None = None,
-    arch: str | int = DEFAULT_ARCHITECTURE,
+    arch: str | int | None = None,
+    any_architecture: bool = False,
     progress: Callable[[SweepProgress], None] | None = None,
 ) -> Sweep:
     """Simulate every trace at every point of a grid.
@@ -238,7 +237,8 @@ def sweep(
         common: overrides of all points, applied before the point's own.
         jobs: worker processes; the result does not depend on it. 1: everything runs in this process.
         output: file that takes each run when it ends. resume: take runs over from it; failed ones are run again.
-        launch, arch: launch file and architecture of kernel files.
+        launch, arch: launch file and architecture of kernel files; None: that of the card (of the first point).
+        any_architecture: simulate also machine code that the card would not run.
         progress: is told when the sweep begins and whenever a run ends.
 
     Raises GpusimError, before anything runs, for a wrong configuration, trace, label or output file, and
@@ -257,8 +257,9 @@ def sweep(
         _check(source)
     outcomes: Journal | Memory = Journal(output, resume=resume) if output is not None else Memory()
     with tempfile.TemporaryDirectory(prefix="gpusim-sweep-") as folder:
-        stored = _stored(labelled, Path(folder), launch, architecture_number(arch), in_files=jobs > 1)
-        keys, tasks = _tasks(labelled, stored, points, configs)
+        architecture = code_for(configs[0]) if arch is None else architecture_number(arch)
+        stored = _stored(labelled, Path(folder), launch, architecture, in_files=jobs > 1)
+        keys, tasks = _tasks(labelled, stored, points, configs, any_architecture)
         result = Sweep(configs[0].name, tuple(labelled), tuple(points), keys, outcomes)
         try:
             _simulate_missing(result, tasks, jobs, progress)
@@ -334,6 +335,7 @@ def _tasks(
     stored: Mapping[str, TraceLike],
     points: Sequence[Point],
     configs: Sequence[GpuConfig],
+    any_architecture: bool,
 ) -> tuple[dict[tuple[str, str], str], dict[str, _Task]]:
     """The key of every run, by the labels of its trace and point, and what each key stands for.
 
@@ -349,7 +351,7 @@ def _tasks(
         for point, config in zip(points, configs, strict=True):
             key = " ".join(fingerprint_of(digest, config).values())
             keys[label, point.label] = key
-            tasks[key] = _Task(source, config)
+            tasks[key] = _Task(source, config, any_architecture)
     return keys, tasks
 
 
@@ -396,7 +398,11 @@ def _simulate(task: _Task, ready: Callable[[], None] | None = None) -> Outcome:
 
     warnings: list[str] = []
     try:
-        options = RunOptions(warn=warnings.append, progress=(lambda _: ready()) if ready else None)
+        options = RunOptions(
+            any_architecture=task.any_architecture,
+            warn=warnings.append,
+            progress=(lambda _: ready()) if ready else None,
+        )
         result = simulate(open_named(task.trace), task.config, options)
     except GpusimError as error:
         return Outcome((), tuple(warnings), str(error))

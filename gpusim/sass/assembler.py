@@ -19,24 +19,24 @@ from __future__ import annotations
 
 import hashlib
 import re
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from gpusim.constants import INSTRUCTION_BYTES
 from gpusim.errors import GpusimError, nearest
+from gpusim.limits import REGISTERS, extent_problem
+from gpusim.plainfile import read_bytes
 from gpusim.sass import control_bits
 from gpusim.sass.builder import ProgramBuilder
 from gpusim.sass.instructions import Instruction, parse_instruction, split_text
 from gpusim.sass.isa import TABLE_OF, Isa, load_isa
 from gpusim.sass.program import PT, RZ, OperandKind, Parameter, Program
 
-MAXIMUM_REGISTERS = 255
-"""Registers per thread, RZ excluded (arXiv 2503.20481 section 5.3)."""
-MAXIMUM_BLOCK = 1024
-"""Threads per CTA (CUDA programming guide, compute capabilities)."""
 PARAMETER_TYPES = {"int32": 4, "uint32": 4, "float32": 4, "int64": 8, "uint64": 8, "float64": 8}
 """Types that `.param` takes, with their bytes."""
+LARGEST_FLOAT = {"float32": (2 - 2.0**-23) * 2.0**127, "float64": sys.float_info.max}
 
 _COMMENT = re.compile(r"(#|//).*")
 _LABEL = re.compile(r"([A-Za-z_.$][\w.$]*)\s*:")
@@ -84,10 +84,10 @@ def _integer(text: str, what: str) -> int:
 
 def _extent(words: list[str], what: str) -> tuple[int, int, int]:
     if not 1 <= len(words) <= 3:
-        raise GpusimError(f"{what} wants one to three sizes, e.g. {what} 32 4")
-    sizes = [_integer(word, what) for word in words]
-    if 0 in sizes:
-        raise GpusimError(f"{what}: no size may be 0")
+        raise GpusimError(f".{what} wants one to three sizes, e.g. .{what} 32 4")
+    sizes = [_integer(word, f".{what}") for word in words]
+    if problem := extent_problem(what, sizes):
+        raise GpusimError(f".{what}: {problem}")
     x, y, z = (*sizes, 1, 1)[:3]
     return x, y, z
 
@@ -99,25 +99,32 @@ def _parameter(words: list[str]) -> tuple[str, str, int | float]:
             ".param wants a name, optionally a type, and a value, e.g. .param n 4 or .param x float64 1.5"
         )
     name, text = words[0], words[-1]
-    is_integer = re.fullmatch(r"[+-]?(0x[0-9a-fA-F]+|\d+)", text) is not None
-    if len(words) == 3:
-        dtype = words[1]
-        if dtype not in PARAMETER_TYPES:
-            raise GpusimError(f".param type '{dtype}' is not known{nearest(dtype, PARAMETER_TYPES)}")
-    elif is_integer:
-        dtype = "int32" if -(1 << 31) <= int(text, 0) < 1 << 31 else "int64"
-    else:
-        dtype = "float32"
+    if len(words) == 3 and words[1] not in PARAMETER_TYPES:
+        raise GpusimError(f".param type '{words[1]}' is not known{nearest(words[1], PARAMETER_TYPES)}")
     try:
-        value = float(int(text, 0) if is_integer else text) if dtype.startswith("float") else int(text, 0)
+        value: int | float = int(text, 0) if re.fullmatch(r"[+-]?(0x[0-9a-fA-F]+|[0-9]+)", text) else float(text)
     except ValueError:
-        raise GpusimError(f".param {name}: '{text}' is no {dtype}") from None
-    if not dtype.startswith("float"):
-        bits = 8 * PARAMETER_TYPES[dtype]
-        low, high = (0, 1 << bits) if dtype.startswith("u") else (-(1 << bits - 1), 1 << bits - 1)
-        if not low <= value < high:
-            raise GpusimError(f".param {name}: {value} does not fit in {dtype}")
+        raise GpusimError(f".param {name}: '{text[:40]}' is no number") from None
+    dtype = words[1] if len(words) == 3 else _narrowest(value)
+    if dtype.startswith("float"):
+        largest = LARGEST_FLOAT[dtype]
+        if abs(value) > largest and "inf" not in text.lower():
+            raise GpusimError(f".param {name}: {text[:40]} does not fit in {dtype}, whose largest is {largest:g}")
+        return name, dtype, float(value)
+    if isinstance(value, float):
+        raise GpusimError(f".param {name}: '{text[:40]}' is no {dtype}")
+    bits = 8 * PARAMETER_TYPES[dtype]
+    low, high = (0, 1 << bits) if dtype.startswith("u") else (-(1 << bits - 1), 1 << bits - 1)
+    if not low <= value < high:
+        raise GpusimError(f".param {name}: {text[:40]} does not fit in {dtype}")
     return name, dtype, value
+
+
+def _narrowest(value: float) -> str:
+    """Type of a parameter that names none."""
+    if isinstance(value, float):
+        return "float32"
+    return "int32" if -(1 << 31) <= value < 1 << 31 else "int64"
 
 
 class _Reader:
@@ -129,8 +136,8 @@ class _Reader:
         self._directives: Mapping[str, Callable[[list[str]], None]] = {
             ".arch": self._arch,
             ".kernel": self._kernel,
-            ".grid": lambda words: setattr(self.kernel, "grid", _extent(words, ".grid")),
-            ".block": self._block,
+            ".grid": lambda words: setattr(self.kernel, "grid", _extent(words, "grid")),
+            ".block": lambda words: setattr(self.kernel, "block", _extent(words, "block")),
             ".param": lambda words: self.kernel.parameters.append(_parameter(words)),
             ".shared": lambda words: self._number(".shared", words),
             ".registers": lambda words: self._number(".registers", words),
@@ -182,11 +189,6 @@ class _Reader:
             raise GpusimError(f"kernel '{words[0]}' is defined twice")
         self.kernels.append(_Kernel(words[0], self.architecture, self.line))
 
-    def _block(self, words: list[str]) -> None:
-        x, y, z = self.kernel.block = _extent(words, ".block")
-        if x * y * z > MAXIMUM_BLOCK:
-            raise GpusimError(f".block has {x * y * z} threads, the limit is {MAXIMUM_BLOCK}")
-
     def _number(self, directive: str, words: list[str]) -> None:
         if len(words) != 1:
             raise GpusimError(f"{directive} wants one number")
@@ -234,10 +236,8 @@ def _place_parameters(kernel: _Kernel) -> tuple[Parameter, ...]:
 def _register_count(kernel: _Kernel, instructions: list[Instruction]) -> int:
     used = _registers_used(instructions)
     count = kernel.numbers.get(".registers", used)
-    if not used <= count <= MAXIMUM_REGISTERS:
-        raise GpusimError(
-            f"kernel '{kernel.name}': .registers {count} must be between {used} (used) and {MAXIMUM_REGISTERS}"
-        )
+    if not used <= count <= REGISTERS:
+        raise GpusimError(f"kernel '{kernel.name}': .registers {count} must be between {used} (used) and {REGISTERS}")
     return count
 
 
@@ -282,10 +282,10 @@ def assemble(path: Path | str) -> tuple[AssembledKernel, ...]:
     import gpusim
 
     path = Path(path)
+    data = read_bytes(path, "assembly text")
     try:
-        data = path.read_bytes()
         source = data.decode()
-    except (OSError, UnicodeDecodeError) as error:
+    except UnicodeDecodeError as error:
         raise GpusimError(f"{path}: cannot read the assembly text: {error}") from error
     reader = _Reader()
     for number, text in enumerate(source.splitlines(), 1):

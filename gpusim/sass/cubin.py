@@ -9,7 +9,6 @@ CUDA toolkit names them; checked against its listing and compiled code.
 from __future__ import annotations
 
 import hashlib
-import io
 import struct
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
@@ -17,15 +16,16 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from gpusim import limits
 from gpusim.errors import GpusimError
+from gpusim.plainfile import read_bytes
 from gpusim.sass import toolchain
+from gpusim.sass.elf import read_elf
 from gpusim.sass.fatbin import EM_CUDA
 from gpusim.sass.isa import SUPPORTED_ARCHITECTURES, load_isa
 from gpusim.sass.program import Parameter, Program
 
 if TYPE_CHECKING:
-    from elftools.elf.elffile import ELFFile
-
     from gpusim.sass.disassembly import DisassembledFunction
     from gpusim.sass.relocations import CubinGlobals
 
@@ -35,7 +35,6 @@ DEFAULT_STACK_BYTES = 1024
 _FORMAT_SIZED = 4
 _PARAM_CBANK, _KPARAM_INFO, _FRAME_SIZE, _MIN_STACK_SIZE, _REGCOUNT, _NUM_BARRIERS = 0x0A, 0x17, 0x11, 0x12, 0x2F, 0x4C
 _STT_FUNC = "STT_FUNC"
-_KERNEL_OTHER = 0x10
 _UNKNOWN_STACK = 0xFFFFFFFF
 _FLAGS_OFFSET = 48
 _SHF_BARRIERS_SHIFT, _SHF_BARRIERS_MASK = 20, 0x7F
@@ -70,32 +69,44 @@ class CubinFile:
 
     def __init__(self, data: bytes, origin: str) -> None:
         self.data, self.origin = data, origin
-        self.elf = _open_elf(data, origin)
-        self.architecture = _architecture(self.elf, origin)
-        self.sections = {section.name: section for section in self.elf.iter_sections()}
-        self.symbols = list(self.sections[".symtab"].iter_symbols()) if ".symtab" in self.sections else []
-        self.section_names = [section.name for section in self.elf.iter_sections()]
+        elf = read_elf(data, origin)
+        if elf.machine not in (EM_CUDA, "EM_CUDA"):
+            raise GpusimError(
+                f"{origin}: the machine of this ELF file is {elf.machine}, not CUDA (190): it is host code"
+            )
+        self.architecture = _architecture(elf.flags, origin)
+        self.sections = {section.name: section for section in elf.sections}
+        self.section_names = [section.name for section in elf.sections]
+        self.symbols, self.relocations = elf.symbols, elf.relocations
+        for section in elf.sections:
+            if section.name.startswith(".nv.shared") and section.size > limits.SHARED_BYTES[self.architecture]:
+                most = limits.SHARED_BYTES[self.architecture]
+                raise GpusimError(
+                    f"{origin}: section {section.name} has {section.size} bytes, at most {most}: damaged?"
+                )
+
+    def section_of(self, index: int | str) -> str:
+        """Name of a section by its number; empty for the special ones, and where there is none."""
+        return self.section_names[index] if isinstance(index, int) and index < len(self.section_names) else ""
 
     def content(self, name: str) -> bytes:
         """Bytes of a section, empty if it is missing. Raises GpusimError if the file ends within it."""
         section = self.sections.get(name)
-        if section is None or section["sh_type"] == "SHT_NOBITS":
+        if section is None or section.type == "SHT_NOBITS":
             return b""
-        end = section["sh_offset"] + section["sh_size"]
+        end = section.offset + section.size
         if end > len(self.data):
             raise GpusimError(
                 f"{self.origin}: truncated: section {name} ends at byte {end}, the file at {len(self.data)}"
             )
-        return section.data()
+        return self.data[section.offset : end]
 
     def kernels(self) -> list[tuple[int, str]]:
         """(symbol index, name) of every kernel, in symbol order."""
         return [
             (index, symbol.name)
             for index, symbol in enumerate(self.symbols)
-            if symbol["st_info"]["type"] == _STT_FUNC
-            and symbol["st_info"]["bind"] != "STB_LOCAL"
-            and f".text.{symbol.name}" in self.sections
+            if symbol.type == _STT_FUNC and symbol.bind != "STB_LOCAL" and f".text.{symbol.name}" in self.sections
         ]
 
     @cached_property
@@ -107,30 +118,6 @@ class CubinFile:
                 symbol, value = struct.unpack("<II", attribute.payload)
                 facts[attribute.number, symbol] = value
         return facts
-
-
-def _open_elf(data: bytes, origin: str) -> ELFFile:
-    try:
-        from elftools.common.exceptions import ELFError
-        from elftools.construct import ConstructError
-        from elftools.elf.elffile import ELFFile
-    except ImportError as error:
-        raise GpusimError(f"reading a cubin needs pyelftools; {toolchain.REMEDY}") from error
-    if data[:4] != b"\x7fELF":
-        raise GpusimError(f"{origin}: not an ELF file, so not a cubin; make one with NVRTC or nvcc -cubin")
-    try:
-        elf = ELFFile(io.BytesIO(data))
-        end = elf["e_shoff"] + elf["e_shnum"] * elf["e_shentsize"]
-        if end > len(data):
-            raise GpusimError(f"{origin}: truncated: the section table ends at byte {end}, the file at {len(data)}")
-        machine = elf["e_machine"]
-        for _ in elf.iter_sections():
-            pass
-    except (ELFError, ConstructError, struct.error, ValueError, KeyError) as error:
-        raise GpusimError(f"{origin}: truncated or damaged ELF file: {error}") from error
-    if machine not in (EM_CUDA, "EM_CUDA"):
-        raise GpusimError(f"{origin}: the machine of this ELF file is {machine}, not CUDA (190): it is host code")
-    return elf
 
 
 def image_architecture(data: bytes) -> int | None:
@@ -147,8 +134,7 @@ def _candidates(flags: int) -> tuple[int, int]:
     return flags >> 8 & 0xFF, flags & 0xFF
 
 
-def _architecture(elf: ELFFile, origin: str) -> int:
-    flags = elf["e_flags"]
+def _architecture(flags: int, origin: str) -> int:
     if (supported := _supported(flags)) is not None:
         return supported
     known = ", ".join(f"sm_{a}" for a in SUPPORTED_ARCHITECTURES)
@@ -156,20 +142,32 @@ def _architecture(elf: ELFFile, origin: str) -> int:
     raise GpusimError(f"{origin}: architecture {found} is not supported; supported: {known}; recompile for one of them")
 
 
+def _unpacked(layout: str, attribute: Attribute, origin: str) -> tuple[int, ...]:
+    """Fields of an attribute's payload. Raises GpusimError where it is too short."""
+    if len(attribute.payload) < (wanted := struct.calcsize(layout)):
+        short = f"attribute {attribute.number:#x} has {len(attribute.payload)} bytes of {wanted}"
+        raise GpusimError(f"{origin}: {short}: truncated or damaged")
+    return struct.unpack_from(layout, attribute.payload)
+
+
 def _parameters(cubin: CubinFile, kernel: str) -> tuple[int, tuple[Parameter, ...]]:
     """Byte offset of the parameters in constant bank 0, and the parameters in order."""
     base, parameters = load_isa(cubin.architecture).parameter_base, []
-    for attribute in parse_attributes(cubin.content(f".nv.info.{kernel}"), f"{cubin.origin}: .nv.info.{kernel}"):
+    origin = f"{cubin.origin}: .nv.info.{kernel}"
+    for attribute in parse_attributes(cubin.content(f".nv.info.{kernel}"), origin):
         if attribute.number == _PARAM_CBANK:
-            _, base, _ = struct.unpack("<IHH", attribute.payload)
+            _, base, _ = _unpacked("<IHH", attribute, origin)
         elif attribute.number == _KPARAM_INFO:
-            _, ordinal, offset, packed = struct.unpack("<IHHI", attribute.payload)
+            _, ordinal, offset, packed = _unpacked("<IHHI", attribute, origin)
             parameters.append((ordinal, Parameter(offset, packed >> 18)))
+    end = base + max((parameter.offset + parameter.size for _, parameter in parameters), default=0)
+    if end > limits.CONSTANT_BYTES:
+        raise GpusimError(f"{origin}: parameters end at byte {end} of a bank of {limits.CONSTANT_BYTES}: damaged")
     return base, tuple(parameter for _, parameter in sorted(parameters, key=lambda item: item[0]))
 
 
 def _launch_facts(cubin: CubinFile, index: int, kernel: str) -> dict[str, Any]:
-    """Registers, shared and local bytes, barriers, parameters of one kernel."""
+    """Registers, shared and local bytes, barriers, parameters of one kernel. Raises GpusimError for impossible ones."""
     facts = cubin.per_function
     base, parameters = _parameters(cubin, kernel)
     stack = max(facts.get((_FRAME_SIZE, index), 0), 0)
@@ -177,18 +175,22 @@ def _launch_facts(cubin: CubinFile, index: int, kernel: str) -> dict[str, Any]:
     local = stack + DEFAULT_STACK_BYTES if minimum == _UNKNOWN_STACK else max(stack, minimum)
     shared = cubin.sections.get(f".nv.shared.{kernel}")
     text = cubin.sections[f".text.{kernel}"]
-    barriers = text["sh_flags"] >> _SHF_BARRIERS_SHIFT & _SHF_BARRIERS_MASK
+    barriers = text.flags >> _SHF_BARRIERS_SHIFT & _SHF_BARRIERS_MASK
     for attribute in parse_attributes(cubin.content(f".nv.info.{kernel}"), cubin.origin):
         if attribute.number == _NUM_BARRIERS:
             barriers = max(barriers, attribute.value & 0xFF)
-    return {
-        "parameters": parameters,
-        "parameter_base": base,
-        "registers": facts.get((_REGCOUNT, index), text["sh_info"] >> 24),
-        "shared_bytes": shared["sh_size"] if shared is not None else 0,
+    sizes = {
+        "registers": facts.get((_REGCOUNT, index), text.info >> 24),
+        "shared_bytes": shared.size if shared is not None else 0,
         "local_bytes": local,
         "barriers": barriers,
     }
+    most = (limits.REGISTERS, limits.SHARED_BYTES[cubin.architecture], limits.LOCAL_BYTES, limits.BARRIERS)
+    for (what, size), limit in zip(sizes.items(), most):
+        if size > limit:
+            words = what.replace("_", " ")
+            raise GpusimError(f"{cubin.origin}: kernel '{kernel}' has {size} {words}, at most {limit}: damaged?")
+    return {"parameters": parameters, "parameter_base": base, **sizes}
 
 
 def load_programs(
@@ -210,8 +212,12 @@ def load_programs(
 
     data, origin = _read(source, provenance or {})
     cubin = CubinFile(data, origin)
-    functions = disassemble(data, origin)
+    wanted = [(index, kernel) for index, kernel in cubin.kernels() if only is None or kernel in only]
+    if not wanted:
+        raise GpusimError(f"{origin}: this cubin holds no kernel; add a __global__ function")
+    launch_facts = [_launch_facts(cubin, index, kernel) for index, kernel in wanted]
     globals_ = read_globals(cubin)
+    functions = disassemble(data, origin)  # last: over sizes that cannot be it runs out of memory
     facts = {
         **({} if isinstance(source, bytes) else {"source": Path(source).name}),
         "cubin_sha256": hashlib.sha256(data).hexdigest(),
@@ -220,14 +226,10 @@ def load_programs(
         **(provenance or {}),
     }
     programs = []
-    for index, kernel in cubin.kernels():
-        if only is not None and kernel not in only:
-            continue
+    for (_, kernel), of_launch in zip(wanted, launch_facts):
         if kernel not in functions:
             raise GpusimError(f"{origin}: nvdisasm printed no code for kernel '{kernel}'")
-        programs.append(_program(cubin, index, functions[kernel], globals_, facts))
-    if not programs:
-        raise GpusimError(f"{origin}: this cubin holds no kernel; add a __global__ function")
+        programs.append(_program(cubin, functions[kernel], globals_, facts, of_launch))
     return tuple(programs)
 
 
@@ -235,16 +237,17 @@ def _read(source: Path | str | bytes, provenance: Mapping[str, str]) -> tuple[by
     """Contents of a cubin and what messages call it."""
     if isinstance(source, bytes):
         return source, provenance.get("source", "cubin")
-    try:
-        return Path(source).read_bytes(), str(source)
-    except OSError as error:
-        raise GpusimError(f"{source}: cannot read the cubin: {error.strerror}") from error
+    return read_bytes(source, "a cubin"), str(source)
 
 
 def _program(
-    cubin: CubinFile, index: int, function: DisassembledFunction, globals_: CubinGlobals, facts: Mapping[str, str]
+    cubin: CubinFile,
+    function: DisassembledFunction,
+    globals_: CubinGlobals,
+    facts: Mapping[str, str],
+    launch_facts: Mapping[str, Any],
 ) -> Program:
-    """Decode one kernel; `index` is that of its symbol."""
+    """Decode one kernel."""
     from gpusim.sass.decoder import decode_kernel
 
     kernel, isa = function.name, load_isa(cubin.architecture)
@@ -258,7 +261,7 @@ def _program(
         globals=globals_.data,
         provenance={**facts, **({"unlisted_opcodes": " ".join(guessed)} if guessed else {})},
         **tables,
-        **_launch_facts(cubin, index, kernel),
+        **launch_facts,
     )
     globals_.check_constants(program)
     return program

@@ -29,7 +29,7 @@ _FUNCTION_SPAN = re.compile(r"^\.text\.")
 def label_resolver(function: DisassembledFunction, cubin: CubinFile) -> Callable[[str], int]:
     """Byte offset of a label: of the listing, or of a function symbol in the kernel's section."""
     section = cubin.section_names.index(f".text.{function.name}")
-    symbols = {s.name: s["st_value"] for s in cubin.symbols if s["st_shndx"] == section}
+    symbols = {symbol.name: symbol.value for symbol in cubin.symbols if symbol.section == section}
 
     def resolve(name: str) -> int:
         plain = _FUNCTION_SPAN.sub("", name)

@@ -17,6 +17,8 @@ _LABEL = re.compile(r"(?P<name>[^\s:/][^\s:]*):\s*$")
 _LINE = re.compile(r"\s*/\*(?P<pc>[0-9a-f]{4,})\*/\s+(?P<text>.*?);?\s*/\* 0x(?P<low>[0-9a-f]{16}) \*/\s*$")
 _SECOND = re.compile(r"\s*/\* 0x(?P<high>[0-9a-f]{16}) \*/\s*$")
 _NO_RETURN = re.compile(r"(EXIT|RET|BRA|BRX|JMP|JMX|BPT|CALL)(\.\w+)*(?![.\w])(?!\s+!?U?P\d)")
+_SECONDS, _BYTES_PER_SECOND = 30, 20_000
+"""What nvdisasm is given: it can take minutes over a damaged file, but a good one of a megabyte takes seconds."""
 _TARGETS = re.compile(r'\(\*"?(?:BRANCH|CALL)_TARGETS.*?\*\)')
 
 
@@ -93,7 +95,15 @@ def disassemble(cubin: bytes, origin: str) -> dict[str, DisassembledFunction]:
         image = Path(folder) / "image.cubin"
         image.write_bytes(cubin)
         command = [str(executable), "-c", "-hex", "-ndf", str(image)]
-        result = subprocess.run(command, capture_output=True, text=True, check=False)
+        seconds = _SECONDS + len(cubin) // _BYTES_PER_SECOND
+        try:
+            result = subprocess.run(
+                command, capture_output=True, text=True, errors="replace", check=False, timeout=seconds
+            )
+        except subprocess.TimeoutExpired:
+            raise GpusimError(
+                f"{origin}: nvdisasm found no end of it in {seconds} s; the file may be damaged"
+            ) from None
     if result.returncode != 0:
         message = (result.stderr or result.stdout).strip().replace(str(image), origin)
         raise GpusimError(f"{origin}: nvdisasm failed: {message}")

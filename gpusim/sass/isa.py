@@ -6,13 +6,12 @@ The tables are data; the meaning of each field is stated at the head of `isa/com
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
-from pathlib import Path
 from typing import Any
 
 from gpusim import resources
-from gpusim.errors import GpusimError, nearest
+from gpusim.errors import GpusimError
 from gpusim.sass.program import MemorySpace
 
 UNITS = ("int", "fp32", "half", "tensor", "uniform", "branch", "misc", "sfu", "fp64", "memory")
@@ -27,23 +26,10 @@ DESTINATIONS = ("none", "first", "two", "carry", "predicate_register", "all", "a
 """Rules that tell destinations from sources by text position."""
 IMMEDIATES = ("int", "f32", "f64", "f16")
 SLOTS = ("A", "B", "C")
-WIDTH_KEYS = ("d", "a", "b", "c", "e")
 TABLE_OF = {75: "sm_75", 80: "sm_80", 86: "sm_86", 89: "sm_86", 90: "sm_90"}
 """Table that serves an architecture; Ada reads that of sm_86."""
 SUPPORTED_ARCHITECTURES = tuple(TABLE_OF)
 """Architectures whose machine code can be read."""
-
-_FILE_KEYS = (
-    "base",
-    "architecture",
-    "source",
-    "without",
-    "groups",
-    "descriptor_bits",
-    "parameter_base",
-    "sizes",
-    "atomic_sizes",
-)
 
 
 @dataclass(frozen=True)
@@ -77,10 +63,6 @@ class OpcodeInfo:
     known: bool = True
 
 
-_ENTRY_KEYS = (*(f.name for f in fields(OpcodeInfo) if f.name not in ("opcode", "known")), "variants")
-_CHOICES = {"unit": UNITS, "latency_class": LATENCY_CLASSES, "destinations": DESTINATIONS, "immediate": IMMEDIATES}
-_SPACES = tuple(space.name.lower() for space in MemorySpace)
-
 _FALLBACKS = (  # first letters of an unlisted opcode -> what it most likely is
     (("U",), {"unit": "uniform", "latency_class": "uniform"}),
     (("LD", "ST", "ATOM", "RED"), {"unit": "memory", "latency_class": "memory_global", "destinations": "before_address",
@@ -94,7 +76,7 @@ _FALLBACKS = (  # first letters of an unlisted opcode -> what it most likely is
 
 
 @dataclass(frozen=True)
-class _Entry:
+class Entry:
     """One opcode of a table: its fields and those of its variants."""
 
     info: OpcodeInfo
@@ -102,10 +84,10 @@ class _Entry:
 
 
 @dataclass
-class _Table:
+class Table:
     """A table file with its bases applied."""
 
-    entries: dict[str, _Entry] = field(default_factory=dict)
+    entries: dict[str, Entry] = field(default_factory=dict)
     descriptor_bits: Mapping[str, int] = field(default_factory=dict)
     parameter_base: int = 0
 
@@ -119,7 +101,7 @@ def _contains(modifiers: tuple[str, ...], wanted: tuple[str, ...]) -> bool:
 class Isa:
     """The opcode table of one architecture; `parameter_base` is the byte offset of kernel parameters in bank 0."""
 
-    def __init__(self, architecture: int, table: _Table) -> None:
+    def __init__(self, architecture: int, table: Table) -> None:
         self.architecture = architecture
         self.parameter_base = table.parameter_base
         self._entries = table.entries
@@ -155,76 +137,12 @@ class Isa:
         return info
 
 
-def _fail(path: Path, where: str, what: str) -> None:
-    raise GpusimError(f"{path}: {where}: {what}")
-
-
-def _check_keys(path: Path, where: str, values: Mapping[str, Any], known: tuple[str, ...]) -> None:
-    for key in values:
-        if key not in known:
-            _fail(path, where, f"unknown key '{key}'{nearest(str(key), known)}")
-
-
-def _convert(path: Path, where: str, values: Mapping[str, Any]) -> dict[str, Any]:
-    """Checked field values of an entry or a variant, as OpcodeInfo wants them."""
-    _check_keys(path, where, values, _ENTRY_KEYS)
-    result = {key: value for key, value in values.items() if key != "variants"}
-    for key, choices in _CHOICES.items():
-        if key in result and result[key] not in choices:
-            _fail(path, where, f"{key} '{result[key]}' is not known{nearest(str(result[key]), choices)}")
-    if "slots" in result:
-        if any(slot not in SLOTS for slot in result["slots"]):
-            _fail(path, where, f"slots {result['slots']} must be of {', '.join(SLOTS)}")
-        result["slots"] = tuple(SLOTS.index(slot) for slot in result["slots"])
-    if "space" in result:
-        if result["space"] not in _SPACES:
-            _fail(path, where, f"space '{result['space']}' is not known{nearest(str(result['space']), _SPACES)}")
-        result["space"] = MemorySpace[result["space"].upper()]
-    _check_keys(path, where, result.get("widths", {}), WIDTH_KEYS)
-    return result
-
-
-def _read_group(path: Path, group: Mapping[str, Any]) -> dict[str, _Entry]:
-    name = str(group.get("name", "unnamed group"))
-    shared = {key: value for key, value in group.items() if key not in ("name", "opcodes")}
-    for required in ("unit", "latency_class", "source"):
-        if required not in shared:
-            _fail(path, name, f"'{required}' is missing")
-    entries = {}
-    for opcode, own in group.get("opcodes", {}).items():
-        where = f"{name}, {opcode}"
-        values = _convert(path, where, {**shared, **(own or {})})
-        variants = (own or {}).get("variants", {})
-        converted = tuple((tuple(str(k).split(".")), _convert(path, f"{where}.{k}", v)) for k, v in variants.items())
-        entries[str(opcode)] = _Entry(OpcodeInfo(str(opcode), **values), converted)
-    return entries
-
-
-def _read_table(path: Path) -> _Table:
-    """A table file, its `base` first."""
-    import yaml
-
-    try:
-        content = yaml.load(path.read_text(), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
-    except (OSError, yaml.YAMLError) as error:
-        raise GpusimError(f"{path}: cannot read the opcode table: {error}") from error
-    _check_keys(path, "top level", content, _FILE_KEYS)
-    table = _read_table(path.parent / content["base"]) if "base" in content else _Table()
-    for opcode in content.get("without", ()):
-        if opcode not in table.entries:
-            _fail(path, "without", f"no opcode '{opcode}' to leave out{nearest(opcode, table.entries)}")
-        del table.entries[opcode]
-    for group in content.get("groups", ()):
-        table.entries.update(_read_group(path, group))
-    table.descriptor_bits = content.get("descriptor_bits", table.descriptor_bits)
-    table.parameter_base = content.get("parameter_base", table.parameter_base)
-    return table
-
-
 @lru_cache(maxsize=8)
 def load_isa(architecture: int) -> Isa:
     """The table of an architecture (75, 80, 86, 89, 90). Raises GpusimError if there is none or it is malformed."""
+    from gpusim.sass.isa_file import read_table
+
     if architecture not in TABLE_OF:
         known = ", ".join(f"sm_{a}" for a in TABLE_OF)
         raise GpusimError(f"no opcode table for sm_{architecture}; supported: {known}")
-    return Isa(architecture, _read_table(resources.find("isa") / f"{TABLE_OF[architecture]}.yaml"))
+    return Isa(architecture, read_table(resources.find("isa") / f"{TABLE_OF[architecture]}.yaml"))

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from gpusim.errors import GpusimError
+from gpusim.memory_limit import require_memory
 from gpusim.sass.cubin import CubinFile
 from gpusim.sass.program import RZ, GlobalData, OperandKind, Program, Relocation, Symbol
 
@@ -15,7 +16,7 @@ NOWHERE = (1 << 64) - 16
 """Address given to functions that the CUDA runtime provides (assert, printf): calling one is an error of the run."""
 
 _ADDRESS_BANK = 4
-_ADDRESSES = f".nv.constant{_ADDRESS_BANK}"
+_ADDRESSES, _CONSTANTS = f".nv.constant{_ADDRESS_BANK}", ".nv.constant3"
 _R_CUDA_64, _R_CUDA_32 = 2, 1
 _GLOBAL_ALIGNMENT = 256
 _STT_OBJECT, _STT_FUNC = "STT_OBJECT", "STT_FUNC"
@@ -29,7 +30,7 @@ def _global_layout(cubin: CubinFile) -> dict[str, int]:
     ]
     for name in names:
         offsets[name] = end
-        size = cubin.sections[name]["sh_size"]
+        size = cubin.sections[name].size
         end += -(-size // _GLOBAL_ALIGNMENT) * _GLOBAL_ALIGNMENT
     return offsets
 
@@ -38,13 +39,17 @@ def _symbols(cubin: CubinFile, layout: Mapping[str, int]) -> tuple[Symbol, ...]:
     """Named __device__ and __constant__ variables."""
     found = []
     for symbol in cubin.symbols:
-        if symbol["st_info"]["type"] != _STT_OBJECT or not isinstance(symbol["st_shndx"], int):
+        section = cubin.section_of(symbol.section)
+        if symbol.type != _STT_OBJECT or not section:
             continue
-        section = cubin.section_names[symbol["st_shndx"]]
         if section in layout:
-            found.append(Symbol(symbol.name, -1, layout[section] + symbol["st_value"], symbol["st_size"]))
-        elif section == ".nv.constant3":
-            found.append(Symbol(symbol.name, 3, symbol["st_value"], symbol["st_size"]))
+            found.append(Symbol(symbol.name, -1, layout[section] + symbol.value, symbol.size))
+        elif section == _CONSTANTS:
+            found.append(Symbol(symbol.name, 3, symbol.value, symbol.size))
+        else:
+            continue
+        if symbol.value + symbol.size > cubin.sections[section].size:
+            raise GpusimError(f"{cubin.origin}: variable '{symbol.name}' ends behind section {section}: damaged")
     return tuple(found)
 
 
@@ -75,39 +80,41 @@ class _Unresolved:
 def _relocations(cubin: CubinFile, layout: Mapping[str, int]) -> tuple[list[Relocation], list[_Unresolved]]:
     """Places in constant bank 4 that receive the address of a __device__ variable, and what cannot be applied."""
     found, unresolved = [], []
-    for name, section in cubin.sections.items():
-        if section["sh_type"] not in ("SHT_REL", "SHT_RELA"):
-            continue
-        target = cubin.section_names[section["sh_info"]] if section["sh_info"] < len(cubin.section_names) else ""
-        target = name.removeprefix(".rela").removeprefix(".rel") or target
+    for entry in cubin.relocations:
+        target = entry.section.removeprefix(".rela").removeprefix(".rel") or cubin.section_of(entry.target)
         if not target.startswith((".text", ".nv.constant", ".nv.global")):
             continue
-        for entry in section.iter_relocations():
-            symbol = cubin.symbols[entry["r_info_sym"]]
-            index = symbol["st_shndx"]
-            home = cubin.section_names[index] if isinstance(index, int) else ""
-            kind, offset = entry["r_info_type"], entry["r_offset"]
-            size = 8 if kind == _R_CUDA_64 else 4
-            if target != _ADDRESSES or home not in layout or kind not in (_R_CUDA_64, _R_CUDA_32):
-                message = (
-                    f"cannot apply relocation type {kind} at {target}+{offset:#x} "
-                    f"(symbol '{symbol.name}' in {home or 'no section of this file'}); "
-                    "link the code fully (no -rdc) and call no printf, malloc or assert in it"
-                )
-                external = target == _ADDRESSES and kind == _R_CUDA_64 and index == "SHN_UNDEF"
-                external &= symbol["st_info"]["type"] == _STT_FUNC
-                unresolved.append(_Unresolved(target, offset, size, symbol.name, external, message))
-                continue
-            addend = entry["r_addend"] if entry.is_RELA() else 0
-            found.append(Relocation(_ADDRESS_BANK, offset, size, layout[home] + symbol["st_value"] + addend))
+        if entry.symbol >= len(cubin.symbols):
+            raise GpusimError(f"{cubin.origin}: a relocation of {target} names symbol {entry.symbol}: damaged")
+        symbol = cubin.symbols[entry.symbol]
+        home = cubin.section_of(symbol.section)
+        size = 8 if entry.type == _R_CUDA_64 else 4
+        if target != _ADDRESSES or home not in layout or entry.type not in (_R_CUDA_64, _R_CUDA_32):
+            message = (
+                f"cannot apply relocation type {entry.type} at {target}+{entry.offset:#x} "
+                f"(symbol '{symbol.name}' in {home or 'no section of this file'}); "
+                "link the code fully (no -rdc) and call no printf, malloc or assert in it"
+            )
+            external = target == _ADDRESSES and entry.type == _R_CUDA_64 and symbol.section == "SHN_UNDEF"
+            external &= symbol.type == _STT_FUNC
+            unresolved.append(_Unresolved(target, entry.offset, size, symbol.name, external, message))
+            continue
+        addend = layout[home] + symbol.value + entry.addend
+        found.append(Relocation(_ADDRESS_BANK, entry.offset, size, addend))
+    ends = [place.offset + place.size for place in found]
+    ends += [place.offset + place.size for place in unresolved if place.target == _ADDRESSES]
+    if max(ends, default=0) > len(cubin.content(_ADDRESSES)):
+        raise GpusimError(f"{cubin.origin}: a relocation lies behind section {_ADDRESSES}: damaged")
     return found, unresolved
 
 
 def _reads(program: Program, place: _Unresolved) -> bool:
     """Whether a kernel may read an unresolved place of a constant bank."""
-    bank = int(place.target.removeprefix(".nv.constant").partition(".")[0])
+    bank = place.target.removeprefix(".nv.constant").partition(".")[0]
+    if not bank.isdecimal():
+        return True
     operands = program.operands
-    reads = operands[(operands.kind == OperandKind.CONSTANT) & (operands.bank == bank)]
+    reads = operands[(operands.kind == OperandKind.CONSTANT) & (operands.bank == int(bank))]
     overlaps = (reads.immediate < place.offset + place.size) & (reads.immediate + 8 > place.offset)
     return bool((overlaps | (reads.register != RZ)).any())
 
@@ -160,7 +167,8 @@ def read_globals(cubin: CubinFile) -> CubinGlobals:
     """Everything that the kernels of a cubin share. Raises GpusimError if the file ends within it."""
     layout = _global_layout(cubin)
     relocations, unresolved = _relocations(cubin, layout)
-    size = max((offset + cubin.sections[name]["sh_size"] for name, offset in layout.items()), default=0)
+    size = max((offset + cubin.sections[name].size for name, offset in layout.items()), default=0)
+    require_memory(4 * size, f"{cubin.origin}: __device__ variables of {size:,} bytes take", "the file may be damaged")
     data = GlobalData(
         size=size,
         image=cubin.content(".nv.global.init"),

@@ -89,31 +89,34 @@ class BlockReader:
 
         Raises GpusimError where the block does not match its entry.
         """
-        count, offset, size = int(entry["count"]), int(entry["offset"]), int(entry["bytes"])
-        declared = _dtype_from(entry["dtype"])
-        if dtype is not None and declared != dtype:
+        count, offset, size = entry["count"], entry["offset"], entry["bytes"]
+        if dtype is None:
+            dtype = np.dtype(entry["dtype"])
+        elif entry["dtype"] != _dtype_name(dtype):
             raise damaged(self._path, f"a column has the fields of another version ({entry['dtype']})")
         if not count:
-            return np.empty(0, declared)
+            return np.empty(0, dtype)
         block = self._data[offset : offset + size]
         if len(block) != size or zlib.crc32(block) != entry["crc32"]:
             raise damaged(self._path, f"checksum mismatch in bytes {offset}..{offset + size}")
-        stored = np.dtype(entry.get("stored", declared))
-        raw = zstandard.ZstdDecompressor().decompress(block, max_output_size=count * stored.itemsize)
-        if len(raw) != count * stored.itemsize:
-            raise damaged(
-                self._path, f"the block at byte {offset} holds {len(raw)} bytes, not {count * stored.itemsize}"
-            )
-        values = _from_planes(raw, stored, count)
+        stored = np.dtype(entry.get("stored", dtype))
+        values = _from_planes(self._unpacked(block, offset, count * stored.itemsize), stored, count)
         if entry.get("delta"):
             values = np.cumsum(values, dtype=np.int64)
-        return values.astype(declared, copy=False)
+        return values.astype(dtype, copy=False)
+
+    def _unpacked(self, block: memoryview, offset: int, size: int) -> bytes:
+        """A block decompressed. What it says of its size is compared before any memory is taken for it."""
+        try:
+            held = zstandard.frame_content_size(block)
+            raw = zstandard.ZstdDecompressor().decompress(block) if held == size else b""
+        except (zstandard.ZstdError, MemoryError) as error:
+            raise damaged(self._path, f"the block at byte {offset} cannot be decompressed ({error})") from error
+        if len(raw) != size:
+            raise damaged(self._path, f"the block at byte {offset} holds {held} bytes, not {size}")
+        return raw
 
 
 def _dtype_name(dtype: np.dtype) -> Any:
     """JSON-ready name of a dtype: `<u4`, or the list of fields of a structured one."""
     return dtype.str if dtype.fields is None else [[name, dtype[name].str] for name in dtype.names]
-
-
-def _dtype_from(name: Any) -> np.dtype:
-    return np.dtype(name) if isinstance(name, str) else np.dtype([(field, kind) for field, kind in name])

@@ -18,6 +18,14 @@ from gpusim.sass.program import Program
 from gpusim.trace.blocks import BlockReader, BlockWriter, differences
 from gpusim.trace.trace import MEMORY_RECORD_DTYPE, CtaChunk
 
+ADDRESS_SPACE = 1 << 49
+"""Bytes that a GPU can address: 49 bits (NVIDIA Tesla P100 whitepaper: unified memory)."""
+COLUMNS = {
+    "warp_instructions": np.dtype("<i8"), "index": None, "mask": np.dtype("<u4"), "explicit": np.dtype("|u1"),
+    "base": np.dtype("<i8"), "stride": np.dtype("<i8"), "lanes": np.dtype("<i8"),
+}  # fmt: skip
+"""Columns of a chunk and what they are made of; the index is of 16 or of 32 bits."""
+
 
 def write_chunk(writer: BlockWriter, program: Program, warps_per_cta: int, chunk: CtaChunk) -> dict[str, Any]:
     """Append a chunk; returns its index entry. Raises ValueError where the chunk contradicts itself or the program."""
@@ -48,17 +56,25 @@ def write_chunk(writer: BlockWriter, program: Program, warps_per_cta: int, chunk
     }
 
 
-def read_chunk(reader: BlockReader, program: Program, entry: Mapping[str, Any]) -> CtaChunk:
-    """Inverse of `write_chunk`. Raises GpusimError where the file does not hold what its index says."""
-    columns = {name: reader.read(column) for name, column in entry["columns"].items()}
+def read_chunk(reader: BlockReader, program: Program, warps_per_cta: int, entry: Mapping[str, Any]) -> CtaChunk:
+    """Inverse of `write_chunk`. Raises GpusimError where the file does not hold what its index says, and ValueError
+    where the columns contradict each other or the program."""
+    columns = {name: reader.read(entry["columns"][name], dtype) for name, dtype in COLUMNS.items()}
     index, mask = columns["index"], columns["mask"]
+    _check_lengths(program, warps_per_cta, entry, columns)
     starts = np.concatenate((np.zeros(1, np.int64), np.cumsum(columns["warp_instructions"], dtype=np.int64)))
     owner, slot = _record_owners(program, index)
     masks = mask[owner]
     order = _grouped(slot, masks != 0)
+    _check_length(columns["explicit"], len(order), "marks of explicit addresses")
+    _check_length(columns["base"], len(order), "bases of memory records")
     explicit = np.zeros(len(owner), bool)
     explicit[order] = columns["explicit"] != 0
     records = np.zeros(len(owner), MEMORY_RECORD_DTYPE)
+    _check_length(columns["stride"], len(order) - int(explicit.sum()), "strides")
+    if np.any(columns["stride"] == EXPLICIT):
+        raise ValueError("a stride is the mark of explicit addresses")
+    _check_length(columns["lanes"], int(np.bitwise_count(masks[explicit]).sum(dtype=np.int64)), "explicit addresses")
     records["start"][order] = columns["base"]
     records["stride"][order[~explicit[order]]] = columns["stride"]
     records["stride"][explicit] = EXPLICIT
@@ -75,6 +91,33 @@ def read_chunk(reader: BlockReader, program: Program, entry: Mapping[str, Any]) 
         records=records,
         addresses=addresses,
     )
+
+
+def wild_access(program: Program, chunk: CtaChunk) -> tuple[int, int] | None:
+    """Static instruction and address of an access outside the address space of a GPU, None where there is none."""
+    counts = program.address_counts[chunk.index]
+    masks = np.repeat(chunk.mask, counts)
+    start, stride = chunk.records["start"], chunk.records["stride"]
+    explicit = stride == EXPLICIT
+    lowest = np.bitwise_count((masks & -masks) - np.uint32(1)).astype(np.int64)
+    highest = np.frexp(masks.astype(np.float64))[1] - 1
+    wild = (stride < -ADDRESS_SPACE) | (stride > ADDRESS_SPACE)
+    with np.errstate(over="ignore"):
+        for lane in (lowest, highest):
+            address = start + stride * lane
+            wild |= (address < 0) | (address >= ADDRESS_SPACE)
+    wild &= (masks != 0) & ~explicit
+    beyond = (chunk.addresses < 0) | (chunk.addresses >= ADDRESS_SPACE)
+    if np.any(beyond):
+        place = int(np.argmax(beyond))
+        ends = np.cumsum(np.where(explicit, np.bitwise_count(masks), 0), dtype=np.int64)
+        record, address = int(np.searchsorted(ends, place, "right")), chunk.addresses[place]
+    elif np.any(wild):
+        record = int(np.argmax(wild))
+        address = start[record]
+    else:
+        return None
+    return int(np.repeat(chunk.index, counts)[record]), int(address)
 
 
 def _record_owners(program: Program, index: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -113,6 +156,27 @@ def _grouped(slot: np.ndarray, executed: np.ndarray) -> np.ndarray:
     """Executed records ordered by static slot, otherwise as they were. A radix sort for 16-bit slots."""
     kept = np.flatnonzero(executed)
     return kept[np.argsort(slot[kept], kind="stable")]
+
+
+def _check_length(column: np.ndarray, wanted: int, what: str) -> None:
+    if len(column) != wanted:
+        raise ValueError(f"{len(column)} {what} where the instructions have {wanted}")
+
+
+def _check_lengths(
+    program: Program, warps_per_cta: int, entry: Mapping[str, Any], columns: Mapping[str, np.ndarray]
+) -> None:
+    """The streams of a stored chunk: as many warps and instructions as its index says, of the program's."""
+    index, counts = columns["index"], columns["warp_instructions"]
+    if index.dtype.str not in ("<u2", "<u4"):
+        raise ValueError(f"the index is of {index.dtype}")
+    _check_length(counts, entry["cta_count"] * warps_per_cta, "warp streams")
+    _check_length(index, entry["warp_instructions"], "indices")
+    _check_length(columns["mask"], len(index), "masks")
+    if (len(counts) and (counts.min() < 0 or counts.max() > len(index))) or counts.sum() != len(index):
+        raise ValueError(f"the warps' streams do not add up to {len(index)} instructions")
+    if len(index) and int(index.max()) >= len(program):
+        raise ValueError(f"instruction index {int(index.max())} of a program of {len(program)}")
 
 
 def _check_streams(program: Program, warps_per_cta: int, chunk: CtaChunk) -> None:

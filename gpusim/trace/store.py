@@ -1,13 +1,15 @@
 """The native trace store: a folder with `trace.json` and one binary file per program and per launch.
 
 `trace.json` names the format and its version, the provenance, each program's metadata, each launch's facts and
-where in its file every column of every chunk lies (offset, bytes, dtype, count, CRC-32). A launch's file is memory
-mapped and a chunk is decompressed when it is read, so a trace larger than memory runs.
+where in its file every column of every chunk lies (offset, bytes, dtype, count, CRC-32); its last key is a checksum of
+the rest (version 1 had none, and is read without). A launch's file is memory mapped and a chunk is decompressed when it
+is read, so a trace larger than memory runs.
 """
 
 from __future__ import annotations
 
 import json
+import math
 import mmap
 import os
 import shutil
@@ -22,18 +24,24 @@ from typing import Any, BinaryIO
 import numpy as np
 
 import gpusim
+from gpusim import sealed
 from gpusim.constants import WARP_SIZE
 from gpusim.errors import GpusimError
+from gpusim.plainfile import read_bytes
 from gpusim.sass.program import INSTRUCTION_DTYPE, OPERAND_DTYPE, Program
 from gpusim.trace.blocks import REMEDY, BlockReader, BlockWriter, damaged
 from gpusim.trace.chunks import read_chunk, write_chunk
+from gpusim.trace.programs import program_problem
 from gpusim.trace.trace import CtaChunk, Launch, Trace
 
 FORMAT = "gpusim-trace"
-VERSION = 1
+VERSION = 2
+UNSEALED_VERSION = 1
 INDEX_NAME = "trace.json"
 NAME_CHARACTERS = 40
 """Of a trace's name in that of its temporary folder, which must not be longer than a file system allows."""
+SHOWN_PROBLEMS = 5
+"""Of an index that is wrong in many places."""
 
 
 def is_trace(path: Path) -> bool:
@@ -144,7 +152,7 @@ class TraceWriter:
         provenance: Mapping[str, str] | None = None,
     ) -> Iterator[LaunchSink]:
         """One launch: `with writer.launch(...) as sink: sink.add(chunk)`. Raises ValueError unless all CTAs came."""
-        ctas, threads = int(np.prod(grid)), int(np.prod(block))
+        ctas, threads = math.prod(grid), math.prod(block)
         name = f"launch-{len(self._launches):04d}.bin"
         with self._new_file(name) as file:
             writer = BlockWriter(file)
@@ -175,7 +183,7 @@ class TraceWriter:
             "launches": self._launches,
         }
         with _writing(self.path):
-            (self._folder / INDEX_NAME).write_text(json.dumps(index, indent=1) + "\n")
+            (self._folder / INDEX_NAME).write_text(sealed.seal(json.dumps(index, indent=1)))
             self._target = check_target(self.path, overwrite=self._overwrite)
             self._take_place()
 
@@ -219,7 +227,7 @@ class TraceWriter:
         name = f"program-{len(self._known):04d}.bin"
         with self._new_file(name) as file, _writing(self.path):
             writer = BlockWriter(file)
-            entry = {
+            entry: dict[str, Any] = {
                 "file": name,
                 "metadata": program.metadata(),
                 "instructions": writer.write(program.instructions),
@@ -258,6 +266,7 @@ class StoredChunks:
 
     path: Path
     program: Program
+    warps_per_cta: int
     entries: Sequence[Mapping[str, Any]]
 
     @property
@@ -271,8 +280,8 @@ class StoredChunks:
     def read(self, chunk: int) -> CtaChunk:
         """Chunk number `chunk`. Raises GpusimError where the file is damaged."""
         try:
-            return read_chunk(self._reader, self.program, self.entries[chunk])
-        except (KeyError, IndexError, TypeError, ValueError) as error:
+            return read_chunk(self._reader, self.program, self.warps_per_cta, self.entries[chunk])
+        except ValueError as error:
             raise damaged(self.path, f"chunk {chunk} does not fit its index ({error})") from error
 
     @cached_property
@@ -288,12 +297,9 @@ def open_trace(path: Path | str) -> Trace:
     """
     folder = Path(path)
     index = _read_index(folder)
-    try:
-        programs = [_read_program(folder, entry) for entry in index["programs"]]
-        launches = tuple(_open_launch(folder, entry, programs) for entry in index["launches"])
-        return Trace(launches, dict(index["provenance"]))
-    except (KeyError, IndexError, TypeError, ValueError) as error:
-        raise damaged(folder / INDEX_NAME, f"{type(error).__name__}: {error}") from error
+    programs = [_read_program(folder, entry) for entry in index["programs"]]
+    launches = tuple(_open_launch(folder, entry, programs) for entry in index["launches"])
+    return Trace(launches, dict(index["provenance"]))
 
 
 def _read_index(folder: Path) -> dict[str, Any]:
@@ -303,42 +309,43 @@ def _read_index(folder: Path) -> dict[str, Any]:
     if not path.is_file():
         raise GpusimError(f"{folder}: not a gpusim trace, it has no {INDEX_NAME}; name the folder that holds it")
     try:
-        index = json.loads(path.read_text())
+        index = sealed.parse(read_bytes(path, "the index of a trace"), FORMAT, VERSION, UNSEALED_VERSION)
     except ValueError as error:
-        raise damaged(path, f"not JSON ({error})") from error
-    if not isinstance(index, dict) or index.get("format") != FORMAT:
-        raise GpusimError(
-            f"{path}: not the index of a gpusim trace (no format {FORMAT!r}); name the trace's own folder"
-        )
-    if index.get("version") != VERSION:
-        raise GpusimError(
-            f"{path}: format version {index.get('version')}, this gpusim {gpusim.__version__} reads version {VERSION}; "
-            "write the trace again with `gpusim trace`, or use the gpusim version that wrote it"
-        )
+        raise GpusimError(f"{path}: not the index of a trace: {error}; {REMEDY}") from error
+    _check_index(path, index)
     return index
+
+
+def _check_index(path: Path, index: dict[str, Any]) -> None:
+    from gpusim.schema import check
+    from gpusim.trace.index import Index
+
+    _, problems = check(Index, index)
+    if problems:
+        more = f", and {len(problems) - SHOWN_PROBLEMS} problems more" if len(problems) > SHOWN_PROBLEMS else ""
+        raise damaged(path, "; ".join(map(str, problems[:SHOWN_PROBLEMS])) + more)
 
 
 def _read_program(folder: Path, entry: Mapping[str, Any]) -> Program:
     path = _checked_file(folder, entry)
     reader = BlockReader(path, _map(path))
     tables = reader.read(entry["instructions"], INSTRUCTION_DTYPE), reader.read(entry["operands"], OPERAND_DTYPE)
-    return Program.from_metadata(entry["metadata"], *tables)
+    program = Program.from_metadata(entry["metadata"], *tables)
+    if problem := program_problem(program):
+        raise damaged(path, problem)
+    return program
 
 
 def _open_launch(folder: Path, entry: Mapping[str, Any], programs: Sequence[Program]) -> Launch:
     program = programs[entry["program"]]
-    grid, block = (tuple(int(n) for n in entry[key]) for key in ("grid", "block"))
-    if len(grid) != 3 or len(block) != 3:
-        raise ValueError(f"grid {grid} and block {block} must have three numbers")
-    source = StoredChunks(_checked_file(folder, entry), program, tuple(entry["chunks"]))
-    launch = Launch(program, grid, block, int(entry["shared_bytes"]), source, dict(entry["provenance"]))
-    if int(source.cta_counts.sum()) != launch.cta_count:
-        raise ValueError(f"{int(source.cta_counts.sum())} CTAs of {launch.cta_count} are indexed")
-    return launch
+    grid, block = tuple(entry["grid"]), tuple(entry["block"])
+    warps = -(-math.prod(block) // WARP_SIZE)
+    source = StoredChunks(_checked_file(folder, entry), program, warps, tuple(entry["chunks"]))
+    return Launch(program, grid, block, entry["shared_bytes"], source, dict(entry["provenance"]))
 
 
 def _checked_file(folder: Path, entry: Mapping[str, Any]) -> Path:
-    path = folder / Path(entry["file"]).name
+    path = folder / (Path(entry["file"]).name or "unnamed")
     if not path.is_file():
         raise GpusimError(f"{path}: missing file of the trace; {REMEDY}")
     if (size := path.stat().st_size) != entry["bytes"]:

@@ -6,14 +6,17 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
-import yaml
+from pydantic import Field
 
+from gpusim import yamlfile
 from gpusim.config.loading import load_config
 from gpusim.config.models import GpuConfig
 from gpusim.errors import GpusimError
 from gpusim.resources import find
 from gpusim.runs.sweep import Point, Run, SweepProgress, geometric_means, speed_ups, sweep
+from gpusim.schema import Strict, load
 
 MEAN = "geometric mean"
 NEUTRAL = 0.005
@@ -23,8 +26,7 @@ UNLIMITED = 0
 """Value of max_consumers for scoreboards that never run out."""
 
 
-@dataclass(frozen=True)
-class Storage:
+class Storage(Strict):
     """What a dependence mechanism keeps for one warp, in entries and bits (paper 7.5)."""
 
     registers: int
@@ -107,24 +109,44 @@ def direction(speed_up: float) -> int:
     return 0 if abs(speed_up - 1) < NEUTRAL else 1 if speed_up > 1 else -1
 
 
+class PointData(Strict):
+    """A point of a table in the file: overrides and the paper's speed-ups."""
+
+    label: str
+    set: tuple[str, ...]
+    paper: float
+    paper_kernels: dict[str, float] = Field(default_factory=dict)
+
+    def alternative(self) -> Alternative:
+        return Alternative(Point(self.label, self.set), self.paper, self.paper_kernels)
+
+
+class TableData(Strict):
+    name: str
+    title: str
+    source: str
+    area: bool = False
+    points: Annotated[tuple[PointData, ...], Field(min_length=1)]
+
+    def table(self) -> Table:
+        alternatives = tuple(point.alternative() for point in self.points)
+        return Table(self.name, self.title, self.source, alternatives, self.area)
+
+
+class FileData(Strict):
+    """The whole file."""
+
+    config: str
+    common: tuple[str, ...]
+    traces: Annotated[tuple[str, ...], Field(min_length=1)]
+    storage: Storage
+    tables: tuple[TableData, ...]
+
+
 def load_suite() -> Suite:
-    """The packaged tables."""
-    data = yaml.safe_load((find("validation/alternatives") / "tables.yaml").read_text())
-    tables = tuple(
-        Table(
-            name=table["name"],
-            title=table["title"],
-            source=table["source"],
-            alternatives=tuple(_alternative(entry) for entry in table["points"]),
-            area=table.get("area", False),
-        )
-        for table in data["tables"]
-    )
-    return Suite(data["config"], tuple(data["common"]), tuple(data["traces"]), Storage(**data["storage"]), tables)
-
-
-def _alternative(entry: Mapping) -> Alternative:
-    return Alternative(Point(entry["label"], tuple(entry["set"])), entry["paper"], entry.get("paper_kernels", {}))
+    """The packaged tables. Raises GpusimError where the file is not as described above."""
+    data = load(FileData, yamlfile.read(find("validation/alternatives") / "tables.yaml"))
+    return Suite(data.config, data.common, data.traces, data.storage, tuple(table.table() for table in data.tables))
 
 
 def area_percent(storage: Storage, config: GpuConfig) -> float | None:

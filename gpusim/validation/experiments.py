@@ -28,20 +28,16 @@ from pathlib import Path
 from string import Template
 from typing import Annotated, Any
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field, RootModel
 
-from gpusim import resources
+from gpusim import resources, yamlfile
 from gpusim.errors import GpusimError
+from gpusim.schema import Strict, load
 
 DATA = "validation/paper"
 FRAMES = "frames.yaml"
 _MARK = re.compile(r"#\s*@(\w+)")
 _REPEAT = re.compile(r"^[ \t]*%repeat (\d+)\n(.*?)^[ \t]*%end\n", re.MULTILINE | re.DOTALL)
-
-
-class Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class RowData(Strict):
@@ -83,6 +79,10 @@ class FileData(Strict):
 class FrameData(Strict):
     passes: int
     text: str
+
+
+class FramesData(RootModel[dict[str, FrameData]]):
+    """The file of frames: text by name."""
 
 
 @dataclass(frozen=True)
@@ -132,36 +132,16 @@ def load_suite(architecture: int, folder: Path | None = None) -> Suite:
     Raises GpusimError naming the file and the row where a file is not as described above.
     """
     folder = folder or resources.find(DATA)
-    frames = {name: validated(FrameData, data, folder / FRAMES) for name, data in read_mapping(folder / FRAMES).items()}
+    frames = load(FramesData, yamlfile.read(folder / FRAMES)).root
     rows: list[Row] = []
     experiments: dict[str, Experiment] = {}
     for path in sorted(folder.glob("*.yaml")):
         if path.name != FRAMES:
-            data = validated(FileData, read_mapping(path), path)
+            data = load(FileData, yamlfile.read(path))
             if architecture in data.architectures:
                 _expand_file(path, data, frames, architecture, rows, experiments)
     _check(rows, experiments, folder)
     return Suite(tuple(rows), experiments)
-
-
-def read_mapping(path: Path) -> dict:
-    """A YAML file of one mapping. Raises GpusimError naming the file otherwise."""
-    try:
-        data = yaml.safe_load(path.read_text())
-    except (OSError, yaml.YAMLError) as error:
-        raise GpusimError(f"{path}: cannot read: {error}") from error
-    if not isinstance(data, dict):
-        raise GpusimError(f"{path}: expected a mapping")
-    return data
-
-
-def validated(model: type[BaseModel], data: Any, path: Path) -> Any:
-    """The data of a file as `model`. Raises GpusimError with all that is wrong."""
-    try:
-        return model.model_validate(data)
-    except ValidationError as error:
-        problems = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
-        raise GpusimError(f"{path}: {problems}") from error
 
 
 def _expand_file(path, data: FileData, frames, architecture, rows: list[Row], experiments: dict) -> None:
@@ -194,7 +174,12 @@ def _fill(value: Any, case: dict[str, Any]) -> Any:
         return [_fill(v, case) for v in value]
     if not isinstance(value, str):
         return value
-    return case[value[1:]] if value[:1] == "$" and value[1:] in case else Template(value).substitute(case)
+    return _lists(case[value[1:]]) if value[:1] == "$" and value[1:] in case else Template(value).substitute(case)
+
+
+def _lists(value: Any) -> Any:
+    """Sequences as lists, which measures give."""
+    return [_lists(element) for element in value] if isinstance(value, list | tuple) else value
 
 
 def repeat_lines(text: str, case: dict[str, Any]) -> str:

@@ -24,9 +24,9 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from gpusim import resources
+from gpusim import resources, yamlfile
 from gpusim.errors import GpusimError
-from gpusim.validation.experiments import Strict, read_mapping, validated
+from gpusim.schema import Strict, load
 
 DATA = "validation/memory"
 Share = Annotated[float, Field(gt=0, lt=1)]
@@ -96,7 +96,7 @@ def load_curves(folder: Path | None = None) -> list[Curve]:
     folder = folder or resources.find(DATA)
     curves = []
     for path in sorted(folder.glob("*.yaml")):
-        file = validated(FileData, read_mapping(path), path)
+        file = load(FileData, yamlfile.read(path))
         curves += [Curve(file, curve) for curve in file.curves]
     names = [curve.data.id for curve in curves]
     if len(set(names)) < len(names):

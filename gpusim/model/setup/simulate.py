@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from gpusim import __version__
+from gpusim.compatibility import check_compatible
 from gpusim.compiling import Stopwatch
 from gpusim.config.models import GpuConfig
 from gpusim.config.policies import policy_names
@@ -28,9 +29,10 @@ from gpusim.model.setup.card import (
 from gpusim.model.setup.code import CodeBuilder, clear_control_bits
 from gpusim.model.setup.deadlock import deadlock_report
 from gpusim.model.setup.dependence import DependenceBuilder, DependenceTable, no_table
+from gpusim.model.setup.footprint import check_footprint
 from gpusim.model.setup.streams import StreamPools
 from gpusim.model.state import FAULT_TEXTS, TIMELINE, Fault, State
-from gpusim.results.result import KernelResult, Result, Stop
+from gpusim.results.result import FOREIGN, KernelResult, Result, Stop
 from gpusim.results.stalls import STALL_REASONS, Stall
 from gpusim.results.timeline import TIMELINE_COLUMNS, TIMELINE_DTYPE
 from gpusim.sass.isa import load_isa
@@ -61,12 +63,13 @@ class Progress:
 
 @dataclass(frozen=True)
 class RunOptions:
-    """How to simulate; none of it changes a result but `strict`, which refuses guesses.
+    """How to simulate; none of it changes a result, but what `strict` and `any_architecture` refuse or let pass.
 
     threads: Python threads that share the SMs, one each at most. skip: jump over idle cycles (False: the slow oracle).
     window: cycles an SM runs ahead of the others, None for the longest that is exact. timeline: keep every
-    instruction's stages (on one thread). strict: refuse opcodes that the table does not list. progress, warn: are
-    told how far it is, and what the model has to guess. kernel_done: is given the partial Result between two launches.
+    instruction's stages (on one thread). strict: refuse opcodes that the table does not list. any_architecture:
+    simulate also machine code that such a card would not run. progress, warn: are told how far it is, and what the
+    model has to guess. kernel_done: is given the partial Result between two launches.
     """
 
     threads: int = 1
@@ -74,6 +77,7 @@ class RunOptions:
     window: int | None = None
     timeline: bool = False
     strict: bool = False
+    any_architecture: bool = False
     progress: Callable[[Progress], None] | None = None
     warn: Callable[[str], None] | None = None
     kernel_done: Callable[[Result], None] | None = None
@@ -110,16 +114,20 @@ def simulate(
     `resumed` is the partial Result of an earlier call with the same arguments: its kernels are taken over, and since
     every launch starts from the same state, the whole is what one call without a stop gives.
 
-    Raises SimulationError where a CTA does not fit on the card, the model deadlocks, or, if strict, an opcode is
-    unknown, and Interrupted at Ctrl-C.
+    Raises GpusimError for machine code that the card does not run, SimulationError where a CTA does not fit on it, the
+    model deadlocks, or, if strict, an opcode is unknown, and Interrupted at Ctrl-C.
     """
     options = options or RunOptions()
+    foreign = check_compatible(trace, config, options.any_architecture)
+    if foreign and options.warn:
+        options.warn(f"{foreign}: its timing is that of no real card")
     clock = Stopwatch(resumed.cpu_seconds, resumed.compile_seconds) if resumed else Stopwatch()
     warned: set[str] = set()
-    kernels = list(resumed.kernels) if resumed else []
+    kernels = taken_over(resumed, trace) if resumed else []
 
     def result(stopped: Stop | None) -> Result:
         provenance = {**trace.provenance, "simulated_by": f"gpusim {__version__}"}
+        provenance |= {FOREIGN: foreign} if foreign else {}
         return Result(config.name, tuple(kernels), clock.cpu_seconds, provenance, stopped, clock.compile_seconds)
 
     before: KernelRun | None = None
@@ -142,6 +150,15 @@ def simulate(
             partial = result(replace(stop, reason="error", cycle=run.cycle if run else 0))
             raise SimulationError(str(error), partial) from error
     return result(None)
+
+
+def taken_over(resumed: Result, trace: Trace) -> list[KernelResult]:
+    """The kernels of an earlier result. Raises GpusimError where they are not the first launches of the trace."""
+    launches = [(launch.program.name, launch.grid, launch.block) for launch in trace.launches]
+    kernels = list(resumed.kernels)
+    if [(kernel.name, kernel.grid, kernel.block) for kernel in kernels] != launches[: len(kernels)]:
+        raise GpusimError("the result to go on from has other kernels than the trace; start without it")
+    return kernels
 
 
 def next_windows(windows: int, quick: bool) -> int:
@@ -188,6 +205,7 @@ class KernelRun:
         shared = self.ctas_per_sm * (launch.shared_bytes + config.sm.memory_unit.shared_memory.reserved_bytes)
         shared = shared if launch.shared_bytes else 0
         table = self._dependence(builder, code)
+        check_footprint(config, self.threads, len(code), len(table.names))
         policies = policy_set(policy_names(config))
         derived = build_derived(config, policies, shared, self.window, options.skip, options.timeline, len(table.names))
         masks = hash_masks(config)

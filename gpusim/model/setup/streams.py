@@ -11,8 +11,10 @@ from typing import Any
 
 import numpy as np
 
-from gpusim.constants import EXPLICIT
+from gpusim.constants import EXPLICIT, INSTRUCTION_BYTES
+from gpusim.errors import GpusimError
 from gpusim.model.state import MASK_SHIFT, State
+from gpusim.trace.chunks import wild_access
 from gpusim.trace.trace import MEMORY_RECORD_DTYPE, CtaChunk, Launch
 
 RESERVED = 1 << 24
@@ -83,6 +85,7 @@ class StreamPools:
         """Drop finished chunks, load the next one, and make its CTAs the ones that dispatch takes."""
         self._drop_finished(state)
         chunk: CtaChunk = self.launch.source.read(self.next_chunk)
+        self._check_addresses(chunk)
         self.next_chunk += 1
         at, stream = self._place("instructions", len(chunk.index), state.stream)
         record_at, record_pool = self._place("records", len(chunk.records), state.records)
@@ -114,6 +117,16 @@ class StreamPools:
             addresses=addresses,
             warp_starts=np.ascontiguousarray(starts, dtype=np.int64),
         )
+
+    def _check_addresses(self, chunk: CtaChunk) -> None:
+        """The caches number lines by address, so an impossible one must not reach them. Raises GpusimError."""
+        if found := wild_access(self.launch.program, chunk):
+            index, address = found
+            program = self.launch.program
+            raise GpusimError(
+                f"kernel {program.name}, pc {INSTRUCTION_BYTES * index:#06x} ({program.text[index]}): "
+                f"address {address & (1 << 64) - 1:#x} is outside the 49 bits that a GPU addresses"
+            )
 
     def _drop_finished(self, state: State) -> None:
         """Forget chunks none of whose CTAs is running."""
