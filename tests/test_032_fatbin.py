@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import struct
 from pathlib import Path
 
 import pytest
 import zstandard
-from sass_cases import compiled, needs_tools
+from sass_cases import LZ4, ZSTD, compiled, container, needs_tools
 
 from gpusim.emulator.sources import open_source
 from gpusim.errors import GpusimError
 from gpusim.sass.cubin import image_architecture, load_programs
-from gpusim.sass.fatbin import FATBIN_MAGIC, find_images, is_kernel_file
+from gpusim.sass.fatbin import find_images, is_kernel_file
 
 pytestmark = needs_tools
-ZSTD, LZ4 = 0x8000, 0x2000
 SOURCE = """
 extern "C" __global__ void doubled(float *x) { x[threadIdx.x] *= 2.0f; }
 extern "C" __global__ void halved(float *x) { x[threadIdx.x] *= 0.5f; }
@@ -27,17 +25,6 @@ extern "C" __global__ void talks(int *x) { if (x[0] > 5) printf("%d", x[0]); x[1
 TEMPLATE = """
 template <int N, typename T> __global__ void fill(T *x) { x[threadIdx.x] = N; }
 """
-
-
-def container(entries: list[tuple[bytes, int]]) -> bytes:
-    """A fat binary of ELF entries with these payloads and compression flags (0: stored as it is)."""
-    body = b""
-    for payload, flags in entries:
-        padded = payload + bytes(-len(payload) % 8)
-        header = struct.pack("<HHIQ", 2, 0x101, 64, len(padded)) + struct.pack("<I", len(payload) if flags else 0)
-        header += bytes(20) + struct.pack("<Q", 0x11 | flags) + bytes(16)
-        body += header + padded
-    return FATBIN_MAGIC + struct.pack("<HHQ", 1, 16, len(body)) + body
 
 
 @pytest.fixture

@@ -10,8 +10,7 @@ from random import Random
 
 import pytest
 import zstandard
-from sass_cases import compiled, needs_tools
-from test_032_fatbin import LZ4, ZSTD, container
+from sass_cases import LZ4, ZSTD, compiled, container, needs_tools
 
 from gpusim.emulator.buffers import GlobalMemory
 from gpusim.emulator.machine import check_launch, prepare

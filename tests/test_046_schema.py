@@ -6,7 +6,7 @@ from random import Random
 from typing import Annotated, Any, Literal
 
 import pytest
-from mutations import mutated
+from mutations import LEAKS, mutated
 from pydantic import Field, field_validator, model_validator
 
 from gpusim.config import expand
@@ -17,18 +17,6 @@ from gpusim.results.saved import SavedResult
 from gpusim.schema import Strict, check, load, schema_of
 from gpusim.trace.index import Index
 from gpusim.yamlfile import parse
-
-LEAKS = (
-    "Input should",
-    "Field required",
-    "valid integer",
-    "Extra inputs",
-    "validation",
-    "Value error",
-    "type=",
-    "Tuple",
-)
-"""Words of pydantic that no user should meet."""
 
 
 class Round(Strict):

@@ -1,6 +1,6 @@
 """Property: on random programs and small configurations, the compiled model issues as the plain reference does.
 
-`tests/reference` follows docs/timing-model.md one cycle at a time and shares with the model only the table of static
+`tests/support/reference` follows docs/timing-model.md one cycle at a time and shares with the model only the table of static
 instructions; what a scoreboard holds back, and for how long, it derives itself. Compared are total cycles, for every
 instruction the cycles of its stages, and per static instruction the cycles that warps waited for each reason.
 """

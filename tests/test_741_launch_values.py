@@ -15,8 +15,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from mutations import mutated, mutated_bytes
-from test_046_schema import LEAKS
+from mutations import LEAKS, mutated, mutated_bytes
 
 from gpusim import memory_limit, yamlfile
 from gpusim.emulator.buffers import GlobalMemory, fill_buffer

@@ -26,4 +26,4 @@ def test_textures_are_refused_by_name() -> None:
 
 
 def test_the_table_is_up_to_date() -> None:
-    assert TABLE.read_text() == table(), "run: python tests/opcode_coverage.py"
+    assert TABLE.read_text() == table(), "run: python tests/support/opcode_coverage.py"

@@ -8,27 +8,13 @@ import subprocess
 import sys
 
 import pytest
+from cli_cases import HEAVY, SASS, WARP_INSTRUCTIONS, call, refused
 from trace_cases import make_trace
 
-from gpusim.cli import main as cli
 from gpusim.results.result import Result
 from gpusim.results.stalls import STALL_REASONS
 from gpusim.results.timeline import STAGES, TIMELINE_COLUMNS
 from gpusim.trace.store import write_trace
-
-HEAVY = ("numba", "numpy", "pandas", "matplotlib", "pydantic", "rich", "yaml", "zstandard")
-SASS = """\
-.arch sm_86
-.kernel three_adds
-.grid 2
-.block 64
-[B------:R-:W-:-:S04] MOV R2, 0x3f800000 ;
-[B------:R-:W-:-:S04] FADD R3, R2, R2 ;
-[B------:R-:W-:-:S04] FADD R4, R3, R2 ;
-[B------:R-:W-:-:S04] FADD R5, R4, R2 ;
-[B------:R-:W-:-:S05] EXIT ;
-"""
-WARP_INSTRUCTIONS = 5 * 2 * 2
 
 
 @pytest.fixture
@@ -42,25 +28,6 @@ def sass(tmp_path):
 def stored(tmp_path):
     write_trace(make_trace(), tmp_path / "toy")
     return tmp_path / "toy"
-
-
-def call(capsys, *arguments) -> tuple[int, str, str]:
-    """Exit code, standard output and standard error of one command, run in this process."""
-    try:
-        code = cli.main([str(argument) for argument in arguments])
-    except SystemExit as stop:  # argparse
-        code = stop.code
-    captured = capsys.readouterr()
-    return code, captured.out, captured.err
-
-
-def refused(capsys, *arguments) -> str:
-    """The message of a command that must end with exit code 2, a message and no traceback."""
-    code, out, err = call(capsys, *arguments)
-    assert code == 2
-    assert out == ""
-    assert "Traceback" not in err
-    return err
 
 
 def test_help_imports_nothing_slow():

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from test_800_cli import SASS, call, refused
+from cli_cases import SASS, call, refused
 
 STORE = """
 .arch sm_86

@@ -116,7 +116,7 @@ def test_processes_end_when_nobody_waits_for_them_any_more(tmp_path):
 def test_a_plain_script_may_use_processes_and_they_end_with_it(tmp_path):
     script = tmp_path / "script.py"
     script.write_text(
-        f"import sys\nsys.path.insert(0, {str(Path(__file__).parent)!r})\nprint('once', flush=True)\n"
+        f"import sys\nsys.path.insert(0, {str(Path(sweep_workers.__file__).parent)!r})\nprint('once', flush=True)\n"
         "from sweep_workers import act\nfrom gpusim.runs.workers import as_completed\n"
         f"for each in as_completed(act, [('say', 1), ('hang', {str(tmp_path / 'pid')!r})], 2):\n"
         "    print(each, flush=True)\n"

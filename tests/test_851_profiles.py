@@ -8,9 +8,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from cli_cases import call, refused
 from profile_cases import FakeLaunch, blob, install
 from sass_cases import compiled, needs_tools, programs
-from test_800_cli import call, refused
 
 from gpusim.emulator.launch import load_launch
 from gpusim.emulator.tracing import run_in_memory

@@ -7,9 +7,9 @@ import json
 from pathlib import Path
 
 import pytest
+from cli_cases import call, refused
 from profile_cases import CARD, FakeLaunch, blob, install
 from sass_cases import needs_tools
-from test_800_cli import call, refused
 
 from gpusim.config import load_config
 from gpusim.emulator.tracing import run_in_memory

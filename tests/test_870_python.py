@@ -13,9 +13,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from cli_cases import HEAVY, SASS, WARP_INSTRUCTIONS
 from microbench import kernel, op, trace
 from result_cases import make_kernel_result, make_result
-from test_800_cli import HEAVY, SASS, WARP_INSTRUCTIONS
 from trace_cases import OPCODES, make_program, make_trace
 
 import gpusim

@@ -10,7 +10,7 @@ import pytest
 from gpusim.checking import CheckFile, check_path, load_check
 from gpusim.emulator.sources import OpenedSource, open_source
 
-KERNELS = Path(__file__).resolve().parent.parent / "traces" / "kernels"
+KERNELS = Path(__file__).resolve().parents[2] / "traces" / "kernels"
 SOURCES = {path.stem: path for path in sorted(KERNELS.rglob("*.cu"))}
 
 

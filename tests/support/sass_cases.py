@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
@@ -10,13 +11,17 @@ import pytest
 
 from gpusim.errors import GpusimError
 from gpusim.sass import toolchain
+from gpusim.sass.fatbin import FATBIN_MAGIC
 from gpusim.sass.nvrtc import CompiledCubin, compile_cuda
 from gpusim.sass.program import Program
 
-DATA = Path(__file__).resolve().parent / "data"
-KERNELS = Path(__file__).resolve().parent.parent / "traces" / "kernels"
+TESTS = Path(__file__).resolve().parent.parent
+DATA = TESTS / "data"
+KERNELS = TESTS.parent / "traces" / "kernels"
 ARCHITECTURES = (75, 80, 86, 90)
 SOURCES = tuple(sorted(DATA.glob("*.cu")))
+ZSTD, LZ4 = 0x8000, 0x2000
+"""Flags of a fat binary's entry that say how it is compressed."""
 
 
 def _tools_missing() -> str:
@@ -46,3 +51,14 @@ def programs(path: Path, architecture: int) -> dict[str, Program]:
 
     cubin = compiled(path, architecture)
     return {p.name: p for p in load_programs(cubin.data, provenance=cubin.provenance)}
+
+
+def container(entries: list[tuple[bytes, int]]) -> bytes:
+    """A fat binary of ELF entries with these payloads and compression flags (0: stored as it is)."""
+    body = b""
+    for payload, flags in entries:
+        padded = payload + bytes(-len(payload) % 8)
+        header = struct.pack("<HHIQ", 2, 0x101, 64, len(padded)) + struct.pack("<I", len(payload) if flags else 0)
+        header += bytes(20) + struct.pack("<Q", 0x11 | flags) + bytes(16)
+        body += header + padded
+    return FATBIN_MAGIC + struct.pack("<HHQ", 1, 16, len(body)) + body

@@ -26,7 +26,7 @@ PERFECT = "sm.sub_core.fetch.prefetcher=perfect"
 START_AT_ONCE = "sm.instruction_hierarchy.launch.start=0"
 NO_LAUNCH_LINES = "sm.instruction_hierarchy.launch.lines=0"
 NO_STREAM = "sm.sub_core.fetch.stream_buffer_lines=0"
-MICRO = Path(__file__).resolve().parent.parent / "traces" / "micro"
+MICRO = Path(__file__).resolve().parents[2] / "traces" / "micro"
 
 PAUSE = "[B------:R-:W-:Y:S00] NOP ;"
 """45 cycles without an issue (arXiv 2503.20481 section 4: stall 0 with yield)."""

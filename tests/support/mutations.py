@@ -20,6 +20,18 @@ BYTES: tuple[bytes, ...] = (
     b"|", b">", b"? ", b"9", b"e9", b",", b"\x00", b"\x01", b"\xff", b"\xc2\x85", b"\xef\xbb\xbf",
 )  # fmt: skip
 
+LEAKS = (
+    "Input should",
+    "Field required",
+    "valid integer",
+    "Extra inputs",
+    "validation",
+    "Value error",
+    "type=",
+    "Tuple",
+)
+"""Words of pydantic that no user should meet."""
+
 
 def paths(data: Any, path: Path = ()) -> Iterator[Path]:
     """Every place in nested data, but the top."""

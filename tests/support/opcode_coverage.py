@@ -1,9 +1,9 @@
 """Which opcode forms the emulator executes and which of them are tested, per architecture: docs/opcode-coverage.md.
 
-    python tests/opcode_coverage.py              # write the table from tests/opcode_forms/
-    python tests/opcode_coverage.py FILE.cu...   # first add the forms that these files and our kernels compile to
+    python tests/support/opcode_coverage.py              # write the table from tests/support/opcode_forms/
+    python tests/support/opcode_coverage.py FILE.cu...   # first add the forms that these files and our kernels compile to
 
-A form is an opcode with all its modifiers. tests/opcode_forms/sm_NN.txt holds one example instruction of each, as
+A form is an opcode with all its modifiers. tests/support/opcode_forms/sm_NN.txt holds one example instruction of each, as
 disassembled from the compiler's output for traces/kernels (marked `kernel`) and for files with one PTX instruction or
 intrinsic per kernel (marked `other`; those need not be in the project), or written by hand (`hand`).
 """
@@ -21,8 +21,9 @@ from pathlib import Path
 import numpy as np
 
 FOLDER = Path(__file__).resolve().parent
+ROOT = FOLDER.parent.parent
 FORMS = FOLDER / "opcode_forms"
-TABLE = FOLDER.parent / "docs" / "opcode-coverage.md"
+TABLE = ROOT / "docs" / "opcode-coverage.md"
 ARCHITECTURES = (75, 80, 86, 90)
 OWN_TESTS = frozenset(
     [
@@ -56,7 +57,7 @@ OWN_TESTS = frozenset(
         "SHF.R.U64",
     ]
 )
-"""Forms with tests of their own in test_710_float.py, test_720_warp.py and test_745_progress.py."""
+"""Forms with tests of their own in test_710_float.py, test_720_warp.py and test_746_livelock.py."""
 ORIGINS = ("kernel", "other", "hand")
 OUT_OF_SCOPE = {
     "TEX": "texture", "TLD": "texture", "TLD4": "texture", "TXD": "texture", "TXQ": "texture", "TMML": "texture",
@@ -117,7 +118,7 @@ def refusal(text: str, architecture: int) -> str | None:
 def drawn_forms(architecture: int) -> frozenset[str]:
     """Forms among the random single-instruction tests of an architecture."""
     from semantics.draw import Draw
-    from test_770_semantics import GROUPS
+    from semantics.groups import GROUPS
 
     forms: set[str] = set()
     for draws, of in GROUPS.values():
@@ -170,7 +171,7 @@ def compiled(path: Path, architecture: int) -> Iterable[str]:
 
 def collect(files: Iterable[Path]) -> None:
     """Add the forms of our kernels and of other files to the lists."""
-    kernels = sorted((FOLDER.parent / "traces" / "kernels").rglob("*.cu"))
+    kernels = sorted((ROOT / "traces" / "kernels").rglob("*.cu"))
     for architecture in ARCHITECTURES:
         found = load(architecture)
         for origin, paths in (("kernel", kernels), ("other", files)):
@@ -199,11 +200,11 @@ def table() -> str:
     total = sum(counts.values())
     head = f"""# Opcode coverage
 
-Written by `python tests/opcode_coverage.py`; do not edit. A form is an opcode with all its modifiers, as the compiler
+Written by `python tests/support/opcode_coverage.py`; do not edit. A form is an opcode with all its modifiers, as the compiler
 spells it; empty cells are forms that the compiler was not seen to emit for that architecture.
 
 - **random**: executed, and tested with random operands against an independent statement of what it does
-  (`tests/semantics`), leaving aside modifiers without effect on values (cache, scope and pipe hints).
+  (`tests/support/semantics`), leaving aside modifiers without effect on values (cache, scope and pipe hints).
 - **own**: executed, with a test of its own.
 - **kernel**: executed, and part of a kernel of `traces/kernels` whose results are compared with NumPy.
 - **executed**: executed, without a test of its own.
@@ -229,5 +230,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    sys.path.insert(0, str(FOLDER))
     main()
