@@ -2,11 +2,15 @@
 PYTHON ?= python3
 VENV ?= .venv
 DIST ?= dist
+# What test-wheel and test-sdist run, and against which wheel: by default one that is built for it.
+TESTS ?=
+WHEEL ?=
 BIN := $(VENV)/bin
 GPUSIM := $(BIN)/gpusim
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-deep test-boundscheck bench lint format traces wheel clean
+.PHONY: help demo test test-deep test-boundscheck test-wheel test-sdist test-numba-bounds test-numba-oldest \
+  test-numba-newest bench lint format traces wheel sdist clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  %-18s %s\n", $$1, $$2}'
@@ -37,6 +41,33 @@ test-deep: $(VENV)/.dev ## the slow tests as well
 test-boundscheck: $(VENV)/.dev ## the marked subset with array bounds checked in compiled code
 	NUMBA_BOUNDSCHECK=1 $(BIN)/python -m pytest -q -m boundscheck
 
+# Without the working folder on Python's path, the package that tests find is the one that was installed.
+test-wheel: $(if $(WHEEL),,wheel) ## the test suite against a built wheel: WHEEL=, and a part of it with TESTS=
+	$(PYTHON) -m venv --clear $(VENV)-wheel
+	$(VENV)-wheel/bin/python -m pip install -qq --disable-pip-version-check \
+	  "$$(echo $(or $(WHEEL),$(DIST)/gpusim-*.whl))[sass,dev]"
+	PYTHONSAFEPATH=1 $(VENV)-wheel/bin/python -m pytest -q -m 'not slow' $(TESTS)
+
+test-sdist: sdist ## unpack the sdist; from there, build its wheel and test that (by default the tests of files, quick)
+	rm -rf $(DIST)/unpacked
+	mkdir $(DIST)/unpacked
+	tar -xzf $(DIST)/gpusim-*.tar.gz -C $(DIST)/unpacked --strip-components 1
+	$(MAKE) -C $(DIST)/unpacked test-wheel VENV=.venv DIST=dist WHEEL= \
+	  TESTS="$(or $(TESTS),tests/test_0[0-5]*.py tests/test_752*.py tests/test_82*.py)"
+
+test-numba-bounds: test-numba-oldest test-numba-newest ## what is private to Numba, at both ends of its versions
+
+NUMBA_TESTS := $(addprefix tests/,test_060_code_cache.py test_061_compiling.py test_063_numba_hooks.py test_600_sm.py \
+  test_740_launch.py)
+test-numba-oldest: NUMBA = numba==$(shell sed -n 's/.*"numba>=\([0-9.]*\),.*/\1/p' pyproject.toml)
+test-numba-newest: NUMBA = numba
+test-numba-oldest test-numba-newest: test-%:
+	$(PYTHON) -m venv --clear $(VENV)-$*
+	$(VENV)-$*/bin/python -m pip install -qq --disable-pip-version-check -e '.[dev]' '$(NUMBA)'
+	@$(VENV)-$*/bin/python --version
+	@$(VENV)-$*/bin/python -m pip list --disable-pip-version-check | grep -E '^(numba|llvmlite|numpy) '
+	$(VENV)-$*/bin/python -m pytest -q $(NUMBA_TESTS)
+
 bench: $(VENV)/.core ## speed, start-up seconds and peak memory per bundled kernel
 	$(GPUSIM) bench
 
@@ -52,8 +83,12 @@ traces: $(VENV)/.dev ## trace every kernel of traces/kernels, check its results,
 	$(BIN)/python traces/build.py
 
 wheel: $(VENV)/.dev ## build a wheel into $(DIST)
-	rm -rf build
+	rm -rf build $(DIST)/gpusim-*.whl
 	$(BIN)/python -m build --quiet --wheel --outdir $(DIST) .
+
+sdist: $(VENV)/.dev ## build a source distribution into $(DIST)
+	rm -f $(DIST)/gpusim-*.tar.gz
+	$(BIN)/python -m build --quiet --sdist --outdir $(DIST) .
 
 clean: ## remove build outputs (the environment stays)
 	rm -rf build dist *.egg-info .pytest_cache .ruff_cache .hypothesis

@@ -1,0 +1,77 @@
+"""What gpusim uses of Numba that is private to it still has its effect; gpusim.jit lists it.
+
+The hooks of stored code are tested in test_060_code_cache.py. `make test-numba-bounds` runs both files at the ends of the
+versions that pyproject.toml allows.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import numba
+import numpy as np
+import pytest
+
+from gpusim import jit
+
+pytestmark = pytest.mark.skipif(not jit.JIT, reason="needs the compiler")
+SOURCE = """\
+import numpy as np
+
+def at(values, index):
+    return values[index]
+
+def twice(value):
+    return 2 * value
+
+def allocates(size):
+    return np.zeros(size).size
+"""
+
+
+@pytest.fixture
+def loaded(tmp_path: Path):
+    """Imports SOURCE under a name, by which Numba names its compiled functions."""
+    names = []
+
+    def load(name: str) -> ModuleType:
+        path = tmp_path / f"{name}.py"
+        path.write_text(SOURCE)
+        specification = importlib.util.spec_from_file_location(name, path)
+        module = importlib.util.module_from_spec(specification)
+        names.append(name)
+        sys.modules[name] = module
+        specification.loader.exec_module(module)
+        return module
+
+    yield load
+    for name in names:
+        del sys.modules[name]
+
+
+@pytest.mark.skipif(bool(numba.config.BOUNDSCHECK), reason="a negative index is refused")
+@pytest.mark.parametrize(("name", "found"), [("gpusim.model.tiny", 4), ("gpusim.emulator.tiny", 9)])
+def test_a_negative_index_counts_from_the_end_but_in_the_timing_model(loaded, name: str, found: int) -> None:
+    behind_others = np.arange(10)[5:]
+    assert numba.njit(loaded(name).at)(behind_others, -1) == found
+
+
+def test_a_constant_argument_compiles_no_version_of_its_own(loaded) -> None:
+    twice = jit.inlined(loaded("gpusim.model.tiny").twice)
+
+    @numba.njit
+    def caller(value):
+        return twice(3) + twice(value)
+
+    assert caller(4) == 14
+    assert twice.signatures == [(numba.types.int64,)]
+
+
+def test_inner_functions_do_without_the_runtime_that_counts_references(loaded) -> None:
+    allocates = loaded("gpusim.model.tiny").allocates
+    assert numba.njit(allocates)(3) == 3
+    with pytest.raises(numba.core.errors.NumbaError):  # arrays that it makes would be counted
+        jit.inlined(allocates).compile((numba.types.int64,))
