@@ -8,7 +8,7 @@ import subprocess
 import sys
 
 import pytest
-from cli_cases import HEAVY, SASS, WARP_INSTRUCTIONS, call, refused
+from cli_cases import HEAVY, SASS, WARP_INSTRUCTIONS, call, needs_every_trace, refused
 from trace_cases import make_trace
 
 from gpusim.results.result import Result
@@ -292,6 +292,7 @@ def test_doctor_runs_a_kernel(capsys):
         assert word in out
 
 
+@needs_every_trace
 @pytest.mark.slow
 def test_bench_measures_speed_start_up_and_memory(capsys):
     code, out, _ = call(capsys, "bench", "ampere/pointer_chase", "--repeat", 1, "--json")
@@ -303,6 +304,7 @@ def test_bench_measures_speed_start_up_and_memory(capsys):
     assert figures["cold_start"]["cpu"] > figures["warm_start"]["cpu"] > 0
 
 
+@needs_every_trace
 @pytest.mark.slow
 def test_bench_compares_threads_and_the_peer(capsys):
     code, out, _ = call(capsys, "bench", "strided", "--repeat", 1)
@@ -312,6 +314,7 @@ def test_bench_compares_threads_and_the_peer(capsys):
     assert "32 sectors per load" in out
 
 
+@needs_every_trace
 def test_every_row_of_the_benchmark_has_its_kernel():
     from gpusim.cli.bench_worker import suite
     from gpusim.inputs import find_trace
@@ -329,6 +332,7 @@ def test_every_row_of_the_benchmark_has_its_kernel():
     assert {chase[rows[name].launch].warps_per_cta for name in ("chase_l1", "chase_dram")} == {1}
 
 
+@needs_every_trace
 def test_bench_refuses_what_it_cannot_measure(capsys):
     assert "did you mean 'ampere/sgemm'?" in refused(capsys, "bench", "ampere/sgem")
     assert "at least one run" in refused(capsys, "bench", "--repeat", 0)

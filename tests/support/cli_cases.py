@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import pytest
+
+from gpusim import resources
 from gpusim.cli import main as cli
 
 HEAVY = ("numba", "numpy", "pandas", "matplotlib", "pydantic", "rich", "yaml", "zstandard")
@@ -18,6 +21,11 @@ SASS = """\
 [B------:R-:W-:-:S05] EXIT ;
 """
 WARP_INSTRUCTIONS = 5 * 2 * 2
+
+needs_every_trace = pytest.mark.skipif(
+    not (resources.find("traces") / "bundled.yaml").exists(), reason="an installed package has one trace of its own"
+)
+"""Skips where the package under test is not that of a checkout."""
 
 
 def call(capsys, *arguments) -> tuple[int, str, str]:
