@@ -12,9 +12,10 @@ docs/python.md is the guide; gpusim.api holds the functions, which are imported 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
+TYPE_CHECKING = False  # checkers of types take it for true by its name; typing itself would be the slowest import here
 if TYPE_CHECKING:
+    from typing import Any
+
     from gpusim.api import (
         GpusimError,
         Result,
