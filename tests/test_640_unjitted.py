@@ -14,14 +14,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 from microbench import SMALL, kernel, op, trace
-from reference.random_kernels import RandomProgram, random_program
+from reference.random_kernels import random_program
 
 from gpusim.config.loading import load_config
 from gpusim.model.setup.simulate import RunOptions, simulate
 from gpusim.results.result import KernelResult
 from gpusim.trace.store import open_trace, write_trace
 
-PROGRAMS = range(10)
 BLOCKS, GRIDS = (32, 64, 128), (1, 2)
 EXAMPLES = Path(__file__).resolve().parent.parent / "examples" / "policies"
 
@@ -62,19 +61,25 @@ def check_equal(plain: KernelResult, compiled: KernelResult) -> None:
     assert np.array_equal(plain.timeline, compiled.timeline)
 
 
-def settings(program: RandomProgram) -> tuple[str, ...]:
-    return (*SMALL, *program.overrides)
+def check(folder: Path, seeds: range) -> None:
+    """Random programs, each simulated by plain Python and by compiled code."""
+    jobs = []
+    for seed in seeds:
+        program = random_program(seed, blocks=BLOCKS, grids=GRIDS)
+        write_trace(trace(program.text), folder / str(seed))
+        jobs.append((folder / str(seed), program.card, (*SMALL, *program.overrides)))
+    for (stored, card, overrides), plain in zip(jobs, unjitted(jobs), strict=True):
+        compiled = simulate(open_trace(stored), load_config(card, overrides), RunOptions(timeline=True)).kernels[0]
+        check_equal(plain, compiled)
 
 
 def test_ten_random_programs_give_the_same_results_without_the_compiler(tmp_path: Path) -> None:
-    jobs = []
-    for seed in PROGRAMS:
-        program = random_program(seed, blocks=BLOCKS, grids=GRIDS)
-        write_trace(trace(program.text), tmp_path / str(seed))
-        jobs.append((tmp_path / str(seed), program.card, settings(program)))
-    for (folder, card, overrides), plain in zip(jobs, unjitted(jobs), strict=True):
-        compiled = simulate(open_trace(folder), load_config(card, overrides), RunOptions(timeline=True)).kernels[0]
-        check_equal(plain, compiled)
+    check(tmp_path, range(10))
+
+
+@pytest.mark.slow
+def test_many_more_do(tmp_path: Path) -> None:
+    check(tmp_path, range(100, 160))
 
 
 LINES = [op("FADD R2, R2, 1", 4), op("FADD R4, R4, 1", 2)] * 4
@@ -98,3 +103,13 @@ def test_policies_of_a_user_run_as_plain_python(tmp_path: Path, file: str, told:
         return
     compiled = simulate(open_trace(tmp_path / "t"), load_config("a6000", overrides), RunOptions(timeline=True))
     check_equal(plain, compiled.kernels[0])
+
+
+def test_only_the_emulator_needs_the_compiler(tmp_path: Path) -> None:
+    (tmp_path / "k.sass").write_text(kernel(LINES).replace(".param p", "#"))
+    command = [sys.executable, "-m", "gpusim", "run", str(tmp_path / "k.sass"), "--config", "a6000"]
+    environment = os.environ | {"NUMBA_DISABLE_JIT": "1"}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True)
+    assert done.returncode == 2
+    assert "executed by compiled code only" in done.stderr
+    assert "gpusim trace -o DIR" in done.stderr
