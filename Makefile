@@ -10,7 +10,7 @@ GPUSIM := $(BIN)/gpusim
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-deep test-boundscheck test-wheel test-sdist test-numba-bounds test-numba-oldest \
-  test-numba-newest bench lint format traces wheel sdist clean
+  test-numba-newest coverage bench lint format traces wheel sdist clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  %-18s %s\n", $$1, $$2}'
@@ -40,6 +40,12 @@ test-deep: $(VENV)/.dev ## the slow tests as well
 
 test-boundscheck: $(VENV)/.dev ## the marked subset with array bounds checked in compiled code
 	NUMBA_BOUNDSCHECK=1 $(BIN)/python -m pytest -q -m boundscheck
+
+coverage: $(VENV)/.dev ## which lines of the timing model random programs reach, in runs without the compiler
+	$(BIN)/python -m coverage erase
+	$(BIN)/python -m coverage run -m pytest -q tests/test_640_unjitted.py
+	$(BIN)/python -m coverage combine -q
+	$(BIN)/python -m coverage report
 
 # Without the working folder on Python's path, the package that tests find is the one that was installed.
 test-wheel: $(if $(WHEEL),,wheel) ## the test suite against a built wheel: WHEEL=, and a part of it with TESTS=

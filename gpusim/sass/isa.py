@@ -11,8 +11,8 @@ from functools import lru_cache
 from typing import Any
 
 from gpusim import resources
+from gpusim.constants import MemorySpace
 from gpusim.errors import GpusimError
-from gpusim.sass.program import MemorySpace
 
 UNITS = ("int", "fp32", "half", "tensor", "uniform", "branch", "misc", "sfu", "fp64", "memory")
 """Execution units that a table may name."""

@@ -9,9 +9,9 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from gpusim import yamlfile
+from gpusim.constants import MemorySpace
 from gpusim.errors import GpusimError, nearest
 from gpusim.sass.isa import DESTINATIONS, IMMEDIATES, LATENCY_CLASSES, SLOTS, UNITS, Entry, OpcodeInfo, Table
-from gpusim.sass.program import MemorySpace
 from gpusim.schema import Strict, load
 
 Registers = Annotated[int, Field(ge=1, le=16)]

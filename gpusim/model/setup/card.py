@@ -36,9 +36,9 @@ def _shape(field: FieldInfo) -> tuple[int, ...] | None:
     return (longest,) if longest and _is_integer(get_args(kind)[0]) else None
 
 
-def _is_integer(kind: Any) -> bool:
-    """Whether a type is that of integers, whatever bounds it has."""
-    return kind is int or (get_origin(kind) is Annotated and get_args(kind)[0] is int)
+def _is_integer(element: Any) -> bool:
+    """Whether the element of a tuple is an integer, bounded or not."""
+    return element is int or (get_origin(element) is Annotated and get_args(element)[0] is int)
 
 
 @cache
