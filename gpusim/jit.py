@@ -183,6 +183,10 @@ def compile_problem(function: Any, arguments: Sequence[Any], results: int) -> st
         function.compile(kinds)
     except numba.core.errors.NumbaError as error:
         return str(error)
+    except KeyError as error:  # so Numba says that a record has no such field
+        return f"a record has no field {error.args[0]!r}"
+    except Exception as error:  # whatever else the compiler stumbles over in code that nobody has tried
+        return f"the compiler fails ({type(error).__name__}: {error})"
     found = function.overloads[kinds].signature.return_type
     numbers = tuple(found) if isinstance(found, types.BaseTuple) else (found,)
     if results and (len(numbers) != results or not all(isinstance(n, (types.Integer, types.Boolean)) for n in numbers)):

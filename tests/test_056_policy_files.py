@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from microbench import kernel, op, simulate_small, trace
 
 from gpusim.config import load_config
 from gpusim.config.policies import policy_names, policy_paths
@@ -121,6 +122,13 @@ def test_what_the_compiler_refuses_is_told_before_the_model_is_compiled(mistake:
     policies = policy_set({"replacement": [written(tmp_path, text)]})
     with pytest.raises(GpusimError, match=message):
         check_compiles(policies, None, None)
+
+
+@pytest.mark.parametrize("what", ["P.card[0].sm.nonsense", "P.derived[0].nonsense", "S.sub_cores[sm].nonsense"])
+def test_a_number_that_does_not_exist_is_told_with_its_line(what: str, tmp_path: Path) -> None:
+    path = written(tmp_path, f"def choose(S, P, sm, k, ready, now):\n    first = 0\n    return {what} + first\n")
+    with pytest.raises(GpusimError, match=r"mine.py:3: choose does not compile: a record has no field 'nonsense'"):
+        simulate_small(trace(kernel([op("NOP", 4)])), f"{KEY}={path}")
 
 
 def test_functions_of_a_file_may_call_each_other(tmp_path: Path) -> None:

@@ -155,5 +155,6 @@ def _line_with(policy: Policy, function: str, text: str) -> int:
     nodes = list(ast.walk(ast.parse(source(policy.kind, policy.name))))
     quoted = re.findall(r"'(\w+)'", text)
     used = [node.lineno for node in nodes if isinstance(node, ast.Name) and node.id in quoted]
+    used += [node.lineno for node in nodes if isinstance(node, ast.Attribute) and node.attr in quoted]
     defined = [node.lineno for node in nodes if isinstance(node, ast.FunctionDef) and node.name == function]
     return min(used, default=min(defined, default=1))
