@@ -40,9 +40,10 @@ test-boundscheck: $(VENV)/.dev ## the marked subset with array bounds checked in
 bench: $(VENV)/.core ## speed, start-up seconds and peak memory per bundled kernel
 	$(GPUSIM) bench
 
-lint: $(VENV)/.dev ## ruff: rules and formatting
+lint: $(VENV)/.dev ## ruff (rules and formatting) and mypy (types)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/mypy
 
 format: $(VENV)/.dev ## let ruff rewrite what it can
 	$(BIN)/ruff check --fix .
@@ -56,4 +57,4 @@ wheel: $(VENV)/.dev ## build a wheel into $(DIST)
 	$(BIN)/python -m build --quiet --wheel --outdir $(DIST) .
 
 clean: ## remove build outputs (the environment stays)
-	rm -rf build dist *.egg-info .pytest_cache .ruff_cache .hypothesis
+	rm -rf build dist *.egg-info .pytest_cache .ruff_cache .mypy_cache .hypothesis
