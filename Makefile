@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 GPUSIM := $(BIN)/gpusim
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-deep test-boundscheck bench lint format traces wheel clean
+.PHONY: help demo test test-deep test-boundscheck coverage bench lint format traces wheel clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  %-18s %s\n", $$1, $$2}'
@@ -36,6 +36,12 @@ test-deep: $(VENV)/.dev ## the slow tests as well
 
 test-boundscheck: $(VENV)/.dev ## the marked subset with array bounds checked in compiled code
 	NUMBA_BOUNDSCHECK=1 $(BIN)/python -m pytest -q -m boundscheck
+
+coverage: $(VENV)/.dev ## which lines of the timing model random programs reach, in runs without the compiler
+	$(BIN)/python -m coverage erase
+	$(BIN)/python -m coverage run -m pytest -q tests/test_640_unjitted.py
+	$(BIN)/python -m coverage combine -q
+	$(BIN)/python -m coverage report
 
 bench: $(VENV)/.core ## speed, start-up seconds and peak memory per bundled kernel
 	$(GPUSIM) bench

@@ -5,6 +5,8 @@ Part of every compiled-code cache key (gpusim.jit), so what belongs to one part 
 
 from __future__ import annotations
 
+from enum import IntEnum
+
 INSTRUCTION_BYTES = 16
 """Every instruction of Volta and later is 128 bits long."""
 COUNTERS = 6
@@ -27,3 +29,15 @@ SHARED_WINDOW = 0x7E0000000000
 LOCAL_WINDOW = 0x7E8000000000
 """Generic address of local memory; kernels read it from c[0][0x20]."""
 WINDOW_BYTES = 1 << 24
+
+
+class MemorySpace(IntEnum):
+    """Memory space of an instruction with an address; NONE for all others."""
+
+    NONE = 0
+    GLOBAL = 1
+    SHARED = 2
+    LOCAL = 3
+    CONSTANT = 4
+    GENERIC = 5
+    GLOBAL_TO_SHARED = 6

@@ -34,7 +34,7 @@ from numba.np import arrayobj
 from gpusim import codecache, compiling
 
 PACKAGE = Path(__file__).resolve().parent
-SHARED = ("jit.py", "constants.py", "results/stalls.py", "sass/program.py", "trace/trace.py")
+SHARED = ("jit.py", "constants.py", "results/stalls.py")
 """Sources whose constants compiled code of every part reads."""
 PARTS = {
     "model": ("model/*.py", "model/policies/**/*.py"),

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import csv
 import json
+import pickle
 
 import numpy as np
 import pytest
@@ -51,6 +53,16 @@ def test_summary_is_one_json_object_with_the_documented_keys():
     assert set(summary) >= {"config", "kernels", "totals", "cpu_seconds", "warp_instructions_per_cpu_second"}
     assert set(summary["kernels"][0]) >= {"name", "cycles", "warp_instructions", "thread_instructions", "ipc", "stalls"}
     assert summary["warp_instructions_per_cpu_second"] == 68 / 0.5
+
+
+@pytest.mark.parametrize("again", [lambda value: pickle.loads(pickle.dumps(value)), copy.deepcopy])
+def test_results_go_through_process_pools_and_copies(again):
+    result = make_result()
+    other = again(result)
+    assert other.summary() == result.summary()
+    assert np.array_equal(other.kernels[0].pc_stalls, result.kernels[0].pc_stalls)
+    with pytest.raises(TypeError):
+        other.kernels[0].counters["x"] = 1
 
 
 def test_save_and_load_are_lossless(tmp_path):

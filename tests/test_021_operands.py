@@ -6,11 +6,12 @@ import struct
 
 import pytest
 
+from gpusim.constants import MemorySpace
 from gpusim.errors import GpusimError
 from gpusim.sass.instructions import parse_instruction, split_text
 from gpusim.sass.isa import load_isa
 from gpusim.sass.operands import BINDLESS_BANK, Context, encode_number, parse_operand
-from gpusim.sass.program import NO_SLOT, OPERAND_SELECTORS, PT, RZ, URZ, MemorySpace, OperandKind
+from gpusim.sass.program import NO_SLOT, OPERAND_SELECTORS, PT, RZ, URZ, OperandKind
 
 LABELS = {"LOOP": 0x40, ".L_x_1": 0x80}
 

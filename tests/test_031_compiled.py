@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 from sass_cases import ARCHITECTURES, DATA, KERNELS, SOURCES, compiled, needs_tools, programs
 
+from gpusim.constants import MemorySpace
 from gpusim.errors import GpusimError
 from gpusim.sass import control_bits
 from gpusim.sass.instructions import parse_instruction
 from gpusim.sass.isa import load_isa
-from gpusim.sass.program import NO_SLOT, RZ, URZ, MemorySpace, OperandKind, Program
+from gpusim.sass.program import NO_SLOT, RZ, URZ, OperandKind, Program
 
 pytestmark = needs_tools
 FEATURES = DATA / "features.cu"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import hashlib
 import importlib.util
 import os
@@ -9,6 +10,7 @@ import pickle
 import stat
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import numba
@@ -418,3 +420,51 @@ def test_every_entry_keeps_its_code():
     for entry in entries:
         assert isinstance(entry._cache, KeptCode)
         assert Path(entry._cache.cache_path).parent.name in jit.PARTS
+
+
+PACKAGE = Path(jit.__file__).parent
+DECORATORS = {"njit", "inlined", "kernel"}
+
+
+def names_in(*nodes: ast.AST) -> set[str]:
+    return {node.id for top in nodes for node in ast.walk(top) if isinstance(node, ast.Name)}
+
+
+def compiled_from(tree: ast.Module) -> Iterator[tuple[str, str]]:
+    """What compiled functions of a module read from other modules of gpusim, themselves or through its constants."""
+    imported = {
+        alias.asname or alias.name: f"{node.module}.{alias.name}"
+        for node in tree.body
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("gpusim")
+        for alias in node.names
+    }
+    constants = {
+        name: node.value for node in tree.body if isinstance(node, ast.Assign) for name in names_in(*node.targets)
+    }
+    used: set[str] = set()
+    for function in ast.walk(tree):
+        if isinstance(function, ast.FunctionDef):
+            marks = {getattr(getattr(each, "func", each), "id", None) for each in function.decorator_list}
+            used |= names_in(*function.body) if marks & DECORATORS else set()
+    while grown := {name for known in used & constants.keys() for name in names_in(constants[known])} - used:
+        used |= grown
+    yield from ((name, imported[name]) for name in used & imported.keys())
+
+
+@pytest.mark.parametrize("part", jit.PARTS)
+def test_a_caches_key_covers_every_module_that_its_code_reads(part: str) -> None:
+    sources = {path for pattern in (*jit.SHARED, *jit.PARTS[part]) for path in PACKAGE.glob(pattern)}
+    assert sources
+    missing = set()
+    for path in sorted((PACKAGE / part).rglob("*.py")):
+        for name, origin in compiled_from(ast.parse(path.read_text())):
+            candidates = [origin, origin.rpartition(".")[0]]
+            places = [
+                PACKAGE.parent / f"{each.replace('.', '/')}{end}"
+                for each in candidates
+                for end in (".py", "/__init__.py")
+            ]
+            home = next(place for place in places if place.exists())
+            if home not in sources:
+                missing.add((path.name, name, origin))
+    assert not missing

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from gpusim.constants import EXPLICIT
-from gpusim.sass.program import INSTRUCTION_DTYPE, OPERAND_DTYPE, MemorySpace, Program
+from gpusim.constants import EXPLICIT, MemorySpace
+from gpusim.sass.program import INSTRUCTION_DTYPE, OPERAND_DTYPE, Program
 from gpusim.trace.trace import MEMORY_RECORD_DTYPE, ChunkList, CtaChunk, Launch, Trace
 
 SPACES = (MemorySpace.NONE, MemorySpace.GLOBAL, MemorySpace.SHARED, MemorySpace.GLOBAL_TO_SHARED, MemorySpace.NONE)

@@ -1,4 +1,13 @@
-"""Cards as YAML files in, checked and immutable `GpuConfig` objects out."""
+"""Cards as YAML files in, checked and immutable `GpuConfig` objects out: the third of the project's nouns.
+
+    models      every parameter with its bounds, as pydantic models: what a card may say
+    loading     a file, those that it inherits from, overrides -> GpuConfig, or every problem with its place
+    policies    files of a user's own policies, found beside the card that names them
+    expansion   a card written out in full with the source of each value; the JSON schema
+
+Reading YAML and telling problems is shared with launch files, opcode tables and experiments: `gpusim.yamlfile`,
+`gpusim.schema`. A parameter keeps its name and its place down to compiled code (`P.card[0].sm.sub_core...`).
+"""
 
 from __future__ import annotations
 

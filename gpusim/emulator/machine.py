@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from gpusim import limits
-from gpusim.constants import LOCAL_WINDOW, SHARED_WINDOW
+from gpusim.constants import LOCAL_WINDOW, SHARED_WINDOW, WARP_SIZE
 from gpusim.emulator import state
 from gpusim.emulator.buffers import GlobalMemory
 from gpusim.emulator.decode import decode
@@ -17,7 +17,6 @@ from gpusim.emulator.state import Machine
 from gpusim.errors import GpusimError
 from gpusim.memory_limit import in_words, require_memory
 from gpusim.sass.program import Program
-from gpusim.trace.trace import WARP_SIZE
 
 BLOCK_OFFSET, GRID_OFFSET, SHARED_WINDOW_OFFSET, LOCAL_WINDOW_OFFSET, STACK_OFFSET = 0x0, 0xC, 0x18, 0x20, 0x28
 """Places of launch facts in constant bank 0, as compiled code for sm_75 to sm_90 reads them."""

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from gpusim.constants import MemorySpace
 from gpusim.emulator import atomics, control, integer, memory
 from gpusim.emulator.binding import Handler, Instruction, UnknownInstruction
-from gpusim.sass.program import PT, RZ, URZ, MemorySpace, OperandKind
+from gpusim.sass.program import PT, RZ, URZ, OperandKind
 
 HINTS = (
     "E", "SYS", "GPU", "SM", "CTA", "STRONG", "WEAK", "CONSTANT", "PRIVATE", "EF", "EL", "LU", "EU", "NA", "U",

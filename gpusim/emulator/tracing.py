@@ -21,6 +21,7 @@ from gpusim.emulator.launch import Argument, KernelLaunch, LaunchFile, load_laun
 from gpusim.emulator.machine import Prepared, check_launch, explain, grow_log, prepare
 from gpusim.emulator.sources import OpenedSource, open_source
 from gpusim.errors import GpusimError
+from gpusim.jit import JIT
 from gpusim.memory_limit import in_words, require_memory
 from gpusim.sass.assembler import AssembledKernel
 from gpusim.sass.fatbin import REPORT_SUFFIX
@@ -115,11 +116,16 @@ def run(
         cta_seed: run the CTAs in an order shuffled with this seed; all of them then make one chunk. Default: ascending.
         tell: is given the CTAs that are done and the warp instructions so far now and then, also while a CTA runs.
 
-    Raises GpusimError for an access out of bounds or misaligned, a deadlock, a CTA that waits for another one or has
-    no end, a trap, or a jump to nowhere.
+    Raises GpusimError without the compiler (NUMBA_DISABLE_JIT=1), for an access out of bounds or misaligned, a
+    deadlock, a CTA that waits for another one or has no end, a trap, or a jump to nowhere.
     """
     from gpusim.emulator.interpreter import run_ctas
 
+    if not JIT:
+        raise GpusimError(
+            "kernels are executed by compiled code only: its registers are words that wrap around. Store the trace "
+            "first (`gpusim trace -o DIR`), then simulate that with NUMBA_DISABLE_JIT=1"
+        )
     machine, ctas = prepared.machine, math.prod(prepared.grid)
     warps = int(machine.geometry[state.WARPS])
     first, wide, piece = 0, len(prepared.program) > 1 << 16, FIRST_PIECE

@@ -1,1 +1,8 @@
-"""Real cards: Nsight Compute reports, the cards that they describe, and the comparison with the model."""
+"""Real cards beside the model.
+
+    card      the card that an Nsight Compute report describes, as a configuration
+    counts    how often the profiled kernel executed each instruction, against the functional run
+    compare   profiled or measured launches, traced, simulated, side by side
+
+Reports are read by `gpusim.sass.reports`, for they are one more place in which machine code comes.
+"""

@@ -7,11 +7,19 @@ word of a bank, wide accesses by half and quarter warps.
 
 from __future__ import annotations
 
-from gpusim.constants import ALL_LANES, EXPLICIT, LINE_BYTES, LOCAL_WINDOW, SHARED_WINDOW, WARP_SIZE, WINDOW_BYTES
+from gpusim.constants import (
+    ALL_LANES,
+    EXPLICIT,
+    LINE_BYTES,
+    LOCAL_WINDOW,
+    SHARED_WINDOW,
+    WARP_SIZE,
+    WINDOW_BYTES,
+    MemorySpace,
+)
 from gpusim.jit import inlined, popcount64, trailing_zeros64
 from gpusim.model.state import SHARED_BANKS, State
 from gpusim.model.types import Access, Flag, Mask, Record, Row, Sm
-from gpusim.sass.program import MemorySpace
 
 LINE_SHIFT, SECTOR_SHIFT, WORD_SHIFT = 7, 5, 2
 HALF_LINE = LINE_BYTES // 2  # bytes written are kept in two words, a bit per byte

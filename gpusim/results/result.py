@@ -14,6 +14,7 @@ import numpy as np
 from gpusim import sealed
 from gpusim.display import counted, dimensions, html_table
 from gpusim.errors import GpusimError
+from gpusim.immutable import Picklable
 from gpusim.plainfile import read_bytes
 from gpusim.results.columns import KERNEL_FRAME, LAUNCH, NUMBERS, kernel_row, titles
 from gpusim.results.counters import BY_NAME
@@ -36,7 +37,7 @@ FOREIGN = "foreign_code"
 
 
 @dataclass(frozen=True, eq=False)
-class KernelResult:
+class KernelResult(Picklable):
     """One simulated kernel launch.
 
     Attributes:
@@ -193,7 +194,7 @@ class Stop:
 
 
 @dataclass(frozen=True, eq=False)
-class Result:
+class Result(Picklable):
     """A simulated trace: one KernelResult per kernel, in launch order.
 
     Attributes:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from gpusim.constants import MemorySpace
 from gpusim.errors import GpusimError
 from gpusim.sass import control_bits
 from gpusim.sass.builder import ProgramBuilder, Tables
@@ -13,7 +14,7 @@ from gpusim.sass.disassembly import DisassembledFunction, DisassembledLine
 from gpusim.sass.instructions import Instruction, parse_instruction
 from gpusim.sass.isa import Isa, load_isa
 from gpusim.sass.operands import Operand
-from gpusim.sass.program import NO_SLOT, OPERAND_SELECTORS, URZ, MemorySpace, OperandKind
+from gpusim.sass.program import NO_SLOT, OPERAND_SELECTORS, URZ, OperandKind
 
 if TYPE_CHECKING:
     from gpusim.sass.cubin import CubinFile

@@ -6,10 +6,11 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from gpusim.constants import MemorySpace
 from gpusim.errors import GpusimError
 from gpusim.sass.isa import Isa, OpcodeInfo
 from gpusim.sass.operands import Context, Operand, parse_operand
-from gpusim.sass.program import PT, MemorySpace, OperandKind
+from gpusim.sass.program import PT, OperandKind
 
 _PREDICATES = (OperandKind.PREDICATE, OperandKind.UNIFORM_PREDICATE)
 _REGISTERS = (OperandKind.REGISTER, OperandKind.UNIFORM_REGISTER)

@@ -11,8 +11,8 @@ from functools import lru_cache
 from typing import Any, Literal, TypeAlias, get_args
 
 from gpusim import resources
+from gpusim.constants import MemorySpace
 from gpusim.errors import GpusimError
-from gpusim.sass.program import MemorySpace
 
 Unit: TypeAlias = Literal["int", "fp32", "half", "tensor", "uniform", "branch", "misc", "sfu", "fp64", "memory"]
 """Execution units that a table may name."""

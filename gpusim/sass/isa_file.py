@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from gpusim import yamlfile
+from gpusim.constants import MemorySpace
 from gpusim.errors import GpusimError, nearest
 from gpusim.sass.isa import (
     SLOTS,
@@ -21,7 +22,6 @@ from gpusim.sass.isa import (
     Table,
     Unit,
 )
-from gpusim.sass.program import MemorySpace
 from gpusim.schema import Strict, load
 
 Registers = Annotated[int, Field(ge=1, le=16)]

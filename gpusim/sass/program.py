@@ -18,7 +18,9 @@ from typing import Any, cast
 
 import numpy as np
 
+from gpusim.constants import MemorySpace
 from gpusim.display import counted, html_table
+from gpusim.immutable import Picklable
 
 RZ = 255
 """Register id that reads as zero and drops writes."""
@@ -44,18 +46,6 @@ class OperandKind(IntEnum):
     SPECIAL_REGISTER = 8
     BARRIER_REGISTER = 9
     DEPENDENCE_COUNTER = 10
-
-
-class MemorySpace(IntEnum):
-    """Memory space of an instruction with an address; NONE for all others."""
-
-    NONE = 0
-    GLOBAL = 1
-    SHARED = 2
-    LOCAL = 3
-    CONSTANT = 4
-    GENERIC = 5
-    GLOBAL_TO_SHARED = 6
 
 
 OPERAND_DTYPE = np.dtype(
@@ -154,7 +144,7 @@ class GlobalData:
 
 
 @dataclass(frozen=True)
-class Program:
+class Program(Picklable):
     """One kernel's machine code and launch facts. Immutable: arrays are set read-only.
 
     Attributes:

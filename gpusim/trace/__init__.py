@@ -1,4 +1,11 @@
-"""What warps executed: the Trace and its store.
+"""What warps executed, and where they reached in memory: the second of the project's nouns. No cycle is known here.
+
+    trace               Trace, Launch and its chunks of CTAs, in memory
+    store, index        a folder on disk: trace.json, and a binary file per program and launch, read piece by piece
+    chunks, blocks      a chunk as columns, a column as a compressed block with a checksum
+    programs            whether a stored program can be one
+    select, info        parts of a trace; what it holds
+
 
 The package has the name of a function of the front door, so it can be called as that one: gpusim.api.trace.
 """

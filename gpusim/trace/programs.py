@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from gpusim.constants import INSTRUCTION_BYTES, NO_COUNTER
-from gpusim.sass.program import NO_SLOT, RZ, MemorySpace, OperandKind, Program
+from gpusim.constants import INSTRUCTION_BYTES, NO_COUNTER, MemorySpace
+from gpusim.sass.program import NO_SLOT, RZ, OperandKind, Program
 
 _COUNTERS = 6
 _INSTRUCTION_MOST = {

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, field
 
+from gpusim.constants import MemorySpace
 from gpusim.model.kinds import Kind
-from gpusim.sass.program import MemorySpace
 from reference.warp import Dynamic
 
 BANKS = 32

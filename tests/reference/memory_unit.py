@@ -6,8 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from gpusim.config.models import GpuConfig
+from gpusim.constants import MemorySpace
 from gpusim.model.kinds import Kind
-from gpusim.sass.program import MemorySpace
 from reference.caches import L1Instructions, SmallCache
 from reference.coalescing import global_accesses, shared_passes, space_of
 from reference.l1_data import L1Data

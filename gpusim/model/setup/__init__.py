@@ -1,0 +1,11 @@
+"""Around the compiled model: one launch from its Trace and its card to a KernelResult. None of it is compiled.
+
+    simulate     the entry: launches one after another, each a KernelRun: prepare, run windows, read the result
+    code         the Program's instructions as CODE records of a card; dependence: what scoreboards need besides
+    card         the configuration as records, and what follows from it for a launch
+    footprint    refuses what would not fit into memory; build: the State as it is in cycle 0
+    streams      the warps' streams, loaded chunk by chunk while dispatch goes on
+    deadlock     the report of the watchdog
+
+In that order.
+"""

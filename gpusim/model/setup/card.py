@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from fractions import Fraction
 from functools import cache
-from typing import Any, get_args, get_origin
+from typing import Annotated, Any, get_args, get_origin
 
 import numpy as np
 from annotated_types import MaxLen
@@ -33,7 +33,12 @@ def _shape(field: FieldInfo) -> tuple[int, ...] | None:
     if get_origin(kind) is tuple and Ellipsis not in get_args(kind):
         return (len(get_args(kind)),)
     longest = next((item.max_length for item in field.metadata if isinstance(item, MaxLen)), None)
-    return (longest,) if longest and get_args(kind)[:1] == (int,) else None
+    return (longest,) if longest and _is_integer(get_args(kind)[0]) else None
+
+
+def _is_integer(element: Any) -> bool:
+    """Whether the element of a tuple is an integer, bounded or not."""
+    return element is int or (get_origin(element) is Annotated and get_args(element)[0] is int)
 
 
 @cache

@@ -20,7 +20,7 @@ from gpusim.config.models import (
     MemoryLatency,
     VariableTiming,
 )
-from gpusim.constants import CONSTANT_BANK_BITS, COUNTERS, INSTRUCTION_BYTES, NO_COUNTER
+from gpusim.constants import CONSTANT_BANK_BITS, COUNTERS, INSTRUCTION_BYTES, NO_COUNTER, MemorySpace
 from gpusim.errors import GpusimError
 from gpusim.model.counters import FIELD, FIELD_BITS
 from gpusim.model.kinds import Kind, Unit
@@ -28,7 +28,7 @@ from gpusim.model.params import CODE, MAX_SOURCES
 from gpusim.model.state import BANKS, SLOTS
 from gpusim.results.stalls import Stall
 from gpusim.sass.isa import Isa, OpcodeInfo
-from gpusim.sass.program import NO_SLOT, RZ, MemorySpace, OperandKind, Program
+from gpusim.sass.program import NO_SLOT, RZ, OperandKind, Program
 
 UNITS = {
     "int": Unit.INT, "fp32": Unit.FP32, "half": Unit.FP32, "tensor": Unit.TENSOR, "uniform": Unit.UNIFORM,
