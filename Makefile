@@ -77,9 +77,10 @@ test-numba-oldest test-numba-newest: test-%:
 bench: $(VENV)/.core ## speed, start-up seconds and peak memory per bundled kernel
 	$(GPUSIM) bench
 
-lint: $(VENV)/.dev ## ruff: rules and formatting
+lint: $(VENV)/.dev ## ruff (rules and formatting) and mypy (types)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/mypy
 
 format: $(VENV)/.dev ## let ruff rewrite what it can
 	$(BIN)/ruff check --fix .
@@ -97,4 +98,4 @@ sdist: $(VENV)/.dev ## build a source distribution into $(DIST)
 	$(BIN)/python -m build --quiet --sdist --outdir $(DIST) .
 
 clean: ## remove build outputs (the environment stays)
-	rm -rf build dist *.egg-info .pytest_cache .ruff_cache .hypothesis
+	rm -rf build dist *.egg-info .pytest_cache .ruff_cache .mypy_cache .hypothesis

@@ -85,6 +85,8 @@ def load_check(path: Path | str) -> CheckFile:
     if not path.is_file():
         raise GpusimError(f"{path}: there is no such check file; write one with check(before, after, launches)")
     specification = importlib.util.spec_from_file_location(path.stem.replace(".", "_"), path)
+    if specification is None or specification.loader is None:
+        raise GpusimError(f"{path}: a check file is a Python file; its name should end in .py")
     module = importlib.util.module_from_spec(specification)
     try:
         specification.loader.exec_module(module)

@@ -215,8 +215,8 @@ class KeptCode:
             _set_aside(path, str(error) if isinstance(error, (DamagedError, OSError)) else repr(error))
             return None
 
-    def save_overload(self, signature: Any, compiled: CompileResult) -> None:
-        """Store a version for later runs."""
+    def save_overload(self, signature: Any, compiled: Any) -> None:
+        """Store a version, a CompileResult, for later runs. Numba gives that its fields when it is made."""
         path = self._path(signature, compiled.codegen)
         if path is None or compiled.library.has_dynamic_globals:
             return

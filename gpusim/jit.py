@@ -19,17 +19,16 @@ is the same in 0.61 and 0.68): the option `_nrt`; the function `numba.np.arrayob
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cache, partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Concatenate, ParamSpec, TypeVar, overload
 
 import numba
 import numpy as np
 from llvmlite import ir
-from numba import types
+from numba import extending, types
 from numba.core import event
-from numba.extending import intrinsic
 from numba.np import arrayobj
 
 from gpusim import codecache, compiling
@@ -45,13 +44,17 @@ PARTS = {
 """Packages with compiled code, and the sources of each; a test checks that no other module imports this one."""
 KEPT_CACHES = 4
 """Cache folders of older sources that are kept, newest first."""
+SETTINGS: Any = numba.config
+"""What the environment says to Numba; the module gets its attributes when it is imported."""
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+"""Compiled or not, a function has its signature; what else a dispatcher has is for Numba alone."""
+Arguments = ParamSpec("Arguments")
 
 
 @cache
 def _source_hash(part: str) -> str:
-    digest = hashlib.sha256(
-        f"{numba.__version__} {np.__version__} {numba.config.BOUNDSCHECK} {numba.config.OPT}".encode()
-    )
+    digest = hashlib.sha256(f"{numba.__version__} {np.__version__} {SETTINGS.BOUNDSCHECK} {SETTINGS.OPT}".encode())
     for path in sorted(path for pattern in (*SHARED, *PARTS[part]) for path in PACKAGE.glob(pattern)):
         digest.update(path.relative_to(PACKAGE).as_posix().encode())
         digest.update(path.read_bytes())
@@ -121,7 +124,7 @@ def _keep_indices() -> None:
 
 _keep_indices()
 
-JIT = not numba.config.DISABLE_JIT
+JIT = not SETTINGS.DISABLE_JIT
 """False in a run without the compiler (NUMBA_DISABLE_JIT=1)."""
 _COMMON: dict[str, Any] = {"nogil": True, "error_model": "numpy"}
 INNER_OPTIONS: dict[str, Any] = {
@@ -148,10 +151,18 @@ def _without_literals(dispatcher: Any) -> Any:
     return dispatcher
 
 
-def kernel(function: Any) -> Any:
+def kernel(function: Function) -> Function:
     """Compile a function that Python calls: the entry of a compiled loop."""
-    dispatcher = numba.njit(**_COMMON)(function)
+    dispatcher: Any = numba.njit(**_COMMON)(function)
     return _without_literals(_kept(dispatcher)) if JIT else dispatcher
+
+
+@overload
+def njit(function: Function) -> Function: ...
+
+
+@overload
+def njit(*, forceinline: bool) -> Callable[[Function], Function]: ...
 
 
 def njit(function: Any = None, *, forceinline: bool = False) -> Any:
@@ -167,13 +178,19 @@ def njit(function: Any = None, *, forceinline: bool = False) -> Any:
     return decorate if function is None else decorate(function)
 
 
-def inlined(function: Any) -> Any:
+def inlined(function: Function) -> Function:
     """Compile a function of the timing model into each of its callers.
 
     A call would copy the State, which Numba passes as hundreds of words: seven per array. Measured on an FFMA loop,
     inlining everything is 8 times faster than none of it, at the same compile time.
     """
-    return njit(function, forceinline=True)
+    return njit(forceinline=True)(function)
+
+
+def intrinsic(definition: Callable[Concatenate[Any, Arguments], Any]) -> Callable[Arguments, Any]:
+    """Numba's decorator of the same name. It gives the definition the typing context, which no call has."""
+    made: Any = extending.intrinsic(definition)
+    return made
 
 
 def compile_problem(function: Any, arguments: Sequence[Any], results: int) -> str:
@@ -187,37 +204,37 @@ def compile_problem(function: Any, arguments: Sequence[Any], results: int) -> st
         return f"a record has no field {error.args[0]!r}"
     except Exception as error:  # whatever else the compiler stumbles over in code that nobody has tried
         return f"the compiler fails ({type(error).__name__}: {error})"
-    found = function.overloads[kinds].signature.return_type
-    numbers = tuple(found) if isinstance(found, types.BaseTuple) else (found,)
+    found: Any = function.overloads[kinds].signature.return_type
+    several = isinstance(found, types.BaseTuple)
+    numbers: tuple[Any, ...] = tuple(found) if several else (found,)
     if results and (len(numbers) != results or not all(isinstance(n, (types.Integer, types.Boolean)) for n in numbers)):
         return f"it should return {'an integer' if results == 1 else f'{results} integers'} on every path, not {found}"
     return ""
 
 
-if not JIT:  # the same functions for a run without the compiler
+def _popcount64(typing_context: Any, value: Any) -> Any:  # noqa: ARG001 - Numba passes the typing context
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:  # noqa: ARG001
+        return builder.ctpop(arguments[0])
 
-    def popcount64(value: int) -> int:
-        return int(value).bit_count() if value >= 0 else (int(value) + (1 << 64)).bit_count()
+    return types.int64(types.int64), generate
 
-    def trailing_zeros64(value: int) -> int:
-        return (int(value) & -int(value)).bit_length() - 1 if value else 64
 
-else:
+def _trailing_zeros64(typing_context: Any, value: Any) -> Any:  # noqa: ARG001
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:  # noqa: ARG001
+        return builder.cttz(arguments[0], ir.Constant(ir.IntType(1), 0))
 
-    @intrinsic
-    def popcount64(typing_context, value):  # noqa: ARG001 - Numba passes the typing context
-        """Number of set bits of a 64-bit integer."""
+    return types.int64(types.int64), generate
 
-        def generate(context, builder, signature, arguments):  # noqa: ARG001
-            return builder.ctpop(arguments[0])
 
-        return types.int64(types.int64), generate
+def _interpreted_popcount64(value: int) -> int:
+    return int(value).bit_count() if value >= 0 else (int(value) + (1 << 64)).bit_count()
 
-    @intrinsic
-    def trailing_zeros64(typing_context, value):  # noqa: ARG001
-        """Index of the lowest set bit of a 64-bit integer; 64 for zero."""
 
-        def generate(context, builder, signature, arguments):  # noqa: ARG001
-            return builder.cttz(arguments[0], ir.Constant(ir.IntType(1), 0))
+def _interpreted_trailing_zeros64(value: int) -> int:
+    return (int(value) & -int(value)).bit_length() - 1 if value else 64
 
-        return types.int64(types.int64), generate
+
+popcount64: Callable[[int], int] = intrinsic(_popcount64) if JIT else _interpreted_popcount64
+"""Number of set bits of a 64-bit integer."""
+trailing_zeros64: Callable[[int], int] = intrinsic(_trailing_zeros64) if JIT else _interpreted_trailing_zeros64
+"""Index of the lowest set bit of a 64-bit integer; 64 for zero."""

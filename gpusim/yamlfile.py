@@ -156,7 +156,11 @@ def parse(text: str, name: str, numbered: bool = True) -> Document:
     return document
 
 
-class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
+_Composer: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+"""That of libyaml, where PyYAML was built with it."""
+
+
+class _Loader(_Composer):
     """Composes nodes; every tag that is not written out is the kind of its node, so that no scalar is interpreted."""
 
     def resolve(self, kind: Any, value: Any, implicit: Any) -> str:  # noqa: ARG002 - called by the base class

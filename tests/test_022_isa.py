@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from typing import get_args
+
 import pytest
 
 from gpusim import resources
 from gpusim.errors import GpusimError
 from gpusim.sass import isa
-from gpusim.sass.isa import DESTINATIONS, IMMEDIATES, LATENCY_CLASSES, UNITS, load_isa
+from gpusim.sass.isa import Destinations, Immediate, LatencyClass, Unit, load_isa
 
 ARCHITECTURES = tuple(isa.TABLE_OF)
 
@@ -20,10 +22,10 @@ def test_every_opcode_has_its_facts_and_their_source(architecture):
         info = table.lookup(opcode)
         assert info.known, opcode
         assert info.source, opcode
-        assert info.unit in UNITS, opcode
-        assert info.latency_class in LATENCY_CLASSES, opcode
-        assert info.destinations in DESTINATIONS, opcode
-        assert info.immediate in IMMEDIATES, opcode
+        assert info.unit in get_args(Unit), opcode
+        assert info.latency_class in get_args(LatencyClass), opcode
+        assert info.destinations in get_args(Destinations), opcode
+        assert info.immediate in get_args(Immediate), opcode
         assert bool(info.access_bytes) == (info.space != 0), opcode
 
 

@@ -84,6 +84,7 @@ def run(args: argparse.Namespace) -> int:
         cta_limit=args.cta_limit,
     )
     if source.report is not None:
+        assert launch_file is not None, "a report is not traced without one"
         same = _compare_counts(source.report, launch_file, summary)
     else:
         same = True

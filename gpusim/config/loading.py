@@ -214,9 +214,10 @@ def _put(draft: Draft, place: Place, key: str, value: object) -> None:
         draft.problems.append(f"{place}: {key}: {path}")
         return
     draft.places.update((inner, place) for inner in _paths_in(value, path))
-    for step in reversed(path):
-        value = {step: value}
-    _merge(draft.values, value)
+    values = {path[-1]: value}
+    for step in reversed(path[:-1]):
+        values = {step: values}
+    _merge(draft.values, values)
 
 
 def _paths_in(value: object, path: KeyPath) -> Iterator[KeyPath]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from functools import cache, reduce
+from functools import cache
+from operator import attrgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
 
 @cache
-def policy_paths() -> Mapping[KeyPath, str]:
+def policy_paths() -> Mapping[tuple[str, ...], str]:
     """The kind of policy that each key path of a card names, for those that name one."""
     from gpusim.config.models import GpuConfig
     from gpusim.schema import schema_of
@@ -51,8 +52,7 @@ def policy_names(config: GpuConfig) -> dict[str, list[str]]:
     """The policies that a card names, by kind."""
     names: dict[str, list[str]] = {}
     for path, kind in policy_paths().items():
-        name: Any = reduce(getattr, path, config)
-        names.setdefault(kind, []).append(name)
+        names.setdefault(kind, []).append(attrgetter(".".join(path))(config))
     return names
 
 
@@ -64,7 +64,7 @@ def policy_digests(config: GpuConfig) -> list[str]:
     return [digest(kind, name) for kind, names in policy_names(config).items() for name in names if is_file(name)]
 
 
-def _section(values: dict[str, Any], path: KeyPath) -> dict[str, Any] | None:
+def _section(values: dict[str, Any], path: tuple[str, ...]) -> dict[str, Any] | None:
     """The section that holds a key path, None where there is none."""
     for step in path[:-1]:
         inner = values.get(step)

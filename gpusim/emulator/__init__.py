@@ -6,7 +6,7 @@
     interpreter                 the compiled loop: CTAs, warps, groups of lanes; it calls the operations in
                                 control, integer, float32, float64, half, convert, special, tensor,
                                 memory, atomics, warpwide
-    bits, rows                  numbers as 32-bit words, operands as rows of 32 lanes
+    bits, rows, types           numbers as 32-bit words, operands as rows of 32 lanes, what numbers in signatures mean
     livelock                    CTAs that would never end
     trace_log, tracing          what was executed as chunks of a Trace; the entries: `trace_kernel`, `trace_in_memory`
     check                       buffers against what a launch file expects

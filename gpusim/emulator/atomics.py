@@ -17,7 +17,8 @@ from gpusim.emulator.bits import (
     word_to_float,
 )
 from gpusim.emulator.half import odd_sum
-from gpusim.emulator.state import CHANGES
+from gpusim.emulator.state import CHANGES, Machine
+from gpusim.emulator.types import Decoded, Flag, Format, Mask, Number, Operation, Row
 from gpusim.jit import njit
 
 # Operations in x.
@@ -27,7 +28,7 @@ U32, S32, U64, S64, F32, F64, F16X2, BF16X2 = range(8)
 
 
 @njit
-def combine_integer(op, old, value, is_signed, bits):
+def combine_integer(op: Operation, old: Number, value: Number, is_signed: Flag, bits: Number) -> Number:
     """New value of memory, both in int64 (32-bit values zero-extended)."""
     if op == ADD:
         return old + value
@@ -44,7 +45,7 @@ def combine_integer(op, old, value, is_signed, bits):
     if op == DEC:
         return value if old == 0 or np.uint64(old) > np.uint64(value) else old - 1
     if bits == 32 and is_signed:
-        less = np.int32(old) < np.int32(value)
+        less: Flag = np.int32(old) < np.int32(value)
     elif is_signed:
         less = old < value
     else:
@@ -53,7 +54,7 @@ def combine_integer(op, old, value, is_signed, bits):
 
 
 @njit
-def add_float(kind, old, value):
+def add_float(kind: Format, old: Number, value: Number) -> Number:
     """Sum of two float32 (subnormals flushed, as global atomics do), float64, or pairs of halves."""
     if kind == F64:
         total = long_to_double(np.uint64(old)) + long_to_double(np.uint64(value))
@@ -69,7 +70,7 @@ def add_float(kind, old, value):
 
 
 @njit
-def atomic(m, i, c, d, mask):
+def atomic(m: Machine, i: Decoded, c: Row, d: Row, mask: Mask) -> None:
     """Apply operation x of type y at the located words; the result rows get the old value (CAST_SPIN: success)."""
     R, M = m.registers, m.memory
     op, kind, double = i.x, i.y, i.bytes == 8
@@ -83,7 +84,7 @@ def atomic(m, i, c, d, mask):
         result = old
         if op == CAS or op == CAST_SPIN:
             other = np.int64(pair(R[d, lane], R[d + 1, lane])) if double else np.int64(R[d, lane])
-            new = other if old == value else old
+            new: Number = other if old == value else old
             if op == CAST_SPIN:
                 result = np.int64(old == value)
         elif op == ADD_ONE:

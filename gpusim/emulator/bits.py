@@ -6,12 +6,15 @@ becomes a number and back.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 from llvmlite import ir
 from numba import types
-from numba.extending import intrinsic
 
-from gpusim.jit import njit
+from gpusim.emulator.types import Double, Flag, Number, Pair, Rounding, Single, Word
+from gpusim.jit import intrinsic, njit
 
 NAN32 = np.uint32(0x7FFFFFFF)
 """The NaN that single-precision units produce (PTX ISA, section on floating-point instructions)."""
@@ -23,10 +26,10 @@ NEAREST, DOWN, UP, ZERO = 0, 1, 2, 3
 """Rounding modes: to nearest even, to minus infinity, to plus infinity, to zero."""
 
 
-def _bitcast(source: types.Type, target: types.Type, target_ir: ir.Type):
+def _bitcast(source: types.Type, target: types.Type, target_ir: ir.Type) -> Callable[[Any], Any]:
     @intrinsic
-    def cast(typing_context, value):
-        def generate(context, builder, signature, arguments):
+    def cast(typing_context: Any, value: Any) -> Any:
+        def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
             return builder.bitcast(arguments[0], target_ir)
 
         return target(source), generate
@@ -34,89 +37,89 @@ def _bitcast(source: types.Type, target: types.Type, target_ir: ir.Type):
     return cast
 
 
-word_to_float = _bitcast(types.uint32, types.float32, ir.FloatType())
-float_to_word = _bitcast(types.float32, types.uint32, ir.IntType(32))
-long_to_double = _bitcast(types.uint64, types.float64, ir.DoubleType())
-double_to_long = _bitcast(types.float64, types.uint64, ir.IntType(64))
+word_to_float: Callable[[Word], Single] = _bitcast(types.uint32, types.float32, ir.FloatType())
+float_to_word: Callable[[Single], Word] = _bitcast(types.float32, types.uint32, ir.IntType(32))
+long_to_double: Callable[[Pair], Double] = _bitcast(types.uint64, types.float64, ir.DoubleType())
+double_to_long: Callable[[Double], Pair] = _bitcast(types.float64, types.uint64, ir.IntType(64))
 
 
 @intrinsic
-def fma32(typing_context, a, b, c):
+def fma32(typing_context: Any, a: Any, b: Any, c: Any) -> Any:
     """a * b + c in float32 with one rounding."""
 
-    def generate(context, builder, signature, arguments):
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         return builder.fma(*arguments)
 
     return types.float32(types.float32, types.float32, types.float32), generate
 
 
 @intrinsic
-def fma64(typing_context, a, b, c):
+def fma64(typing_context: Any, a: Any, b: Any, c: Any) -> Any:
     """a * b + c in float64 with one rounding."""
 
-    def generate(context, builder, signature, arguments):
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         return builder.fma(*arguments)
 
     return types.float64(types.float64, types.float64, types.float64), generate
 
 
 @intrinsic
-def popcount32(typing_context, value):
+def popcount32(typing_context: Any, value: Any) -> Any:
     """Number of set bits of a 32-bit word."""
 
-    def generate(context, builder, signature, arguments):
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         return builder.zext(builder.ctpop(arguments[0]), ir.IntType(64))
 
     return types.int64(types.uint32), generate
 
 
 @intrinsic
-def leading_zeros32(typing_context, value):
+def leading_zeros32(typing_context: Any, value: Any) -> Any:
     """Zeros above the highest set bit of a 32-bit word; 32 for zero."""
 
-    def generate(context, builder, signature, arguments):
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         return builder.zext(builder.ctlz(arguments[0], ir.Constant(ir.IntType(1), 0)), ir.IntType(64))
 
     return types.int64(types.uint32), generate
 
 
 @intrinsic
-def trailing_zeros32(typing_context, value):
+def trailing_zeros32(typing_context: Any, value: Any) -> Any:
     """Index of the lowest set bit of a 32-bit word; 32 for zero."""
 
-    def generate(context, builder, signature, arguments):
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         return builder.zext(builder.cttz(arguments[0], ir.Constant(ir.IntType(1), 0)), ir.IntType(64))
 
     return types.int64(types.uint32), generate
 
 
 @njit(forceinline=True)
-def signed(word):
+def signed(word: Word) -> np.int64:
     """A 32-bit word as a signed number in 64 bits."""
     return np.int64(np.int32(word))
 
 
 @njit(forceinline=True)
-def pair(low, high):
+def pair(low: Word, high: Word) -> Pair:
     """Two words as one unsigned 64-bit value."""
     return np.uint64(low) | (np.uint64(high) << np.uint64(32))
 
 
 @njit(forceinline=True)
-def flush(word, ftz):
+def flush(word: Word, ftz: Flag) -> Word:
     """`word` with a subnormal float32 replaced by zero of the same sign when `ftz` is set."""
     subnormal = (word & np.uint32(0x7F800000)) == np.uint32(0)
     return word & np.uint32(0x80000000) if ftz and subnormal else word
 
 
 @njit(forceinline=True)
-def canonical(value):
+def canonical(value: Single) -> Word:
     """The word of a float32; every NaN becomes NAN32."""
     return float_to_word(value) if value == value else NAN32
 
 
 @njit
-def half_to_float(word):
+def half_to_float(word: Word) -> Single:
     """IEEE binary16 in the low 16 bits of `word`, as float32 (exact)."""
     word = np.uint32(word)
     sign = (word & np.uint32(0x8000)) << np.uint32(16)
@@ -131,13 +134,13 @@ def half_to_float(word):
 
 
 @njit(forceinline=True)
-def power_of_two(exponent):
+def power_of_two(exponent: Number) -> Double:
     """2.0 ** exponent for -1022 <= exponent <= 1023."""
     return long_to_double(np.uint64(exponent + 1023) << np.uint64(52))
 
 
 @njit
-def round_to_integer(value, mode):
+def round_to_integer(value: Double, mode: Rounding) -> Double:
     """A float64 rounded to an integral float64."""
     if mode == NEAREST:
         return np.rint(value)
@@ -149,7 +152,7 @@ def round_to_integer(value, mode):
 
 
 @njit
-def round_to_half(value, bfloat, mode):
+def round_to_half(value: Double, bfloat: Flag, mode: Rounding) -> Word:
     """A float64 rounded once to binary16, or to bfloat16 where `bfloat` is set; returns its 16 bits in a word.
 
     Overflow gives infinity, or the largest number where the rounding mode points away from infinity.
@@ -162,7 +165,8 @@ def round_to_half(value, bfloat, mode):
     magnitude = abs(value)
     if magnitude == np.inf:
         return np.uint32(sign | np.uint32(limit))
-    exponent = max(np.int64((bits >> np.uint64(52)) & np.uint64(0x7FF)) - 1023, lowest)
+    exponent: Number = np.int64((bits >> np.uint64(52)) & np.uint64(0x7FF)) - 1023
+    exponent = max(exponent, lowest)
     if sign != 0:
         mode = UP if mode == DOWN else (DOWN if mode == UP else mode)
     code = np.int64(limit)
@@ -175,7 +179,7 @@ def round_to_half(value, bfloat, mode):
 
 
 @njit
-def double_to_half(value):
+def double_to_half(value: Double) -> Word:
     """A float64 rounded once, to nearest even, to binary16; returns its 16 bits in a word.
 
     One rounding from float64 is exact for float32 inputs and for the sum or product of two binary16 numbers
@@ -185,7 +189,7 @@ def double_to_half(value):
 
 
 @njit
-def half_value(word, k, bfloat):
+def half_value(word: Word, k: Number, bfloat: Flag) -> Double:
     """Half k of a word, binary16 or bfloat16, as float64 (exact)."""
     bits = (np.uint32(word) >> np.uint32(16 * k)) & np.uint32(0xFFFF)
     if bfloat:

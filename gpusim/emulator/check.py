@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -15,8 +15,13 @@ from gpusim.errors import GpusimError
 
 def _facts(launch: KernelLaunch) -> LaunchFacts:
     scalars = tuple(getattr(a, a.dtype) for a in launch.arguments if a.buffer is None)
-    grid, block = (tuple((*sizes, 1, 1)[:3]) for sizes in (launch.grid, launch.block))
-    return LaunchFacts(launch.kernel, grid, block, scalars)
+    return LaunchFacts(launch.kernel, _extent(launch.grid), _extent(launch.block), scalars)
+
+
+def _extent(sizes: Sequence[int] | None) -> tuple[int, int, int]:
+    assert sizes is not None, "only launches of a report have no sizes, and run_check refuses these"
+    x, y, z, *_ = *sizes, 1, 1
+    return x, y, z
 
 
 def compare_expected(launch_file: LaunchFile, after: Mapping[str, np.ndarray]) -> list[str]:

@@ -32,6 +32,20 @@ from gpusim.emulator.state import (
     RUNNABLE,
     WAIT_CTA,
     WARPS,
+    Machine,
+)
+from gpusim.emulator.types import (
+    Bytes,
+    ConvergenceBarrier,
+    CtaBarrier,
+    Decoded,
+    Index,
+    Lane,
+    Mask,
+    Number,
+    Row,
+    WaitCode,
+    Warp,
 )
 from gpusim.jit import njit
 
@@ -64,13 +78,13 @@ ARRIVED, COUNT, ANDED, ORED, EXPECTED, KIND = range(6)
 
 
 @njit
-def barrier_row(m, w, b):
+def barrier_row(m: Machine, w: Warp, b: ConvergenceBarrier) -> Row:
     g = m.geometry
     return g[FIRST_REGISTER_ROW] + w * g[ROWS_PER_WARP] + g[BARRIER_ROW] + b
 
 
 @njit
-def regroup(m, w, mask):
+def regroup(m: Machine, w: Warp, mask: Mask) -> None:
     """Make lanes one group, apart from all others."""
     m.control[GROUPS] += 1
     for lane in range(32):
@@ -79,7 +93,7 @@ def regroup(m, w, mask):
 
 
 @njit
-def suspend(m, w, mask, pc):
+def suspend(m: Machine, w: Warp, mask: Mask, pc: Index) -> None:
     """Send running lanes away as one group that goes on at pc."""
     regroup(m, w, mask)
     for lane in range(32):
@@ -88,12 +102,12 @@ def suspend(m, w, mask, pc):
 
 
 @njit
-def runnable(m, w):
+def runnable(m: Machine, w: Warp) -> Mask:
     return np.int64(m.warps[w].alive) & ~np.int64(m.warps[w].waiting)
 
 
 @njit
-def companions(m, w, leader):
+def companions(m: Machine, w: Warp, leader: Lane) -> Mask:
     """Runnable lanes of the leader's group at its program counter."""
     lanes = runnable(m, w)
     for lane in range(32):
@@ -104,7 +118,7 @@ def companions(m, w, leader):
 
 
 @njit
-def lowest_lane(m, w):
+def lowest_lane(m: Machine, w: Warp) -> Lane:
     """A runnable lane with the lowest program counter; -1 if there is none."""
     lanes, best = runnable(m, w), np.int64(-1)
     for lane in range(32):
@@ -114,7 +128,7 @@ def lowest_lane(m, w):
 
 
 @njit
-def oldest_lane(m, w):
+def oldest_lane(m: Machine, w: Warp) -> Lane:
     """A runnable lane of the group that has not run for longest; -1 if there is none."""
     lanes, best = runnable(m, w), np.int64(-1)
     for lane in range(32):
@@ -124,7 +138,7 @@ def oldest_lane(m, w):
 
 
 @njit
-def wait(m, w, mask, pc, code):
+def wait(m: Machine, w: Warp, mask: Mask, pc: Index, code: WaitCode) -> None:
     """Lanes of mask wait with a wait code and go on at pc."""
     for lane in range(32):
         if (mask >> lane) & 1:
@@ -134,7 +148,7 @@ def wait(m, w, mask, pc, code):
 
 
 @njit
-def release(m, w, mask):
+def release(m: Machine, w: Warp, mask: Mask) -> None:
     """Let waiting lanes go on, as one group where they go on at the same place."""
     regroup(m, w, mask)
     for lane in range(32):
@@ -144,7 +158,7 @@ def release(m, w, mask):
 
 
 @njit
-def waiting_at(m, w, code):
+def waiting_at(m: Machine, w: Warp, code: WaitCode) -> Mask:
     lanes = np.int64(m.warps[w].waiting)
     for lane in range(32):
         if (lanes >> lane) & 1 and m.lane_wait[w, lane] != code:
@@ -153,7 +167,7 @@ def waiting_at(m, w, code):
 
 
 @njit
-def release_converged(m, w):
+def release_converged(m: Machine, w: Warp) -> None:
     """Let go the lanes of every convergence barrier at which all of its live lanes have arrived."""
     alive = np.int64(m.warps[w].alive)
     for lane in range(32):
@@ -165,7 +179,7 @@ def release_converged(m, w):
 
 
 @njit
-def arrive(m, w, active, pc, b):
+def arrive(m: Machine, w: Warp, active: Mask, pc: Index, b: ConvergenceBarrier) -> Mask:
     """Running lanes reach convergence barrier b; returns the lanes that go on at once (all) or 0."""
     first = np.int64(0)
     while (active >> first) & 1 == 0:
@@ -179,7 +193,7 @@ def arrive(m, w, active, pc, b):
 
 
 @njit
-def leave(m, w, lanes, b):
+def leave(m: Machine, w: Warp, lanes: Mask, b: ConvergenceBarrier) -> None:
     """Take lanes out of convergence barrier b of everyone that noted them."""
     row = barrier_row(m, w, b)
     for lane in range(32):
@@ -187,7 +201,7 @@ def leave(m, w, lanes, b):
 
 
 @njit
-def let_through(m, w):
+def let_through(m: Machine, w: Warp) -> Mask:
     """Release lanes that wait at a convergence barrier, without those they wait for; returns them."""
     freed = np.int64(0)
     for b in range(BARRIER_REGISTERS):
@@ -200,7 +214,7 @@ def let_through(m, w):
 
 
 @njit
-def jump(m, w, active, a, offset, count):
+def jump(m: Machine, w: Warp, active: Mask, a: Row, offset: Bytes, count: Number) -> Index:
     """Send lanes to the instruction at register a + offset bytes; the one target, -1 if they part, -2 if it is bad."""
     only = np.int64(-1)
     same = True
@@ -218,7 +232,7 @@ def jump(m, w, active, a, offset, count):
 
 
 @njit
-def barrier_reduce(m, b, mask, in0):
+def barrier_reduce(m: Machine, b: CtaBarrier, mask: Mask, in0: Mask) -> None:
     """Add the running lanes' predicate to the reduction of CTA barrier b."""
     m.barriers[b, COUNT] += popcount32(np.uint32(mask & in0))
     m.barriers[b, ANDED] |= np.int64(mask & ~in0 != 0)
@@ -226,7 +240,7 @@ def barrier_reduce(m, b, mask, in0):
 
 
 @njit
-def arrive_cta(m, w, i, a, b, in0, active, pc):
+def arrive_cta(m: Machine, w: Warp, i: Decoded, a: Row, b: Row, in0: Mask, active: Mask, pc: Index) -> None:
     """BAR: note the arrival of the running lanes at CTA barrier a, of b threads in all (0: every thread of the CTA)."""
     first = np.int64(0)
     while (active >> first) & 1 == 0:
@@ -244,7 +258,7 @@ def arrive_cta(m, w, i, a, b, in0, active, pc):
 
 
 @njit
-def reduction_result(m, b):
+def reduction_result(m: Machine, b: CtaBarrier) -> Number:
     kind = m.barriers[b, KIND]
     if kind == RED_POPC:
         return m.barriers[b, COUNT]
@@ -254,7 +268,7 @@ def reduction_result(m, b):
 
 
 @njit
-def release_cta_barrier(m, b):
+def release_cta_barrier(m: Machine, b: CtaBarrier) -> bool:
     """Release CTA barrier b if enough threads have arrived; returns whether it did."""
     threads, arrived, warps = np.int64(0), m.barriers[b, ARRIVED], m.geometry[WARPS]
     expected = m.barriers[b, EXPECTED]
@@ -279,7 +293,7 @@ def release_cta_barrier(m, b):
 
 
 @njit
-def finish_slice(m, w):
+def finish_slice(m: Machine, w: Warp) -> None:
     """Set the status of a warp that stopped running."""
     warp = m.warps[w]
     if warp.alive == 0:

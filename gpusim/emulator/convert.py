@@ -25,6 +25,20 @@ from gpusim.emulator.bits import (
 from gpusim.emulator.float32 import FTZ, RELU, ROUND_SHIFT, SAT, round_float
 from gpusim.emulator.float64 import read, write
 from gpusim.emulator.integer import element
+from gpusim.emulator.types import (
+    Decoded,
+    Double,
+    Flag,
+    Format,
+    Lane,
+    Mask,
+    Number,
+    Operation,
+    Pair,
+    Registers,
+    Rounding,
+    Row,
+)
 from gpusim.jit import njit
 
 F2I, I2F, F2F, FRND, F2FP, I2I, I2IP = range(300, 307)
@@ -37,7 +51,7 @@ F16, F32, F64, BF16 = 16, 17, 18, 19
 
 
 @njit
-def read_float(R, row, lane, code, ftz):
+def read_float(R: Registers, row: Row, lane: Lane, code: Format, ftz: Flag) -> Double:
     """A source of any float format as float64 (exact)."""
     if code == F64:
         return read(R, row, lane)
@@ -47,7 +61,7 @@ def read_float(R, row, lane, code, ftz):
 
 
 @njit
-def saturate(value, code):
+def saturate(value: Double, code: Format) -> Number:
     """An integral float64 clamped to an integer format, as 64 bits."""
     bits = 8 << (code >> 1)
     if code & 1:
@@ -63,7 +77,7 @@ def saturate(value, code):
 
 
 @njit
-def f2i(R, i, a, mask):
+def f2i(R: Registers, i: Decoded, a: Row, mask: Mask) -> None:
     mode = (i.x >> ROUND_SHIFT) & 3
     for lane in range(32):
         if (mask >> lane) & 1 == 0:
@@ -78,7 +92,7 @@ def f2i(R, i, a, mask):
 
 
 @njit
-def magnitude_to_float(magnitude, negative, significant, mode):
+def magnitude_to_float(magnitude: Pair, negative: Flag, significant: Number, mode: Rounding) -> Double:
     """An unsigned 64-bit magnitude with a sign, rounded once to `significant` bits, as float64."""
     high = np.uint32(magnitude >> np.uint64(32))
     bits = 64 - leading_zeros32(high) if high else 32 - leading_zeros32(np.uint32(magnitude))
@@ -96,7 +110,7 @@ def magnitude_to_float(magnitude, negative, significant, mode):
 
 
 @njit
-def i2f(R, i, a, mask):
+def i2f(R: Registers, i: Decoded, a: Row, mask: Mask) -> None:
     mode = (i.x >> ROUND_SHIFT) & 3
     width = 8 << (i.y >> 1)
     for lane in range(32):
@@ -118,7 +132,7 @@ def i2f(R, i, a, mask):
 
 
 @njit
-def f2f(R, i, a, mask):
+def f2f(R: Registers, i: Decoded, a: Row, mask: Mask) -> None:
     """Change of float format, or rounding to an integral value (op FRND)."""
     mode = (i.x >> ROUND_SHIFT) & 3
     for lane in range(32):
@@ -140,10 +154,12 @@ def f2f(R, i, a, mask):
 
 
 @njit
-def f2fp(R, i, a, b):
+def f2fp(R: Registers, i: Decoded, a: Row, b: Row) -> None:
     """Pack two floats into halves: a above, b below; z: F16 or BF16."""
     mode = (i.x >> ROUND_SHIFT) & 3
     for lane in range(32):
+        high: Double
+        low: Double
         high, low = np.float64(word_to_float(R[a, lane])), np.float64(word_to_float(R[b, lane]))
         if i.x & RELU:
             high, low = 0.0 if high <= 0.0 else high, 0.0 if low <= 0.0 else low
@@ -152,7 +168,7 @@ def f2fp(R, i, a, b):
 
 
 @njit
-def clamp(value, bits, is_signed):
+def clamp(value: Number, bits: Number, is_signed: Flag) -> Number:
     """An integer limited to a format, as its low bits."""
     low = -(np.int64(1) << (bits - 1)) if is_signed else np.int64(0)
     high = (np.int64(1) << (bits - 1 if is_signed else bits)) - 1
@@ -160,7 +176,7 @@ def clamp(value, bits, is_signed):
 
 
 @njit
-def i2i(R, i, a):
+def i2i(R: Registers, i: Decoded, a: Row) -> None:
     """A signed 32-bit integer limited to format z."""
     bits = 8 << (i.z >> 1)
     for lane in range(32):
@@ -169,7 +185,7 @@ def i2i(R, i, a):
 
 
 @njit
-def i2ip(R, i, a, b, c):
+def i2ip(R: Registers, i: Decoded, a: Row, b: Row, c: Row) -> None:
     """Signed a and b limited to y bits (z: signed), packed above each other, under the low bits of c."""
     for lane in range(32):
         high = clamp(np.int64(np.int32(R[a, lane])), i.y, i.z)
@@ -178,7 +194,7 @@ def i2ip(R, i, a, b, c):
 
 
 @njit
-def execute(op, R, i, a, b, c, mask):
+def execute(op: Operation, R: Registers, i: Decoded, a: Row, b: Row, c: Row, mask: Mask) -> None:
     """Run one conversion."""
     if op == I2F:
         i2f(R, i, a, mask)

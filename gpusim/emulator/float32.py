@@ -26,6 +26,21 @@ from gpusim.emulator.bits import (
     word_to_float,
 )
 from gpusim.emulator.integer import combine
+from gpusim.emulator.types import (
+    Comparison,
+    Decoded,
+    Double,
+    Flag,
+    Flags,
+    Mask,
+    MaskPair,
+    Operation,
+    Registers,
+    Rounding,
+    Row,
+    Single,
+    Word,
+)
 from gpusim.jit import njit
 
 FADD, FMUL, FFMA, FMNMX, FSEL, FSETP, FSET, FCHK, MUFU, FFMA_DIRECTED = range(200, 210)
@@ -47,7 +62,7 @@ LESS, EQUAL, GREATER, UNORDERED = 1, 2, 4, 8
 
 
 @njit(forceinline=True)
-def finish(value, x):
+def finish(value: Single, x: Flags) -> Word:
     """Word of a result after NaN, flush and saturation."""
     word = flush(canonical(value), x & FTZ)
     if x & SAT:
@@ -57,7 +72,7 @@ def finish(value, x):
 
 
 @njit
-def fadd(R, i, a, b):
+def fadd(R: Registers, i: Decoded, a: Row, b: Row) -> None:
     x = i.x
     for lane in range(32):
         left, right = flush(R[a, lane], x & FTZ), flush(R[b, lane], x & FTZ)
@@ -65,7 +80,7 @@ def fadd(R, i, a, b):
 
 
 @njit
-def fmul(R, i, a, b):
+def fmul(R: Registers, i: Decoded, a: Row, b: Row) -> None:
     x = i.x
     for lane in range(32):
         left, right = flush(R[a, lane], x & FTZ), flush(R[b, lane], x & FTZ)
@@ -73,7 +88,7 @@ def fmul(R, i, a, b):
 
 
 @njit
-def ffma(R, i, a, b, c):
+def ffma(R: Registers, i: Decoded, a: Row, b: Row, c: Row) -> None:
     x = i.x
     for lane in range(32):
         left, right, addend = flush(R[a, lane], x & FTZ), flush(R[b, lane], x & FTZ), flush(R[c, lane], x & FTZ)
@@ -81,14 +96,14 @@ def ffma(R, i, a, b, c):
 
 
 @njit
-def ffma_plain(R, a, b, c):
+def ffma_plain(R: Registers, a: Row, b: Row, c: Row) -> None:
     """FFMA without modifiers, the hot case."""
     for lane in range(32):
         R[0, lane] = canonical(fma32(word_to_float(R[a, lane]), word_to_float(R[b, lane]), word_to_float(R[c, lane])))
 
 
 @njit
-def next_toward(value, upwards):
+def next_toward(value: Single, upwards: Flag) -> Single:
     """The neighbouring float32 above or below a number."""
     if value == np.float32(0.0):
         return word_to_float(np.uint32(1)) if upwards else word_to_float(np.uint32(0x80000001))
@@ -98,7 +113,7 @@ def next_toward(value, upwards):
 
 
 @njit
-def round_float(high, low, mode):
+def round_float(high: Double, low: Double, mode: Rounding) -> Single:
     """The exact sum high + low (|low| at most half an ulp of high) as float32, rounded down, up or to zero."""
     nearest = np.float32(high)
     if not np.isfinite(high):
@@ -114,7 +129,7 @@ def round_float(high, low, mode):
 
 
 @njit
-def ffma_directed(R, i, a, b, c):
+def ffma_directed(R: Registers, i: Decoded, a: Row, b: Row, c: Row) -> None:
     """a * b + c with a rounding mode other than nearest; the product is exact in float64, the sum is split exactly."""
     x = i.x
     for lane in range(32):
@@ -133,7 +148,7 @@ def ffma_directed(R, i, a, b, c):
 
 
 @njit
-def fmnmx(R, i, a, b, in0):
+def fmnmx(R: Registers, i: Decoded, a: Row, b: Row, in0: Mask) -> None:
     """Minimum where in0 holds, else maximum; the number if one is NaN (y: NaN then); -0 is below +0."""
     for lane in range(32):
         left, right = flush(R[a, lane], i.x & FTZ), flush(R[b, lane], i.x & FTZ)
@@ -153,13 +168,13 @@ def fmnmx(R, i, a, b, in0):
 
 
 @njit
-def select_word(R, i, a, b, in0):
+def select_word(R: Registers, i: Decoded, a: Row, b: Row, in0: Mask) -> None:
     for lane in range(32):
         R[0, lane] = flush(R[a, lane] if (in0 >> lane) & 1 else R[b, lane], i.x & FTZ)
 
 
 @njit
-def compare(less, equal, unordered, code):
+def compare(less: Mask, equal: Mask, unordered: Mask, code: Comparison) -> Mask:
     """Lane mask of a float comparison from the masks of its three outcomes."""
     greater = ~(less | equal | unordered) & ALL_LANES
     result = np.int64(0)
@@ -175,7 +190,7 @@ def compare(less, equal, unordered, code):
 
 
 @njit
-def fsetp(R, i, a, b, in0):
+def fsetp(R: Registers, i: Decoded, a: Row, b: Row, in0: Mask) -> MaskPair:
     """Compare with code y, then AND, OR or XOR (z) with in0."""
     less, equal, unordered = np.int64(0), np.int64(0), np.int64(0)
     for lane in range(32):
@@ -187,7 +202,7 @@ def fsetp(R, i, a, b, in0):
 
 
 @njit
-def fset(R, i, a, b, in0):
+def fset(R: Registers, i: Decoded, a: Row, b: Row, in0: Mask) -> None:
     """The comparison as a word: 1.0 (.BF) or all ones where true, else 0."""
     true = np.uint32(0x3F800000) if i.x & BOOLEAN_FLOAT else np.uint32(0xFFFFFFFF)
     compared = fsetp(R, i, a, b, in0)
@@ -196,7 +211,7 @@ def fset(R, i, a, b, in0):
 
 
 @njit
-def fchk(R, a, b):
+def fchk(R: Registers, a: Row, b: Row) -> Mask:
     """p where a / b needs the compiler's slow path: its fast path would overflow, underflow or meet a special value.
 
     The hardware's exact limits are not published; these are the widest ones for which the fast path of
@@ -214,7 +229,7 @@ def fchk(R, a, b):
 
 
 @njit
-def mufu_value(code, v):
+def mufu_value(code: Operation, v: Double) -> Double:
     """One approximated function of a float64 argument."""
     if code == RCP:
         return 1.0 / v
@@ -233,7 +248,7 @@ def mufu_value(code, v):
 
 
 @njit
-def mufu(R, i, a, mask):
+def mufu(R: Registers, i: Decoded, a: Row, mask: Mask) -> None:
     """Function y of the active lanes; the 64-bit forms take and give the high word of a double."""
     for lane in range(32):
         if (mask >> lane) & 1 == 0:
@@ -248,9 +263,9 @@ def mufu(R, i, a, mask):
 
 
 @njit
-def execute(op, R, i, a, b, c, in0, mask):
+def execute(op: Operation, R: Registers, i: Decoded, a: Row, b: Row, c: Row, in0: Mask, mask: Mask) -> MaskPair:
     """Run one single-precision operation; returns p | q << 32."""
-    result = np.int64(0)
+    result: MaskPair = np.int64(0)
     if op == FFMA:
         if i.x == 0:
             ffma_plain(R, a, b, c)

@@ -7,18 +7,19 @@ import numpy as np
 from gpusim.emulator.bits import DOWN, NAN64, NEAREST, UP, double_to_long, fma64, long_to_double, pair
 from gpusim.emulator.float32 import ROUND_SHIFT, compare
 from gpusim.emulator.integer import combine
+from gpusim.emulator.types import Decoded, Double, Flag, Lane, Mask, MaskPair, Operation, Registers, Rounding, Row
 from gpusim.jit import njit
 
 DFMA, DSETP, DADD, DMUL, DSETP_SELECT = range(250, 255)
 
 
 @njit(forceinline=True)
-def read(R, row, lane):
+def read(R: Registers, row: Row, lane: Lane) -> Double:
     return long_to_double(pair(R[row, lane], R[row + 1, lane]))
 
 
 @njit(forceinline=True)
-def write_rows(R, row, lane, value):
+def write_rows(R: Registers, row: Row, lane: Lane, value: Double) -> None:
     """Store a double as rows `row` and `row` + 1, NaN as NAN64."""
     bits = double_to_long(value) if value == value else NAN64
     R[row, lane] = bits
@@ -26,13 +27,13 @@ def write_rows(R, row, lane, value):
 
 
 @njit(forceinline=True)
-def write(R, lane, value):
+def write(R: Registers, lane: Lane, value: Double) -> None:
     """Store a double as result rows 0 and 1, NaN as NAN64."""
     write_rows(R, 0, lane, value)
 
 
 @njit
-def next_double(value, upwards):
+def next_double(value: Double, upwards: Flag) -> Double:
     """The neighbouring float64 above or below a number."""
     if value == 0.0:
         return long_to_double(np.uint64(1)) if upwards else long_to_double(np.uint64(0x8000000000000001))
@@ -42,7 +43,7 @@ def next_double(value, upwards):
 
 
 @njit
-def directed(nearest, rest, mode):
+def directed(nearest: Double, rest: Double, mode: Rounding) -> Double:
     """`nearest` moved to the neighbour that the rounding mode asks for, given the sign of exact - nearest."""
     if not np.isfinite(nearest) or rest == 0.0:
         return nearest
@@ -54,7 +55,7 @@ def directed(nearest, rest, mode):
 
 
 @njit
-def residue(a, b, c, nearest):
+def residue(a: Double, b: Double, c: Double, nearest: Double) -> Double:
     """A number with the sign of a * b + c - nearest, for results that are not near the underflow limit."""
     product = a * b
     product_rest = fma64(a, b, -product)
@@ -65,7 +66,7 @@ def residue(a, b, c, nearest):
 
 
 @njit
-def dfma(R, i, a, b, c):
+def dfma(R: Registers, i: Decoded, a: Row, b: Row, c: Row) -> None:
     mode = i.x >> ROUND_SHIFT
     for lane in range(32):
         u, v, w = read(R, a, lane), read(R, b, lane), read(R, c, lane)
@@ -80,19 +81,19 @@ def dfma(R, i, a, b, c):
 
 
 @njit
-def dadd(R, a, b):
+def dadd(R: Registers, a: Row, b: Row) -> None:
     for lane in range(32):
         write(R, lane, read(R, a, lane) + read(R, b, lane))
 
 
 @njit
-def dmul(R, a, b):
+def dmul(R: Registers, a: Row, b: Row) -> None:
     for lane in range(32):
         write(R, lane, read(R, a, lane) * read(R, b, lane))
 
 
 @njit
-def dsetp(R, i, a, b, in0):
+def dsetp(R: Registers, i: Decoded, a: Row, b: Row, in0: Mask) -> MaskPair:
     """Compare with code y, then AND, OR or XOR (z) with in0."""
     less, equal, unordered = np.int64(0), np.int64(0), np.int64(0)
     for lane in range(32):
@@ -104,7 +105,7 @@ def dsetp(R, i, a, b, in0):
 
 
 @njit
-def dsetp_select(R, i, a, b):
+def dsetp_select(R: Registers, i: Decoded, a: Row, b: Row) -> MaskPair:
     """p: a is the maximum (x; else the minimum) of a and b, where a NaN is not if b is a number; q: both are NaN.
 
     The compiler selects by p and turns b into a quiet NaN by q. -0 is below +0.
@@ -122,7 +123,7 @@ def dsetp_select(R, i, a, b):
 
 
 @njit
-def execute(op, R, i, a, b, c, in0):
+def execute(op: Operation, R: Registers, i: Decoded, a: Row, b: Row, c: Row, in0: Mask) -> MaskPair:
     """Run one double-precision operation; returns p | q << 32."""
     if op == DSETP:
         return dsetp(R, i, a, b, in0)

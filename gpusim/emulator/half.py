@@ -30,26 +30,27 @@ from gpusim.emulator.float32 import (
     mufu_value,
 )
 from gpusim.emulator.integer import combine
+from gpusim.emulator.types import Decoded, Double, Flag, Flags, Mask, MaskPair, Number, Operation, Registers, Row, Word
 from gpusim.jit import njit
 
 HADD2, HMUL2, HFMA2, HMNMX2, HSETP2, HADD2_F32, HSET2, HMUFU = range(350, 358)
 
 
 @njit
-def raw(word, k, x):
+def raw(word: Word | Number, k: Number, x: Flags) -> Number:
     """The 16 bits of half k, a subnormal binary16 as zero of its sign with FTZ."""
     bits = (np.int64(word) >> (16 * k)) & 0xFFFF
     return bits & 0x8000 if x & FTZ and bits & 0x7C00 == 0 else bits
 
 
 @njit
-def half(word, k, x):
+def half(word: Word, k: Number, x: Flags) -> Double:
     """Half k of a word as float64 (exact)."""
     return half_value(np.uint32(raw(word, k, x)), 0, x & BFLOAT)
 
 
 @njit
-def pack(value, x):
+def pack(value: Double, x: Flags) -> Number:
     """16 bits of a result after saturation (NaN to 0), RELU and flush."""
     if x & SAT:
         value = min(value, 1.0) if value > 0.0 else 0.0
@@ -59,7 +60,7 @@ def pack(value, x):
 
 
 @njit
-def odd_sum(a, b):
+def odd_sum(a: Double, b: Double) -> Double:
     """a + b in float64; where it is not exact, the neighbour with an odd last bit on the exact sum's side.
 
     Rounding that to at most 51 bits gives what rounding the exact sum gives (rounding to odd).
@@ -75,7 +76,7 @@ def odd_sum(a, b):
 
 
 @njit
-def arithmetic(op, R, i, a, b, c):
+def arithmetic(op: Operation, R: Registers, i: Decoded, a: Row, b: Row, c: Row) -> None:
     for lane in range(32):
         result = np.int64(0)
         for k in range(2):
@@ -91,16 +92,16 @@ def arithmetic(op, R, i, a, b, c):
 
 
 @njit
-def to_float(R, a, b):
+def to_float(R: Registers, a: Row, b: Row) -> None:
     """HADD2.F32: the sum of the low halves as float32."""
     for lane in range(32):
         R[0, lane] = canonical(np.float32(half(R[a, lane], 0, 0) + half(R[b, lane], 0, 0)))
 
 
 @njit
-def least_or_most(left, right, x, least, nan):
+def least_or_most(left: Number, right: Number, x: Flags, least: Flag, nan: Flag) -> Number:
     """Minimum or maximum of two halves given as bits; the number if one is NaN (nan: NaN then)."""
-    sign = np.int64(0)
+    sign: Number = np.int64(0)
     if x & XORSIGN:
         sign = (left ^ right) & 0x8000
         left, right = left & 0x7FFF, right & 0x7FFF
@@ -115,7 +116,7 @@ def least_or_most(left, right, x, least, nan):
 
 
 @njit
-def minimum(R, i, a, b, in0):
+def minimum(R: Registers, i: Decoded, a: Row, b: Row, in0: Mask) -> None:
     """Minimum where in0 holds, else maximum, per half."""
     for lane in range(32):
         least, result = (in0 >> lane) & 1 == 1, np.int64(0)
@@ -126,7 +127,7 @@ def minimum(R, i, a, b, in0):
 
 
 @njit
-def outcome(R, i, a, b, k):
+def outcome(R: Registers, i: Decoded, a: Row, b: Row, k: Number) -> Mask:
     """Lane mask of the comparison of half k with code y."""
     less, equal, unordered = np.int64(0), np.int64(0), np.int64(0)
     for lane in range(32):
@@ -138,7 +139,7 @@ def outcome(R, i, a, b, k):
 
 
 @njit
-def hsetp2(R, i, a, b, in0):
+def hsetp2(R: Registers, i: Decoded, a: Row, b: Row, in0: Mask) -> MaskPair:
     """p: the low halves' comparison, q: the high halves', each combined (z) with in0; .H_AND: p of both."""
     low, high = outcome(R, i, a, b, 0), outcome(R, i, a, b, 1)
     if i.x & BOTH_HALVES:
@@ -148,7 +149,7 @@ def hsetp2(R, i, a, b, in0):
 
 
 @njit
-def hset2(R, i, a, b, in0):
+def hset2(R: Registers, i: Decoded, a: Row, b: Row, in0: Mask) -> None:
     """The comparisons as halves: 1.0 (.BF) or all ones where true, else 0."""
     true = np.int64(0xFFFF)
     if i.x & BOOLEAN_FLOAT:
@@ -160,7 +161,7 @@ def hset2(R, i, a, b, in0):
 
 
 @njit
-def hmufu(R, i, a):
+def hmufu(R: Registers, i: Decoded, a: Row) -> None:
     """Function y of the low half, approximated as MUFU does (float32.py), rounded to a half."""
     for lane in range(32):
         value = mufu_value(i.y, half(R[a, lane], 0, i.x))
@@ -168,7 +169,7 @@ def hmufu(R, i, a):
 
 
 @njit
-def execute(op, R, i, a, b, c, in0):
+def execute(op: Operation, R: Registers, i: Decoded, a: Row, b: Row, c: Row, in0: Mask) -> MaskPair:
     """Run one half-precision operation; returns p | q << 32."""
     if op == HSETP2:
         return hsetp2(R, i, a, b, in0)

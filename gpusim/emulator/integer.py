@@ -15,6 +15,7 @@ import numpy as np
 
 from gpusim.constants import ALL_LANES
 from gpusim.emulator.bits import leading_zeros32, pair, popcount32, signed
+from gpusim.emulator.types import Decoded, Flag, Flags, Mask, MaskPair, Number, Operation, Registers, Row, Word
 from gpusim.jit import njit
 
 (
@@ -59,13 +60,13 @@ SHF_RIGHT, SHF_HIGH, SHF_WRAP, SHF_SIGNED, SHF_64 = 1, 2, 4, 8, 16
 
 
 @njit
-def iadd3(R, a, b, c):
+def iadd3(R: Registers, a: Row, b: Row, c: Row) -> None:
     for lane in range(32):
         R[0, lane] = np.int64(R[a, lane]) + np.int64(R[b, lane]) + np.int64(R[c, lane])
 
 
 @njit
-def iadd3_carry(R, i, a, b, c, in0, in1):
+def iadd3_carry(R: Registers, i: Decoded, a: Row, b: Row, c: Row, in0: Mask, in1: Mask) -> MaskPair:
     """Three-term sum with two carry inputs and outputs.
 
     x counts the negated terms, which arrive inverted: their +1 is part of the carried sum. With .X it is 0.
@@ -81,13 +82,13 @@ def iadd3_carry(R, i, a, b, c, in0, in1):
 
 
 @njit
-def imad(R, a, b, c):
+def imad(R: Registers, a: Row, b: Row, c: Row) -> None:
     for lane in range(32):
         R[0, lane] = np.int64(R[a, lane]) * np.int64(R[b, lane]) + np.int64(R[c, lane])
 
 
 @njit
-def imad_carry(R, i, a, b, c, in0):
+def imad_carry(R: Registers, i: Decoded, a: Row, b: Row, c: Row, in0: Mask) -> Mask:
     """Low 32 bits of a * b, plus c, plus carry; p is the carry out of that addition."""
     p = np.int64(0)
     for lane in range(32):
@@ -99,7 +100,7 @@ def imad_carry(R, i, a, b, c, in0):
 
 
 @njit
-def imad_wide(R, i, a, b, c, in0):
+def imad_wide(R: Registers, i: Decoded, a: Row, b: Row, c: Row, in0: Mask) -> Mask:
     """64-bit product of two words plus a register pair plus carry; x: signed. p is the carry out of 64 bits."""
     p = np.int64(0)
     for lane in range(32):
@@ -115,7 +116,7 @@ def imad_wide(R, i, a, b, c, in0):
 
 
 @njit
-def imad_hi(R, i, a, b, c, in0):
+def imad_hi(R: Registers, i: Decoded, a: Row, b: Row, c: Row, in0: Mask) -> None:
     """High word of (a * b + register pair c)."""
     for lane in range(32):
         left = signed(R[a, lane]) if i.x else np.int64(R[a, lane])
@@ -124,14 +125,14 @@ def imad_hi(R, i, a, b, c, in0):
 
 
 @njit
-def mov(R, a, words):
+def mov(R: Registers, a: Row, words: Number) -> None:
     for k in range(words):
         for lane in range(32):
             R[k, lane] = R[a + k, lane]
 
 
 @njit
-def lop3(R, i, a, b, c, in0):
+def lop3(R: Registers, i: Decoded, a: Row, b: Row, c: Row, in0: Mask) -> Mask:
     """Any function of three bits; bit (a << 2 | b << 1 | c) of x is its value. p: result not zero, or in0 (y: and)."""
     m0, m1, m2, m3 = -(i.x & 1), -((i.x >> 1) & 1), -((i.x >> 2) & 1), -((i.x >> 3) & 1)
     m4, m5, m6, m7 = -((i.x >> 4) & 1), -((i.x >> 5) & 1), -((i.x >> 6) & 1), -((i.x >> 7) & 1)
@@ -148,7 +149,7 @@ def lop3(R, i, a, b, c, in0):
 
 
 @njit
-def combine(compared, code, in0):
+def combine(compared: Mask, code: Operation, in0: Mask) -> MaskPair:
     """AND, OR or XOR (code 0, 1, 2) of a comparison and its complement with a predicate: p | q << 32."""
     other = ~compared & ALL_LANES
     if code == 0:
@@ -159,7 +160,7 @@ def combine(compared, code, in0):
 
 
 @njit
-def isetp(R, i, a, b, in0, in1):
+def isetp(R: Registers, i: Decoded, a: Row, b: Row, in0: Mask, in1: Mask) -> MaskPair:
     """Compare with code x; y: signed; z: AND, OR, XOR with in0, +4: .EX with the low words' result in in1."""
     less, equal = np.int64(0), np.int64(0)
     bias = np.int64(0x80000000) if i.y else np.int64(0)
@@ -171,7 +172,7 @@ def isetp(R, i, a, b, in0, in1):
     if i.z >= 4:
         tie = equal & in1
     if i.x == LT or i.x == LE:
-        compared = less if i.z < 4 and i.x == LT else less | tie
+        compared: Mask = less if i.z < 4 and i.x == LT else less | tie
     elif i.x == GT or i.x == GE:
         compared = greater if i.z < 4 and i.x == GT else greater | tie
     elif i.x == EQ:
@@ -184,7 +185,7 @@ def isetp(R, i, a, b, in0, in1):
 
 
 @njit
-def imnmx(R, i, a, b, in0):
+def imnmx(R: Registers, i: Decoded, a: Row, b: Row, in0: Mask) -> None:
     """Minimum where in0 holds, else maximum; x: signed."""
     bias = np.int64(0x80000000) if i.x else np.int64(0)
     for lane in range(32):
@@ -194,13 +195,13 @@ def imnmx(R, i, a, b, in0):
 
 
 @njit
-def sel(R, a, b, in0):
+def sel(R: Registers, a: Row, b: Row, in0: Mask) -> None:
     for lane in range(32):
         R[0, lane] = R[a, lane] if (in0 >> lane) & 1 else R[b, lane]
 
 
 @njit
-def lea(R, i, a, b, in0):
+def lea(R: Registers, i: Decoded, a: Row, b: Row, in0: Mask) -> Mask:
     """(a << x) + b + carry; y counts inverted negated terms. p is the carry out."""
     p = np.int64(0)
     for lane in range(32):
@@ -211,7 +212,7 @@ def lea(R, i, a, b, in0):
 
 
 @njit
-def lea_hi(R, i, a, b, c, in0):
+def lea_hi(R: Registers, i: Decoded, a: Row, b: Row, c: Row, in0: Mask) -> Mask:
     """(pair {c:a} >> (32 - x)) + b + carry; z: c is the sign of a; y counts inverted negated terms."""
     p = np.int64(0)
     for lane in range(32):
@@ -224,11 +225,11 @@ def lea_hi(R, i, a, b, c, in0):
 
 
 @njit
-def shf(R, i, a, b, c):
+def shf(R: Registers, i: Decoded, a: Row, b: Row, c: Row) -> None:
     """Funnel shift of the pair {c:a} by b; the flags in x choose direction, half, wrap or clamp, sign and width."""
     limit = 64 if i.x & SHF_64 else 32
     for lane in range(32):
-        amount = np.int64(R[b, lane])
+        amount: Number = np.int64(R[b, lane])
         amount = amount & (limit - 1) if i.x & SHF_WRAP else min(amount, limit)
         first, second = amount >> 1, amount - (amount >> 1)  # two steps: a shift by 64 is undefined
         value = pair(R[a, lane], R[c, lane])
@@ -242,14 +243,15 @@ def shf(R, i, a, b, c):
 
 
 @njit
-def prmt(R, i, a, b, c):
+def prmt(R: Registers, i: Decoded, a: Row, b: Row, c: Row) -> None:
     """Pick four bytes of {c:a} by the nibbles of b (bit 3: replicate the sign); x: the PTX prmt mode, 0 for none."""
     for lane in range(32):
         source, control = pair(R[a, lane], R[c, lane]), np.int64(R[b, lane])
-        s, result = control & 3, np.int64(0)
+        s: Number = control & 3
+        result = np.int64(0)
         for byte in range(4):
             if i.x == 0:
-                pick = (control >> (4 * byte)) & 15
+                pick: Number = (control >> (4 * byte)) & 15
             elif i.x == 1:  # F4E
                 pick = s + byte
             elif i.x == 2:  # B4E
@@ -262,7 +264,7 @@ def prmt(R, i, a, b, c):
                 pick = min(s, byte)
             else:  # RC16
                 pick = 2 * (s & 1) + (byte & 1)
-            value = np.int64((source >> np.uint64(8 * (pick & 7))) & np.uint64(255))
+            value: Number = np.int64((source >> np.uint64(8 * (pick & 7))) & np.uint64(255))
             if pick & 8:
                 value = 255 if value & 128 else 0
             result |= value << (8 * byte)
@@ -270,13 +272,13 @@ def prmt(R, i, a, b, c):
 
 
 @njit
-def popc(R, a):
+def popc(R: Registers, a: Row) -> None:
     for lane in range(32):
         R[0, lane] = popcount32(R[a, lane])
 
 
 @njit
-def flo(R, i, a):
+def flo(R: Registers, i: Decoded, a: Row) -> Mask:
     """Index of the highest set bit (x: of the highest bit that differs from the sign), all ones if none; y: 31 - it.
 
     p: a bit was found.
@@ -293,7 +295,7 @@ def flo(R, i, a):
 
 
 @njit
-def brev(R, a):
+def brev(R: Registers, a: Row) -> None:
     for lane in range(32):
         word, result = np.int64(R[a, lane]), np.int64(0)
         for bit in range(32):
@@ -302,10 +304,10 @@ def brev(R, a):
 
 
 @njit
-def sgxt(R, i, a, b):
+def sgxt(R: Registers, i: Decoded, a: Row, b: Row) -> None:
     """Extend a from b bits; x: signed; y: b wraps at 32 instead of clamping."""
     for lane in range(32):
-        bits = np.int64(R[b, lane])
+        bits: Number = np.int64(R[b, lane])
         bits = bits & 31 if i.y else min(bits, 32)
         word = np.int64(R[a, lane]) & ((np.int64(1) << bits) - 1)
         negative = i.x and bits > 0 and (word >> (bits - 1)) & 1
@@ -313,30 +315,31 @@ def sgxt(R, i, a, b):
 
 
 @njit
-def bmsk(R, i, a, b):
+def bmsk(R: Registers, i: Decoded, a: Row, b: Row) -> None:
     """A mask of b ones from bit a upwards; y: both wrap at 32 instead of clamping."""
     for lane in range(32):
-        position, width = np.int64(R[a, lane]), np.int64(R[b, lane])
+        position: Number = np.int64(R[a, lane])
+        width: Number = np.int64(R[b, lane])
         position = position & 31 if i.y else min(position, 32)
         width = width & 31 if i.y else min(width, 32)
         R[0, lane] = ((np.int64(1) << width) - 1) << position
 
 
 @njit
-def iabs(R, a):
+def iabs(R: Registers, a: Row) -> None:
     for lane in range(32):
         R[0, lane] = abs(signed(R[a, lane]))
 
 
 @njit
-def element(word, shift, bits, is_signed):
+def element(word: Word | Number, shift: Number, bits: Number, is_signed: Flag) -> np.int64:
     """`bits` bits of a word from `shift`, as a number."""
     value = (np.int64(word) >> shift) & ((np.int64(1) << bits) - 1)
     return value - (np.int64(1) << bits) if is_signed and value >> (bits - 1) else value
 
 
 @njit
-def idp(R, i, a, b, c):
+def idp(R: Registers, i: Decoded, a: Row, b: Row, c: Row) -> None:
     """Dot product plus c. x: 4 (bytes) or 2 (halves of a, bytes of b); y bits: a signed, b signed, high bytes."""
     bits = 8 if i.x == 4 else 16
     first = 16 if i.y & 4 else 0
@@ -349,7 +352,7 @@ def idp(R, i, a, b, c):
 
 
 @njit
-def vabsdiff(R, i, a, b, c):
+def vabsdiff(R: Registers, i: Decoded, a: Row, b: Row, c: Row) -> None:
     """|a - b| + c; x: signed."""
     for lane in range(32):
         left = signed(R[a, lane]) if i.x else np.int64(R[a, lane])
@@ -358,7 +361,7 @@ def vabsdiff(R, i, a, b, c):
 
 
 @njit
-def vabsdiff4(R, i, a, b, c):
+def vabsdiff4(R: Registers, i: Decoded, a: Row, b: Row, c: Row) -> None:
     """Absolute differences of four bytes; y: their sum plus c, else packed. x: signed."""
     for lane in range(32):
         total, packed = np.int64(R[c, lane]), np.int64(0)
@@ -370,7 +373,7 @@ def vabsdiff4(R, i, a, b, c):
 
 
 @njit
-def vector_element(word, k, x):
+def vector_element(word: Word, k: Number, x: Flags) -> Number:
     """Half k (x & VECTOR_HALVES) or the whole of a word, as a number."""
     if x & VECTOR_HALVES:
         return element(word, 16 * k, 16, x & VECTOR_SIGNED)
@@ -378,7 +381,7 @@ def vector_element(word, k, x):
 
 
 @njit
-def vector_limit(R, i, a, b, c, in0):
+def vector_limit(R: Registers, i: Decoded, a: Row, b: Row, c: Row, in0: Mask) -> MaskPair:
     """Minimum (where in0) or maximum of a and b; y: of a, b and c; or of a + b, which wraps, and c. x: VECTOR flags.
 
     p, and q for the high half: a was chosen, also where both are equal.
@@ -405,7 +408,7 @@ def vector_limit(R, i, a, b, c, in0):
 
 
 @njit
-def add_halves(R, i, a, b):
+def add_halves(R: Registers, i: Decoded, a: Row, b: Row) -> None:
     """Halves of a and b added, each to its own; x: a is negated, y: b is."""
     for lane in range(32):
         packed = np.int64(0)
@@ -416,9 +419,9 @@ def add_halves(R, i, a, b):
 
 
 @njit
-def execute(op, R, i, a, b, c, in0, in1):
+def execute(op: Operation, R: Registers, i: Decoded, a: Row, b: Row, c: Row, in0: Mask, in1: Mask) -> MaskPair:
     """Run one integer operation; see the module's docstring."""
-    result = np.int64(0)
+    result: MaskPair = np.int64(0)
     if op == IADD3:
         iadd3(R, a, b, c)
     elif op == IMAD:

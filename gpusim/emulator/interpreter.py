@@ -65,15 +65,19 @@ from gpusim.emulator.state import (
     TIME_SLICE,
     TRAPPED,
     WARPS,
+    Machine,
 )
 from gpusim.emulator.trace_log import has_room, record
+from gpusim.emulator.types import Clock, Decoded, ErrorCode, Index, Lane, Mask, MaskPair, Number, Row, Warp
 from gpusim.jit import kernel, njit
 
 GLOBAL, GENERIC, GLOBAL_TO_SHARED = 1, 5, 6  # MemorySpace
 
 
 @njit
-def memory_operation(m, w, i, pc, a, b, c, d, mask, reach):
+def memory_operation(
+    m: Machine, w: Warp, i: Decoded, pc: Index, a: Row, b: Row, c: Row, d: Row, mask: Mask, reach: Mask
+) -> bool:
     """Run one memory instruction; mask: lanes that execute, reach: lanes that are written. False after an error."""
     op, P = i.op, m.predicates[w]
     if op == memory.LDGSTS:
@@ -111,7 +115,7 @@ def memory_operation(m, w, i, pc, a, b, c, d, mask, reach):
 
 
 @njit
-def compute(m, w, i, pc, base, mask):
+def compute(m: Machine, w: Warp, i: Decoded, pc: Index, base: Row, mask: Mask) -> bool:
     """Run one instruction that does not change control flow; False after an error."""
     R, P, op = m.registers, m.predicates[w], i.op
     a, b, c, d = row_of(i.a, base), row_of(i.b, base), row_of(i.c, base), row_of(i.d, base)
@@ -120,7 +124,7 @@ def compute(m, w, i, pc, base, mask):
         b = modified(R, b, m.modifiers[pc, 1], 1)
         c = modified(R, c, m.modifiers[pc, 2], 2)
     reach = ALL_LANES if i.uniform else mask
-    result = np.int64(0)
+    result: MaskPair = np.int64(0)
     if op < 100:
         if not memory_operation(m, w, i, pc, a, b, c, d, mask, reach):
             return False
@@ -149,7 +153,7 @@ def compute(m, w, i, pc, base, mask):
 
 
 @njit
-def read_machine(m, w, i, base, mask):
+def read_machine(m: Machine, w: Warp, i: Decoded, base: Row, mask: Mask) -> None:
     """S2R (special registers) and B2R (the result of BAR.RED)."""
     R = m.registers
     reach = ALL_LANES if i.uniform else mask
@@ -164,7 +168,7 @@ def read_machine(m, w, i, base, mask):
 
 
 @njit
-def part(m, w, taken, rest, target, pc):
+def part(m: Machine, w: Warp, taken: Mask, rest: Mask, target: Index, pc: Index) -> Index:
     """Lanes that branch and lanes that do not; returns the program counter to go on with if all agree, else -1."""
     if rest == 0:
         return target
@@ -176,7 +180,7 @@ def part(m, w, taken, rest, target, pc):
 
 
 @njit
-def branch(m, w, i, pc, base, mask, active):
+def branch(m: Machine, w: Warp, i: Decoded, pc: Index, base: Row, mask: Mask, active: Mask) -> Index:
     """Next program counter of the running lanes after a branch, -1 if they part, -2 for a bad target."""
     P = m.predicates[w]
     taken = mask & predicate(P, i.in0, i.not0)
@@ -202,7 +206,7 @@ def branch(m, w, i, pc, base, mask, active):
 
 
 @njit
-def exit_lanes(m, w, i, pc, mask, active):
+def exit_lanes(m: Machine, w: Warp, i: Decoded, pc: Index, mask: Mask, active: Mask) -> Index:
     """EXIT: end lanes; returns the program counter of those that stay, -1 if none of the running ones does."""
     gone = mask & predicate(m.predicates[w], i.in0, i.not0)
     warp = m.warps[w]
@@ -216,7 +220,7 @@ def exit_lanes(m, w, i, pc, mask, active):
 
 
 @njit
-def synchronise(m, w, i, pc, base, mask, active):
+def synchronise(m: Machine, w: Warp, i: Decoded, pc: Index, base: Row, mask: Mask, active: Mask) -> Index:
     """BSSY, BSYNC, BREAK, WARPSYNC, BAR, YIELD: next program counter, or -1 if the lanes were sent away."""
     op, R = i.op, m.registers
     if op == control.BSSY:
@@ -264,7 +268,7 @@ def synchronise(m, w, i, pc, base, mask, active):
 
 
 @njit
-def control_flow(m, w, i, pc, base, mask, active):
+def control_flow(m: Machine, w: Warp, i: Decoded, pc: Index, base: Row, mask: Mask, active: Mask) -> Index:
     """Run one control instruction; next program counter, -1 if the running lanes changed, -2 bad target, -3 trap."""
     op = i.op
     if op == control.NOP:
@@ -284,7 +288,7 @@ def control_flow(m, w, i, pc, base, mask, active):
 
 
 @njit
-def open_segment(m, w):
+def open_segment(m: Machine, w: Warp) -> None:
     s = m.control[SEGMENTS_USED]
     m.segments[s, 0] = (m.control[CTA] << 16) | w
     m.segments[s, 1] = m.control[INDEX_USED]
@@ -293,7 +297,7 @@ def open_segment(m, w):
 
 
 @njit
-def close_segment(m):
+def close_segment(m: Machine) -> None:
     s = m.control[SEGMENTS_USED]
     m.segments[s, 2] = m.control[INDEX_USED]
     m.segments[s, 4] = m.control[RECORDS_USED]
@@ -302,7 +306,7 @@ def close_segment(m):
 
 
 @njit
-def log_instruction(m, i, pc, mask):
+def log_instruction(m: Machine, i: Decoded, pc: Index, mask: Mask) -> None:
     at = m.control[INDEX_USED]
     m.log_index[at] = pc
     m.log_mask[at] = mask
@@ -314,7 +318,7 @@ def log_instruction(m, i, pc, mask):
 
 
 @njit
-def select(m, w):
+def select(m: Machine, w: Warp) -> Lane:
     """A lane of the group to run next; -1 if no lane can run."""
     warp = m.warps[w]
     lane = np.int64(warp.next_lane)
@@ -325,7 +329,7 @@ def select(m, w):
 
 
 @njit
-def next_group(m, w):
+def next_group(m: Machine, w: Warp) -> tuple[Index, Mask]:
     """Program counter and lanes of the group to run next; no lanes if none can run."""
     lane = select(m, w)
     if lane < 0:
@@ -334,7 +338,7 @@ def next_group(m, w):
 
 
 @njit
-def run_slice(m, w):
+def run_slice(m: Machine, w: Warp) -> ErrorCode:
     """Run groups of a warp's lanes until none can run or the time slice is over; returns an error code."""
     if m.control[SEGMENTS_USED] >= m.segments.shape[0]:
         return LOG_FULL
@@ -381,7 +385,7 @@ def run_slice(m, w):
 
 
 @njit
-def start_cta(m):
+def start_cta(m: Machine) -> None:
     """Registers, predicates, shared and local memory of a new CTA: zero; every thread at the first instruction."""
     g = m.geometry
     warps = g[WARPS]
@@ -414,7 +418,7 @@ def start_cta(m):
 
 
 @njit
-def release_barriers(m):
+def release_barriers(m: Machine) -> bool:
     """Look at the CTA barriers with arrivals; returns whether one was released."""
     released = False
     for b in range(16):
@@ -425,7 +429,7 @@ def release_barriers(m):
 
 
 @njit
-def end_pass(m):
+def end_pass(m: Machine) -> ErrorCode:
     """After every warp had its turn: release barriers, notice the end of the CTA, a deadlock, or a run without end."""
     c = m.control
     moved = c[PROGRESS] + release_barriers(m)
@@ -443,7 +447,7 @@ def end_pass(m):
 
 
 @kernel
-def run_ctas(m, end, enough, pause):
+def run_ctas(m: Machine, end: Number, enough: Number, pause: Clock) -> ErrorCode:
     """Run CTAs in m.order from the current position up to `end` until the log holds `enough` instructions.
 
     Returns an error code; PAUSED where the clock has reached `pause` before that.

@@ -25,7 +25,9 @@ from gpusim.emulator.state import (
     READY,
     STATE_HASH,
     WARPS,
+    Machine,
 )
+from gpusim.emulator.types import Address, Index, Number, Warp, Word
 from gpusim.jit import njit
 
 ENOUGH_POLLS = 1000
@@ -35,12 +37,12 @@ MULTIPLIER = np.int64(6364136223846793005)
 
 
 @njit(forceinline=True)
-def mix(value, word):
+def mix(value: Number, word: Word | Number) -> Number:
     return (value ^ np.int64(word)) * MULTIPLIER + np.int64(1442695040888963407)
 
 
 @njit
-def note_poll(m, w, pc, address):
+def note_poll(m: Machine, w: Warp, pc: Index, address: Address) -> None:
     """A read of global memory: count it if it repeats the warp's last one."""
     if m.polls[w, POLL_PC] == pc and m.polls[w, POLL_ADDRESS] == address:
         m.polls[w, POLL_COUNT] += 1
@@ -49,10 +51,10 @@ def note_poll(m, w, pc, address):
 
 
 @njit
-def lanes_hash(m, w, value):
+def lanes_hash(m: Machine, w: Warp, value: Number) -> Number:
     """Program counters, waits and the order of the groups of a warp's lanes (their numbers only grow)."""
     for lane in range(32):
-        rank = 0
+        rank: Number = 0
         for other in range(32):
             rank += np.int64(m.lane_group[w, other] < m.lane_group[w, lane])
         value = mix(mix(mix(value, m.lane_pc[w, lane]), m.lane_wait[w, lane]), rank)
@@ -60,9 +62,9 @@ def lanes_hash(m, w, value):
 
 
 @njit
-def state_hash(m):
+def state_hash(m: Machine) -> Number:
     """A number that stands for all that decides what the CTA's warps do next, but memory."""
-    value = np.int64(0)
+    value: Number = np.int64(0)
     for row in range(m.geometry[FIRST_REGISTER_ROW], m.registers.shape[0]):
         for lane in range(32):
             value = mix(value, m.registers[row, lane])
@@ -80,7 +82,7 @@ def state_hash(m):
 
 
 @njit
-def all_poll(m):
+def all_poll(m: Machine) -> bool:
     """Whether every warp that can run does nothing but read one address."""
     for w in range(m.geometry[WARPS]):
         if m.warps[w].status == READY and m.polls[w, POLL_COUNT] < ENOUGH_POLLS:
@@ -89,7 +91,7 @@ def all_poll(m):
 
 
 @njit
-def stuck(m):
+def stuck(m: Machine) -> bool:
     """Called after every pass over the CTA's warps: whether the CTA will never end.
 
     The state is kept after 1, 2, 4, 8 ... passes without a change, so that a loop of any length is found.

@@ -29,8 +29,23 @@ from gpusim.emulator.state import (
     OUT_OF_BOUNDS,
     SHARED_BYTES,
     SHARED_WORD,
+    Machine,
 )
 from gpusim.emulator.trace_log import record
+from gpusim.emulator.types import (
+    Address,
+    Bank,
+    Bytes,
+    Decoded,
+    ErrorCode,
+    Lane,
+    Mask,
+    Row,
+    Space,
+    Thread,
+    Warp,
+    WordIndex,
+)
 from gpusim.jit import njit
 
 LOAD, STORE, ATOMIC, LDGSTS, LDSM, TOUCH, STSM, QSPC, ARRIVE = range(50, 59)
@@ -40,7 +55,7 @@ GLOBAL, SHARED, LOCAL, CONSTANT, GENERIC = 1, 2, 3, 4, 5
 
 
 @njit
-def addresses(m, i, a, b):
+def addresses(m: Machine, i: Decoded, a: Row, b: Row) -> None:
     """Byte address of every lane: register * scale + uniform register + offset, into m.address[0]."""
     R = m.registers
     for lane in range(32):
@@ -57,7 +72,7 @@ def addresses(m, i, a, b):
 
 
 @njit
-def window_of(address):
+def window_of(address: Address) -> Space:
     """The space that a generic address lies in."""
     if SHARED_WINDOW <= address < SHARED_WINDOW + WINDOW_BYTES:
         return SHARED
@@ -65,7 +80,7 @@ def window_of(address):
 
 
 @njit
-def lanes_in(m, space, mask):
+def lanes_in(m: Machine, space: Space, mask: Mask) -> Mask:
     """Lanes of mask whose address in m.address[0] is in a space."""
     found = np.int64(0)
     for lane in range(32):
@@ -75,7 +90,7 @@ def lanes_in(m, space, mask):
 
 
 @njit
-def word_of(m, thread, space, address, size, bank):
+def word_of(m: Machine, thread: Thread, space: Space, address: Address, size: Bytes, bank: Bank) -> WordIndex:
     """Word index in m.memory of an access, or -1 if it lies outside every allocation."""
     g = m.geometry
     if space == GENERIC:
@@ -98,7 +113,7 @@ def word_of(m, thread, space, address, size, bank):
 
 
 @njit
-def fail(m, code, lane, address):
+def fail(m: Machine, code: ErrorCode, lane: Lane, address: Address) -> bool:
     m.control[ERROR] = code
     m.control[ERROR_LANE] = lane
     m.control[ERROR_ADDRESS] = address
@@ -106,7 +121,7 @@ def fail(m, code, lane, address):
 
 
 @njit
-def locate(m, w, space, size, bank, mask):
+def locate(m: Machine, w: Warp, space: Space, size: Bytes, bank: Bank, mask: Mask) -> bool:
     """Check m.address[0] of the active lanes and put their word indices into m.address[1]; False after an error."""
     if mask == 0:
         return True
@@ -138,7 +153,7 @@ def locate(m, w, space, size, bank, mask):
 
 
 @njit
-def load(m, i, size, mask):
+def load(m: Machine, i: Decoded, size: Bytes, mask: Mask) -> None:
     """Active lanes' words into the result rows; x: sign extension of bytes and halves."""
     R, M = m.registers, m.memory
     if size >= 4:
@@ -157,7 +172,7 @@ def load(m, i, size, mask):
 
 
 @njit
-def store(m, row, size, mask):
+def store(m: Machine, row: Row, size: Bytes, mask: Mask) -> None:
     """Active lanes' registers from `row` into memory, lanes in ascending order."""
     R, M = m.registers, m.memory
     changed = np.uint32(0)
@@ -179,7 +194,7 @@ def store(m, row, size, mask):
 
 
 @njit
-def copy_source(m, i, c, d, copied):
+def copy_source(m: Machine, i: Decoded, c: Row, d: Row, copied: Mask) -> None:
     """Global addresses of LDGSTS into m.address[0]; returns nothing, but puts the bytes to copy into m.address[1].
 
     Lanes outside `copied` fill with zeros. With .ZFILL (y) the low bits of an address say how many bytes of the
@@ -199,7 +214,7 @@ def copy_source(m, i, c, d, copied):
 
 
 @njit
-def copy_to_shared(m, w, i, a, b, c, d, mask, copied):
+def copy_to_shared(m: Machine, w: Warp, i: Decoded, a: Row, b: Row, c: Row, d: Row, mask: Mask, copied: Mask) -> bool:
     """LDGSTS: a and b form the shared address, c and d the global one; records the source, then the destination.
 
     offset: of the shared address; z: of the global one. Lanes outside `copied` write zeros and read nothing.
@@ -238,7 +253,7 @@ def copy_to_shared(m, w, i, a, b, c, d, mask, copied):
 
 
 @njit
-def load_matrices(m, w, i):
+def load_matrices(m: Machine, w: Warp, i: Decoded) -> bool:
     """LDSM: x 8x8 matrices of 16-bit elements; lane 8 * k + r names row r of matrix k. y: transposed.
 
     Lane l receives elements 2 * (l % 4) and the next one of row l / 4 (PTX ISA, ldmatrix).
@@ -261,7 +276,7 @@ def load_matrices(m, w, i):
 
 
 @njit
-def store_matrices(m, w, i, c):
+def store_matrices(m: Machine, w: Warp, i: Decoded, c: Row) -> bool:
     """STSM: the inverse of load_matrices; register c + k holds the fragment of matrix k."""
     R, M = m.registers, m.memory
     used = np.int64(0xFFFFFFFF) >> (32 - 8 * i.x)
@@ -284,7 +299,7 @@ def store_matrices(m, w, i, c):
 
 
 @njit
-def arrive(m, mask):
+def arrive(m: Machine, mask: Mask) -> None:
     """Arrival of the lanes at the mbarriers in m.address; result rows: the state before.
 
     Of the 64-bit state that code for sm_80 and sm_86 sets up and tests, the low word holds 2**30 - expected arrivals,

@@ -7,6 +7,7 @@ import numpy as np
 from gpusim.constants import ALL_LANES
 from gpusim.emulator.bits import double_to_half, pair, word_to_float
 from gpusim.emulator.state import FIELD, PAIR_HIGH, PAIR_INVERT, PAIR_NEGATE, SOURCE_ROW, WORD
+from gpusim.emulator.types import Flag, Mask, Modifier, Number, Predicate, Predicates, Registers, RelativeRow, Row
 from gpusim.jit import njit
 
 # Half choices in the `extra` column of modifier HALVES.
@@ -14,26 +15,26 @@ H1_H0, H0_H0, H1_H1, H0_H1, FROM_FLOAT, H0_NEGATED_H1 = range(6)
 
 
 @njit(forceinline=True)
-def row_of(code, base):
+def row_of(code: RelativeRow, base: Row) -> Row:
     """Row of a decoded operand: relative to the warp's first row, or absolute where it is negative."""
     return base + code if code >= 0 else ~code
 
 
 @njit(forceinline=True)
-def predicate(P, index, negated):
+def predicate(P: Predicates, index: Predicate, negated: Flag) -> Mask:
     """Lane mask of a predicate source; P is the warp's row of predicates."""
     mask = np.int64(P[index])
     return mask ^ ALL_LANES if negated else mask
 
 
 @njit
-def modify_word(R, source, target, m):
+def modify_word(R: Registers, source: Row, target: Row, m: Modifier) -> None:
     for lane in range(32):
         R[target, lane] = (np.int64(R[source, lane] & m[1]) ^ np.int64(m[2])) + np.int64(m[3])
 
 
 @njit
-def modify_pair(R, source, target, m):
+def modify_pair(R: Registers, source: Row, target: Row, m: Modifier) -> None:
     mode = m[0]
     for lane in range(32):
         value = np.int64(pair(R[source, lane], R[source + 1, lane]))
@@ -49,13 +50,13 @@ def modify_pair(R, source, target, m):
 
 
 @njit
-def modify_field(R, source, target, m):
+def modify_field(R: Registers, source: Row, target: Row, m: Modifier) -> None:
     for lane in range(32):
         R[target, lane] = (R[source, lane] >> m[3]) & m[1]
 
 
 @njit
-def modify_halves(R, source, target, m):
+def modify_halves(R: Registers, source: Row, target: Row, m: Modifier) -> None:
     choice = m[3]
     for lane in range(32):
         word = np.int64(R[source, lane])
@@ -75,7 +76,7 @@ def modify_halves(R, source, target, m):
 
 
 @njit
-def modified(R, source, modifier, k):
+def modified(R: Registers, source: Row, modifier: Modifier, k: Number) -> Row:
     """Apply a source's modifier into its scratch rows; returns the row to read."""
     mode = modifier[0]
     if mode == 0:
@@ -93,7 +94,7 @@ def modified(R, source, modifier, k):
 
 
 @njit
-def write_back(R, target, words, mask):
+def write_back(R: Registers, target: Row, words: Number, mask: Mask) -> None:
     """Copy the result rows to a destination in the lanes of mask."""
     for k in range(words):
         if mask == ALL_LANES:
@@ -106,7 +107,7 @@ def write_back(R, target, words, mask):
 
 
 @njit(forceinline=True)
-def write_predicate(P, index, value, mask):
+def write_predicate(P: Predicates, index: Predicate, value: Mask, mask: Mask) -> None:
     """Set a predicate in the lanes of mask; PT (7) and UPT (15) drop it."""
     if index & 7 != 7:
         P[index] = (np.int64(P[index]) & ~mask) | (value & mask)

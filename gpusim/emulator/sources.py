@@ -38,7 +38,8 @@ class OpenedSource:
     def choose(self, name: str | None, origin: str) -> Program:
         """The program that a launch file means. Raises GpusimError, as `choose_name`."""
         known = [program.name for program in self.programs]
-        return self.programs[known.index(choose_name(known, self.instances.get(name, name), origin))]
+        asked = None if name is None else self.instances.get(name, name)
+        return self.programs[known.index(choose_name(known, asked, origin))]
 
 
 def open_source(path: Path | str, architecture: int = 86, kernels: Sequence[str] = ()) -> OpenedSource:

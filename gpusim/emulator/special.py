@@ -20,7 +20,9 @@ from gpusim.emulator.state import (
     SHARED_BYTES,
     SM_COUNT,
     WARPS,
+    Machine,
 )
+from gpusim.emulator.types import Geometry, Lane, Number, SpecialRegister, Warp
 from gpusim.jit import njit
 
 NAMES = {
@@ -64,7 +66,7 @@ NAMES = {
 
 
 @njit
-def thread_coordinate(g, w, lane, axis):
+def thread_coordinate(g: Geometry, w: Warp, lane: Lane, axis: Number) -> Number:
     thread = w * 32 + lane
     if axis == 0:
         return thread % g[BLOCK_X]
@@ -74,7 +76,7 @@ def thread_coordinate(g, w, lane, axis):
 
 
 @njit
-def cta_coordinate(m, axis):
+def cta_coordinate(m: Machine, axis: Number) -> Number:
     g, cta = m.geometry, m.control[CTA]
     if axis == 0:
         return cta % g[GRID_X]
@@ -84,7 +86,7 @@ def cta_coordinate(m, axis):
 
 
 @njit
-def warp_value(m, w, code):
+def warp_value(m: Machine, w: Warp, code: SpecialRegister) -> Number:
     """A special register that is the same in all lanes, as 64 bits."""
     g = m.geometry
     if 4 <= code <= 6:
@@ -113,7 +115,7 @@ def warp_value(m, w, code):
 
 
 @njit
-def lane_value(m, w, lane, code):
+def lane_value(m: Machine, w: Warp, lane: Lane, code: SpecialRegister) -> Number:
     """A special register that differs between lanes."""
     g = m.geometry
     if code <= 3:
@@ -135,7 +137,7 @@ def lane_value(m, w, lane, code):
 
 
 @njit
-def read_special(m, w, code):
+def read_special(m: Machine, w: Warp, code: SpecialRegister) -> None:
     """Value of special register `code` into result rows 0 and 1."""
     R = m.registers
     if 1 <= code <= 3 or 13 <= code <= 18 or code == 23:

@@ -28,6 +28,8 @@ from gpusim.emulator.bits import (
 )
 from gpusim.emulator.float64 import write_rows
 from gpusim.emulator.integer import element
+from gpusim.emulator.state import Machine
+from gpusim.emulator.types import Decoded, Double, Flag, Format, Lane, Number, Operation, Registers, Row, Word
 from gpusim.jit import njit
 
 HMMA, IMMA, BMMA, DMMA, HMMA884, MOVM = range(450, 456)
@@ -43,7 +45,7 @@ BITS_AND = 1  # in z of BMMA: AND instead of XOR
 
 
 @njit
-def bits_of(code):
+def bits_of(code: Format) -> Number:
     if code <= BF16:
         return 16
     if code == TF32:
@@ -52,7 +54,7 @@ def bits_of(code):
 
 
 @njit
-def value_of(word, k, code):
+def value_of(word: Word, k: Number, code: Format) -> Double:
     """Element k of a register as float64 (exact). TF32 ignores the low 13 bits of a float32."""
     if code <= BF16:
         return half_value(word, k, code == BF16)
@@ -63,7 +65,7 @@ def value_of(word, k, code):
 
 
 @njit
-def gather(m, operand, first_row, rows, depth, code):
+def gather(m: Machine, operand: Number, first_row: Row, rows: Number, depth: Number, code: Format) -> None:
     """Elements of A (operand 0) or of B by column (operand 1) into m.matrix[operand]."""
     R = m.registers
     each = 32 // bits_of(code)
@@ -75,7 +77,7 @@ def gather(m, operand, first_row, rows, depth, code):
 
 
 @njit
-def metadata(m, d, row, group, selector, lanes, code):
+def metadata(m: Machine, d: Row, row: Number, group: Number, selector: Number, lanes: Number, code: Format) -> Number:
     """The four bits of metadata that choose elements `group` of a row of sparse A.
 
     `lanes` neighbouring lanes of every four hold metadata, those from selector * lanes on. Of 16-bit and TF32 elements
@@ -91,7 +93,7 @@ def metadata(m, d, row, group, selector, lanes, code):
 
 
 @njit
-def expand(m, d, depth, code, selector):
+def expand(m: Machine, d: Row, depth: Number, code: Format, selector: Number) -> None:
     """Spread the kept elements of sparse A over its 16 rows of `depth`, zeros between.
 
     Of four neighbouring elements two are kept, of four pairs of 4-bit elements two pairs, of two TF32 elements one.
@@ -119,7 +121,7 @@ def expand(m, d, depth, code, selector):
 
 
 @njit
-def accumulator(R, c, lane, j, half):
+def accumulator(R: Registers, c: Row, lane: Lane, j: Number, half: Flag) -> Double:
     """Element j of C in a lane, as float64."""
     if half:
         return np.float64(half_to_float(R[c + (j >> 1), lane] >> np.uint32(16 * (j & 1))))
@@ -127,7 +129,7 @@ def accumulator(R, c, lane, j, half):
 
 
 @njit
-def product(m, lane, j, depth):
+def product(m: Machine, lane: Lane, j: Number, depth: Number) -> Double:
     """Sum of products for element j of the result in a lane."""
     row, column = (lane >> 2) + 8 * (j >> 1), 2 * (lane & 3) + (j & 1)
     total = 0.0
@@ -137,7 +139,7 @@ def product(m, lane, j, depth):
 
 
 @njit
-def hmma(m, i, c):
+def hmma(m: Machine, i: Decoded, c: Row) -> None:
     R, half = m.registers, i.z & HALF_RESULT
     for lane in range(32):
         packed = np.int64(0)
@@ -152,7 +154,7 @@ def hmma(m, i, c):
 
 
 @njit
-def imma(m, i, c, rows):
+def imma(m: Machine, i: Decoded, c: Row, rows: Number) -> None:
     R = m.registers
     for lane in range(32):
         for j in range(rows >> 2):
@@ -163,7 +165,7 @@ def imma(m, i, c, rows):
 
 
 @njit
-def bmma(m, i, a, b, c, rows):
+def bmma(m: Machine, i: Decoded, a: Row, b: Row, c: Row, rows: Number) -> None:
     """Population counts of XOR or AND of rows of A and columns of B, plus C; x: depth in bits, 128 per register."""
     R = m.registers
     for lane in range(32):
@@ -179,7 +181,7 @@ def bmma(m, i, a, b, c, rows):
 
 
 @njit
-def dmma(m, i, a, b, c, rows):
+def dmma(m: Machine, i: Decoded, a: Row, b: Row, c: Row, rows: Number) -> None:
     """Rows of A times columns of B in float64, four of the depth x per register pair, added in ascending order to C."""
     R = m.registers
     for lane in range(32):
@@ -196,14 +198,16 @@ def dmma(m, i, a, b, c, rows):
 
 
 @njit
-def element884(R, first, quad, line, k, by_line):
+def element884(R: Registers, first: Row, quad: Number, line: Number, k: Number, by_line: Flag) -> Double:
     """Element k of a row of A or a column of B of an 8x8x4 product; by_line: a lane holds one line, else one k."""
     inner, lane = (k, line & 3) if by_line else (line & 3, k)
     return half_value(R[first + (inner >> 1), 16 * (line >> 2) + 4 * quad + lane], inner & 1, 0)
 
 
 @njit
-def addend884(R, c, quad, lane, row, column, j, i):
+def addend884(
+    R: Registers, c: Row, quad: Number, lane: Lane, row: Number, column: Number, j: Number, i: Decoded
+) -> Double:
     """Element (row, column) of C: of the step's own register, or with HALF_ADDEND of the lane that holds the row."""
     if i.z & HALF_ADDEND:
         inner = column & 3
@@ -212,7 +216,7 @@ def addend884(R, c, quad, lane, row, column, j, i):
 
 
 @njit
-def hmma884(m, i, a, b, c):
+def hmma884(m: Machine, i: Decoded, a: Row, b: Row, c: Row) -> None:
     """One step of four 8x8x4 products: x is the step, of two (float16 result, four columns) or of four.
 
     A step reads and writes one register pair of C and D: all 4 columns that it computes of a lane's row with a
@@ -245,7 +249,7 @@ def hmma884(m, i, a, b, c):
 
 
 @njit
-def movm(R, a):
+def movm(R: Registers, a: Row) -> None:
     """Transpose an 8x8 matrix of 16-bit elements: lane 4 * g + t holds elements 2 t and 2 t + 1 of row g."""
     for lane in range(32):
         row, column = lane >> 2, 2 * (lane & 3)
@@ -256,7 +260,7 @@ def movm(R, a):
 
 
 @njit
-def execute(op, m, i, a, b, c, d):
+def execute(op: Operation, m: Machine, i: Decoded, a: Row, b: Row, c: Row, d: Row) -> None:
     """Run one matrix instruction; x: depth k; rows of A: 16, or 8 where `scale` says so; d: metadata of sparse A."""
     rows = np.int64(i.scale)
     if op == MOVM:

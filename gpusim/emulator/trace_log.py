@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from gpusim.constants import EXPLICIT
-from gpusim.emulator.state import ADDRESSES_USED, INDEX_USED, RECORDS_USED
+from gpusim.emulator.state import ADDRESSES_USED, INDEX_USED, RECORDS_USED, Machine
+from gpusim.emulator.types import Mask
 from gpusim.jit import kernel, njit
 
 MARGIN_RECORDS = 2
@@ -13,7 +14,7 @@ MARGIN_ADDRESSES = 64
 
 
 @njit
-def has_room(m):
+def has_room(m: Machine) -> bool:
     """Whether the log takes one more instruction of any kind."""
     c = m.control
     return (
@@ -24,7 +25,7 @@ def has_room(m):
 
 
 @njit
-def record(m, mask):
+def record(m: Machine, mask: Mask) -> None:
     """Append the addresses m.address[0] of the lanes in mask, as base and stride where one fits."""
     at = m.control[RECORDS_USED]
     m.control[RECORDS_USED] = at + 1
@@ -64,7 +65,9 @@ def record(m, mask):
 
 
 @kernel
-def rearrange(m, order, index, mask, records, addresses):
+def rearrange(
+    m: Machine, order: np.ndarray, index: np.ndarray, mask: np.ndarray, records: np.ndarray, addresses: np.ndarray
+) -> None:
     """Copy the segments in `order` one after the other into the output arrays, rebasing explicit addresses."""
     at_index, at_record, at_address = 0, 0, 0
     for k in range(order.size):

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -323,9 +323,16 @@ class _Collector:
         self.launches: list[Launch] = []
 
     @contextmanager
-    def launch(self, program: Program, grid: tuple, block: tuple, shared_bytes: int, facts: Mapping[str, str]):
+    def launch(
+        self,
+        program: Program,
+        grid: tuple[int, int, int],
+        block: tuple[int, int, int],
+        shared_bytes: int,
+        facts: Mapping[str, str],
+    ) -> Iterator[Sink]:
         chunks: list[CtaChunk] = []
-        sink = type("ListSink", (), {"add": staticmethod(chunks.append)})
+        sink: Any = type("ListSink", (), {"add": staticmethod(chunks.append)})
         yield sink
         self.launches.append(Launch(program, grid, block, shared_bytes, ChunkList(tuple(chunks)), facts))
 

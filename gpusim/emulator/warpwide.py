@@ -6,6 +6,7 @@ import numpy as np
 
 from gpusim.constants import ALL_LANES
 from gpusim.emulator.bits import signed, trailing_zeros32
+from gpusim.emulator.types import Decoded, Mask, MaskPair, Number, Operation, Predicates, Registers, Row, Word
 from gpusim.jit import njit
 
 VOTE, SHFL, MATCH, REDUX, PLOP3, P2R, R2P, R2UR, ELECT = range(400, 409)
@@ -19,13 +20,13 @@ REDUX_AND, REDUX_OR, REDUX_XOR, REDUX_SUM, REDUX_MIN, REDUX_MAX = range(6)
 
 
 @njit
-def fill(R, value):
+def fill(R: Registers, value: Word | Number) -> None:
     for lane in range(32):
         R[0, lane] = value
 
 
 @njit
-def vote(R, i, in0, mask):
+def vote(R: Registers, i: Decoded, in0: Mask, mask: Mask) -> Mask:
     """Row 0: the active lanes whose in0 holds; p: all, any, or all equal, the same for every lane."""
     ballot = in0 & mask
     fill(R, ballot)
@@ -39,7 +40,7 @@ def vote(R, i, in0, mask):
 
 
 @njit
-def shfl(R, i, a, b, c, mask):
+def shfl(R: Registers, i: Decoded, a: Row, b: Row, c: Row, mask: Mask) -> Mask:
     """Exchange between lanes as PTX shfl.sync: b is the lane or distance, c holds segment mask << 8 | clamp.
 
     p: the source lane was in range. A source lane that does not execute gives its register's present value, as a
@@ -70,7 +71,7 @@ def shfl(R, i, a, b, c, mask):
 
 
 @njit
-def match(R, i, a, mask):
+def match(R: Registers, i: Decoded, a: Row, mask: Mask) -> Mask:
     """Lanes with an equal value (y: 64 bits). x: .ALL, then row 0 is the mask if all agree, else 0, and p says so."""
     together = np.int64(0)
     for lane in range(32):
@@ -85,7 +86,7 @@ def match(R, i, a, mask):
 
 
 @njit
-def redux(R, i, a, mask):
+def redux(R: Registers, i: Decoded, a: Row, mask: Mask) -> None:
     """Reduction over the active lanes; x: operation, y: signed."""
     first = trailing_zeros32(np.uint32(mask))
     total = signed(R[a, first]) if i.y else np.int64(R[a, first])
@@ -109,7 +110,7 @@ def redux(R, i, a, mask):
 
 
 @njit
-def lookup(lut, in0, in1, in2):
+def lookup(lut: Number, in0: Mask, in1: Mask, in2: Mask) -> Mask:
     """A function of three lane masks by its truth table."""
     result = np.int64(0)
     for k in range(8):
@@ -122,7 +123,7 @@ def lookup(lut, in0, in1, in2):
 
 
 @njit
-def sign_mask(R, row):
+def sign_mask(R: Registers, row: Row) -> Mask:
     """Lanes whose word is negative."""
     mask = np.int64(0)
     for lane in range(32):
@@ -131,7 +132,7 @@ def sign_mask(R, row):
 
 
 @njit
-def plop3(R, i, a, b, c, in0, in1, in2):
+def plop3(R: Registers, i: Decoded, a: Row, b: Row, c: Row, in0: Mask, in1: Mask, in2: Mask) -> MaskPair:
     """p and q: two functions (x and y) of three predicates; the bits of z name those that are signs of a, b, c."""
     if i.z:
         in0 = sign_mask(R, a) if i.z & 1 else in0
@@ -141,7 +142,7 @@ def plop3(R, i, a, b, c, in0, in1, in2):
 
 
 @njit
-def p2r(R, P, i, a, b):
+def p2r(R: Registers, P: Predicates, i: Decoded, a: Row, b: Row) -> None:
     """Register a with the bits of mask b, in the byte at bit x, replaced by P0..P6 (y: 8 for UP0..UP6)."""
     for lane in range(32):
         bits = np.int64(0)
@@ -153,7 +154,7 @@ def p2r(R, P, i, a, b):
 
 
 @njit
-def r2p(R, P, i, a, b, mask):
+def r2p(R: Registers, P: Predicates, i: Decoded, a: Row, b: Row, mask: Mask) -> None:
     """Predicates P0..P6 (y: 8 for UP0..UP6) named in mask b take the bits of the byte of register a at bit x."""
     for k in range(7):
         for lane in range(32):
@@ -163,7 +164,7 @@ def r2p(R, P, i, a, b, mask):
 
 
 @njit
-def elect(R, P, i, mask):
+def elect(R: Registers, P: Predicates, i: Decoded, mask: Mask) -> Mask:
     """Row 0: the lowest active lane; p holds in that lane only and stays as it is in lanes that do not execute."""
     first = trailing_zeros32(np.uint32(mask))
     fill(R, first)
@@ -171,15 +172,27 @@ def elect(R, P, i, mask):
 
 
 @njit
-def r2ur(R, a, mask):
+def r2ur(R: Registers, a: Row, mask: Mask) -> None:
     """The first active lane's value for all lanes."""
     fill(R, R[a, trailing_zeros32(np.uint32(mask))])
 
 
 @njit
-def execute(op, R, P, i, a, b, c, in0, in1, in2, mask):
+def execute(
+    op: Operation,
+    R: Registers,
+    P: Predicates,
+    i: Decoded,
+    a: Row,
+    b: Row,
+    c: Row,
+    in0: Mask,
+    in1: Mask,
+    in2: Mask,
+    mask: Mask,
+) -> MaskPair:
     """Run one warp-wide or predicate operation; P is the warp's row of predicates. Returns p | q << 32."""
-    result = np.int64(0)
+    result: MaskPair = np.int64(0)
     if op == SHFL:
         result = shfl(R, i, a, b, c, mask)
     elif op == PLOP3:

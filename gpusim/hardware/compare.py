@@ -163,9 +163,11 @@ def compare_report(opened: OpenedComparison, options: RunOptions) -> Iterator[Co
     from gpusim.hardware.counts import check_report
     from gpusim.trace.store import open_trace
 
+    report = opened.source.report
+    assert report is not None, "open_comparison opens nothing else"
     with tempfile.TemporaryDirectory(prefix="gpusim-compare-") as folder:
         summary = trace_opened(opened.source, opened.launch_file, Path(folder) / "trace")
-        checks = check_report(opened.source.report, opened.launch_file, summary.executed)
+        checks = check_report(report, opened.launch_file, summary.executed)
         del summary  # the final buffers, which nobody compares here
         trace = open_trace(Path(folder) / "trace")
         for k, (each, card) in enumerate(zip(opened.profiled, opened.cards)):

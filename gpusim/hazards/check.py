@@ -54,13 +54,14 @@ def find_hazards(launch: Launch, table: DependenceTable, issue: Issue) -> tuple[
     """
     slots = max(len(table.names), 1) * SLOTS
     sizes = ((slots, RESULT), (slots, READER), (1, PROGRESS), (ROWS, HAZARD))
-    work = tuple(np.zeros(size, dtype).view(np.recarray) for size, dtype in sizes)
+    results, readers, progress, hazards = (np.zeros(size, dtype).view(np.recarray) for size, dtype in sizes)
+    work = results, readers, progress, hazards
     for chunk in launch.chunks():
         if not check_warps(work, table.operands, table.distances, chunk.instruction_start, chunk.index, chunk.mask):
             raise GpusimError(
                 f"{launch.program.name}: more than {ROWS} different hazards: are there control bits at all?"
             )
-    found = work[3][work[3].occurrences > 0]
+    found = hazards[hazards.occurrences > 0]
     names = [table.names[number] for number in found.register]
     places = zip(found.consumer.tolist(), found.producer.tolist(), names, found.kind.tolist())
     rows = sorted(zip(places, found.occurrences.tolist(), found.short.tolist()))

@@ -16,11 +16,14 @@ this run, and what is found depends on no timing but the latencies.
 
 from __future__ import annotations
 
+from typing import TypeAlias
+
 import numpy as np
 
 from gpusim.constants import ALL_LANES
 from gpusim.jit import inlined, kernel
 from gpusim.model.params import CLOSES, MEMORY_QUEUE
+from gpusim.model.types import Counter, Flag, Record, Records
 
 RAW, WAW, WAR = 0, 1, 2
 COUNTERS = 6
@@ -77,16 +80,35 @@ HAZARD = np.dtype(
 )
 """A hazard found."""
 
+Clock: TypeAlias = int
+"""Cycle of the warp's own clock, which begins at its first instruction."""
+Cycles: TypeAlias = int
+"""How many cycles; PENDING: no number of them is enough."""
+Index: TypeAlias = "int | np.int64"
+"""Index of a static instruction: row of the table of OPERANDS."""
+Mask: TypeAlias = "int | np.int64"
+"""A bit per lane."""
+Unit: TypeAlias = int
+"""Number of an in-order unit or of its queue, 0 for none."""
+Register: TypeAlias = int
+"""Number of a register among those that the program touches (DependenceTable.names)."""
+Slot: TypeAlias = int
+"""Row of the RESULTs and of the READERs: SLOTS for each register."""
+Kind: TypeAlias = int
+"""RAW, WAW or WAR."""
+Work: TypeAlias = tuple[Records, Records, Records, Records]
+"""What a walk writes: a RESULT and a READER per slot, the warp's PROGRESS, and the table of HAZARDs."""
+
 
 @inlined
-def same_hazard(row, producer, consumer, register, kind):
+def same_hazard(row: Record, producer: Index, consumer: Index, register: Register, kind: Kind) -> Flag:
     """Whether a row is free or counts this hazard."""
     same = row.producer == producer and row.consumer == consumer and row.register == register and row.kind == kind
     return row.occurrences == 0 or same
 
 
 @inlined
-def report(hazards, producer, consumer, register, kind, short):
+def report(hazards: Records, producer: Index, consumer: Index, register: Register, kind: Kind, short: Cycles) -> bool:
     """Count one occurrence. False where the table is full."""
     place = (producer * 31 ^ consumer * 1009 ^ register * 8191 ^ kind) & (ROWS - 1)
     for _ in range(ROWS):
@@ -104,7 +126,7 @@ def report(hazards, producer, consumer, register, kind, short):
 
 
 @inlined
-def cover(progress, operands, counter, limit, clock):
+def cover(progress: Record, operands: Records, counter: Counter, limit: int, clock: Clock) -> None:
     """At `clock` a warp has waited until at most `limit` of a counter's visible instructions are outstanding."""
     base = counter * RAISES
     last = progress.raises[counter]
@@ -130,7 +152,7 @@ def cover(progress, operands, counter, limit, clock):
 
 
 @inlined
-def wait(progress, operands, own, clock):
+def wait(progress: Record, operands: Records, own: Record, clock: Clock) -> None:
     """The waits that an instruction issued at `clock` has gone through."""
     for counter in range(COUNTERS):
         if own.waits >> counter & 1:
@@ -143,7 +165,7 @@ def wait(progress, operands, own, clock):
 
 
 @inlined
-def result_complete(progress, earlier, since):
+def result_complete(progress: Record, earlier: Record, since: Clock) -> Flag:
     """Whether waits guarantee that the result of an instruction issued at `since` is there."""
     if earlier.write_counter < COUNTERS and progress.waited[earlier.write_counter] >= since:
         return True
@@ -151,7 +173,7 @@ def result_complete(progress, earlier, since):
 
 
 @inlined
-def registers_read(progress, earlier, since):
+def registers_read(progress: Record, earlier: Record, since: Clock) -> Flag:
     """Whether waits guarantee that an instruction issued at `since` has read its registers."""
     if earlier.read_counter < COUNTERS and progress.waited[earlier.read_counter] >= since:
         return True
@@ -161,7 +183,7 @@ def registers_read(progress, earlier, since):
 
 
 @inlined
-def raise_counters(progress, own, index, clock):
+def raise_counters(progress: Record, own: Record, index: Index, clock: Clock) -> None:
     """Remember what an issued instruction raises; DEPBAR.LE holds what follows it."""
     for counter in (own.write_counter, own.read_counter):
         if counter < COUNTERS and (counter == own.write_counter or own.write_counter != own.read_counter):
@@ -181,7 +203,7 @@ def raise_counters(progress, own, index, clock):
 
 
 @inlined
-def short_of(progress, earlier, since, due, clock):
+def short_of(progress: Record, earlier: Record, since: Clock, due: Clock, clock: Clock) -> Cycles:
     """Cycles that an instruction issued at `clock` may come too early for a result due at `due`; 0 if none."""
     if result_complete(progress, earlier, since):
         return 0
@@ -189,7 +211,9 @@ def short_of(progress, earlier, since, due, clock):
 
 
 @inlined
-def check_reads(work, operands, distances, own, index, lanes, clock):
+def check_reads(
+    work: Work, operands: Records, distances: np.ndarray, own: Record, index: Index, lanes: Mask, clock: Clock
+) -> bool:
     """RAW: results that the instruction reads and that may not be there yet."""
     results, _, progress, hazards = work
     for place in range(own.read_count):
@@ -207,7 +231,9 @@ def check_reads(work, operands, distances, own, index, lanes, clock):
 
 
 @inlined
-def check_writes(work, operands, distances, own, index, lanes, clock):
+def check_writes(
+    work: Work, operands: Records, distances: np.ndarray, own: Record, index: Index, lanes: Mask, clock: Clock
+) -> bool:
     """WAW: results that may arrive after this one; WAR: registers that others may not have read yet."""
     results, readers, progress, hazards = work
     for place in range(own.write_count):
@@ -233,7 +259,7 @@ def check_writes(work, operands, distances, own, index, lanes, clock):
 
 
 @inlined
-def result_slot(results, number, operands, lanes, clock):
+def result_slot(results: Records, number: Register, operands: Records, lanes: Mask, clock: Clock) -> Slot:
     """Slot for a new result of a register: those that it overwrites are free, as are old ones of fixed latency."""
     chosen = number * SLOTS
     for slot in range((number + 1) * SLOTS - 1, number * SLOTS - 1, -1):
@@ -246,7 +272,7 @@ def result_slot(results, number, operands, lanes, clock):
 
 
 @inlined
-def reader_slot(readers, number, operands, progress, queue):
+def reader_slot(readers: Records, number: Register, operands: Records, progress: Record, queue: Unit) -> Slot:
     """Slot for a new reader of a register: of one that has read, or will have before it (the same queue)."""
     chosen = number * SLOTS
     for slot in range((number + 1) * SLOTS - 1, number * SLOTS - 1, -1):
@@ -262,7 +288,7 @@ def reader_slot(readers, number, operands, progress, queue):
 
 
 @inlined
-def record(work, operands, own, index, lanes, clock):
+def record(work: Work, operands: Records, own: Record, index: Index, lanes: Mask, clock: Clock) -> None:
     """Remember what the instruction writes and, if its latency is variable, reads."""
     results, readers, progress, _ = work
     for place in range(own.write_count):
@@ -281,7 +307,7 @@ def record(work, operands, own, index, lanes, clock):
 
 
 @inlined
-def start(work):
+def start(work: Work) -> None:
     """A new warp: nothing is on its way."""
     results, readers, progress, _ = work
     for slot in range(len(results)):
@@ -299,7 +325,9 @@ def start(work):
 
 
 @kernel
-def check_warps(work, operands, distances, starts, indices, masks):
+def check_warps(
+    work: Work, operands: Records, distances: np.ndarray, starts: np.ndarray, indices: np.ndarray, masks: np.ndarray
+) -> bool:
     """Walk through every warp of a chunk. False where the table of hazards overflowed.
 
     work: (results, readers, progress, hazards); indices, masks: the warps' instructions, at starts[w]..starts[w + 1].

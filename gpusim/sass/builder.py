@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TypedDict
 
 import numpy as np
 
@@ -13,6 +12,16 @@ from gpusim.errors import GpusimError
 from gpusim.sass.control_bits import ControlBits
 from gpusim.sass.instructions import Instruction
 from gpusim.sass.program import INSTRUCTION_DTYPE, OPERAND_DTYPE
+
+
+class Tables(TypedDict):
+    """What a Program is made of, by the names of its fields."""
+
+    instructions: np.recarray
+    operands: np.recarray
+    opcodes: tuple[str, ...]
+    special_registers: tuple[str, ...]
+    text: tuple[str, ...]
 
 
 @dataclass
@@ -48,7 +57,7 @@ class ProgramBuilder:
         self._targets.append(instruction.target)
         self._text.append(text)
 
-    def tables(self) -> Mapping[str, Any]:
+    def tables(self) -> Tables:
         """Keyword arguments of Program: both tables, opcodes, special registers, text. Resolves branch targets.
 
         Raises GpusimError if a branch leaves the kernel's code.
@@ -62,8 +71,8 @@ class ProgramBuilder:
                 raise GpusimError(f"pc {pc:#x}: '{self._text[index]}' branches to {target:#x}, outside the kernel")
             instructions["target"][index] = target // INSTRUCTION_BYTES
         return {
-            "instructions": instructions,
-            "operands": np.array(self._operands, dtype=OPERAND_DTYPE),
+            "instructions": instructions.view(np.recarray),
+            "operands": np.array(self._operands, dtype=OPERAND_DTYPE).view(np.recarray),
             "opcodes": tuple(self._opcodes),
             "special_registers": tuple(self.special_registers),
             "text": tuple(self._text),

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from gpusim.constants import MemorySpace
 from gpusim.errors import GpusimError
 from gpusim.sass import control_bits
-from gpusim.sass.builder import ProgramBuilder
+from gpusim.sass.builder import ProgramBuilder, Tables
 from gpusim.sass.disassembly import DisassembledFunction, DisassembledLine
 from gpusim.sass.instructions import Instruction, parse_instruction
 from gpusim.sass.isa import Isa, load_isa
@@ -69,7 +69,7 @@ def _untold_descriptor(operand: Operand) -> bool:
     return operand.kind == OperandKind.MEMORY and operand.select == _WIDE_SUFFIX and operand.descriptor == URZ
 
 
-def decode_kernel(function: DisassembledFunction, cubin: CubinFile, kernel: str) -> Mapping[str, object]:
+def decode_kernel(function: DisassembledFunction, cubin: CubinFile, kernel: str) -> Tables:
     """The tables of one kernel as keyword arguments of Program.
 
     Raises GpusimError naming kernel and pc for text that is not understood, or code that differs from the

@@ -8,24 +8,27 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
-from typing import Any
+from typing import Any, Literal, TypeAlias, get_args
 
 from gpusim import resources
 from gpusim.constants import MemorySpace
 from gpusim.errors import GpusimError
 
-UNITS = ("int", "fp32", "half", "tensor", "uniform", "branch", "misc", "sfu", "fp64", "memory")
+Unit: TypeAlias = Literal["int", "fp32", "half", "tensor", "uniform", "branch", "misc", "sfu", "fp64", "memory"]
 """Execution units that a table may name."""
-LATENCY_CLASSES = (
+LatencyClass: TypeAlias = Literal[
     "int", "fp32", "imad", "imad_wide", "half", "predicate", "uniform", "branch", "exit", "misc", "misc_queue", "sfu",
     "tensor", "fp64", "memory_global", "memory_shared", "memory_local", "memory_constant", "memory_misc", "texture",
     "barrier", "membar", "depbar", "ldgdepbar", "ldgsts",
-)  # fmt: skip
+]  # fmt: skip
 """Latency classes that a table may name; the timing configuration gives them cycles."""
-DESTINATIONS = ("none", "first", "two", "carry", "predicate_register", "all", "all_but_last", "before_address")
+Destinations: TypeAlias = Literal[
+    "none", "first", "two", "carry", "predicate_register", "all", "all_but_last", "before_address"
+]
 """Rules that tell destinations from sources by text position."""
-IMMEDIATES = ("int", "f32", "f64", "f16")
-SLOTS = ("A", "B", "C")
+Immediate: TypeAlias = Literal["int", "f32", "f64", "f16"]
+SlotName: TypeAlias = Literal["A", "B", "C"]
+SLOTS: tuple[SlotName, ...] = get_args(SlotName)
 TABLE_OF = {75: "sm_75", 80: "sm_80", 86: "sm_86", 89: "sm_86", 90: "sm_90"}
 """Table that serves an architecture; Ada reads that of sm_86."""
 SUPPORTED_ARCHITECTURES = tuple(TABLE_OF)
@@ -38,11 +41,11 @@ class OpcodeInfo:
 
     Attributes:
         opcode: the full spelling (`IMAD.WIDE.U32`).
-        unit, latency_class: of UNITS and LATENCY_CLASSES.
-        destinations: one of DESTINATIONS.
+        unit, latency_class: where it executes, and whose latency it has.
+        destinations: which operands of the text it writes.
         widths: registers covered where not 1: d for destination registers, a, b, c, e for sources in text order.
         slots: register-file slots (0 A, 1 B, 2 C) of the sources that are not predicates, in text order.
-        immediate: how a decimal number is encoded, one of IMMEDIATES.
+        immediate: how a decimal number is encoded.
         space, access_bytes: memory space, and bytes per lane (0 if no memory instruction).
         register_target: a register operand, if there is one, decides where the branch goes.
         source: where the facts come from.
@@ -50,12 +53,12 @@ class OpcodeInfo:
     """
 
     opcode: str
-    unit: str = "int"
-    latency_class: str = "int"
-    destinations: str = "carry"
+    unit: Unit = "int"
+    latency_class: LatencyClass = "int"
+    destinations: Destinations = "carry"
     widths: Mapping[str, int] = field(default_factory=dict)
     slots: tuple[int, ...] = (0, 1, 2)
-    immediate: str = "int"
+    immediate: Immediate = "int"
     space: MemorySpace = MemorySpace.NONE
     access_bytes: int = 0
     register_target: bool = False

@@ -11,7 +11,17 @@ from pydantic import Field
 from gpusim import yamlfile
 from gpusim.constants import MemorySpace
 from gpusim.errors import GpusimError, nearest
-from gpusim.sass.isa import DESTINATIONS, IMMEDIATES, LATENCY_CLASSES, SLOTS, UNITS, Entry, OpcodeInfo, Table
+from gpusim.sass.isa import (
+    SLOTS,
+    Destinations,
+    Entry,
+    Immediate,
+    LatencyClass,
+    OpcodeInfo,
+    SlotName,
+    Table,
+    Unit,
+)
 from gpusim.schema import Strict, load
 
 Registers = Annotated[int, Field(ge=1, le=16)]
@@ -30,13 +40,13 @@ class Widths(Strict):
 class Facts(Strict):
     """What a group, an opcode or a variant may say."""
 
-    unit: Literal[UNITS] = "int"  # type: ignore[valid-type]
-    latency_class: Literal[LATENCY_CLASSES] = "int"  # type: ignore[valid-type]
-    destinations: Literal[DESTINATIONS] = "carry"  # type: ignore[valid-type]
+    unit: Unit = "int"
+    latency_class: LatencyClass = "int"
+    destinations: Destinations = "carry"
     widths: Widths = Widths()
-    slots: tuple[Literal[SLOTS], ...] = SLOTS  # type: ignore[valid-type]
-    immediate: Literal[IMMEDIATES] = "int"  # type: ignore[valid-type]
-    space: Literal[tuple(space.name.lower() for space in MemorySpace)] = "none"  # type: ignore[valid-type,misc]
+    slots: tuple[SlotName, ...] = SLOTS
+    immediate: Immediate = "int"
+    space: Literal[tuple(space.name.lower() for space in MemorySpace)] = "none"  # type: ignore[valid-type]
     access_bytes: Annotated[int, Field(ge=0, le=16)] = 0
     register_target: bool = False
     source: str = ""
@@ -57,8 +67,8 @@ class Opcode(Facts):
 
 class Group(Facts):
     name: str
-    unit: Literal[UNITS]  # type: ignore[valid-type]
-    latency_class: Literal[LATENCY_CLASSES]  # type: ignore[valid-type]
+    unit: Unit
+    latency_class: LatencyClass
     source: str
     opcodes: dict[str, Opcode]
 

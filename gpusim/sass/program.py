@@ -14,7 +14,7 @@ from dataclasses import astuple, dataclass, field
 from enum import IntEnum
 from functools import cached_property
 from types import MappingProxyType
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -205,7 +205,8 @@ class Program(Picklable):
     def operands_of(self, index: int) -> np.recarray:
         """The operands of instruction `index` in text order, a view."""
         row = self.instructions[index]
-        return self.operands[row.operand_start : row.operand_start + row.operand_count]
+        # a slice of a record array is one too, which numpy's annotations do not say
+        return cast(np.recarray, self.operands[row.operand_start : row.operand_start + row.operand_count])
 
     @cached_property
     def address_counts(self) -> np.ndarray:
@@ -245,8 +246,8 @@ class Program(Picklable):
         return cls(
             name=metadata["name"],
             architecture=int(metadata["architecture"]),
-            instructions=instructions,
-            operands=operands,
+            instructions=instructions.view(np.recarray),
+            operands=operands.view(np.recarray),
             opcodes=tuple(metadata["opcodes"]),
             special_registers=tuple(metadata["special_registers"]),
             text=tuple(metadata["text"]),

@@ -120,7 +120,7 @@ class Report:
             return launch
         mangled, names = self.kernels(), self._names()
         exact = [k for k in range(len(self)) if kernel in (None, mangled[k], names[k])]
-        found = exact or [k for k in range(len(self)) if kernel in mangled[k]]
+        found = exact or [k for k in range(len(self)) if kernel is not None and kernel in mangled[k]]
         if len(found) == 1:
             return self.launch(found[0])
         if not found:
@@ -186,9 +186,7 @@ def _read_launch(path: Path, index: int, action: Any) -> ReportedLaunch:
         if metric is not None and metric.has_value():
             metrics[name] = metric.value()
     try:
-        sizes = {
-            what: tuple(int(metrics[f"launch__{what}_dim_{axis}"]) for axis in "xyz") for what in ("grid", "block")
-        }
+        grid, block = _sizes(metrics, "grid"), _sizes(metrics, "block")
         shared = int(metrics["launch__shared_mem_per_block_dynamic"])
     except KeyError as error:
         raise GpusimError(
@@ -200,12 +198,18 @@ def _read_launch(path: Path, index: int, action: Any) -> ReportedLaunch:
         index=index,
         kernel=action.name(action.NameBase_MANGLED),
         function=action.name(action.NameBase_FUNCTION),
-        grid=sizes["grid"],
-        block=sizes["block"],
+        grid=grid,
+        block=block,
         dynamic_shared=shared,
         metrics=metrics,
         executed=_executed(action),
     )
+
+
+def _sizes(metrics: Mapping[str, Any], what: str) -> Sizes:
+    """Those of a `grid` or a `block`. Raises KeyError where the report lacks one."""
+    x, y, z = (int(metrics[f"launch__{what}_dim_{axis}"]) for axis in "xyz")
+    return x, y, z
 
 
 def _executed(action: Any) -> dict[int, int] | None:

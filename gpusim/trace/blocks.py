@@ -119,4 +119,4 @@ class BlockReader:
 
 def _dtype_name(dtype: np.dtype) -> Any:
     """JSON-ready name of a dtype: `<u4`, or the list of fields of a structured one."""
-    return dtype.str if dtype.fields is None else [[name, dtype[name].str] for name in dtype.names]
+    return dtype.str if dtype.fields is None else [[name, dtype[name].str] for name in dtype.names or ()]

@@ -144,7 +144,14 @@ def load_suite(architecture: int, folder: Path | None = None) -> Suite:
     return Suite(tuple(rows), experiments)
 
 
-def _expand_file(path, data: FileData, frames, architecture, rows: list[Row], experiments: dict) -> None:
+def _expand_file(
+    path: Path,
+    data: FileData,
+    frames: dict[str, FrameData],
+    architecture: int,
+    rows: list[Row],
+    experiments: dict[str, Experiment],
+) -> None:
     for experiment in data.experiments:
         if experiment.frame not in frames:
             raise GpusimError(f"{path}: {experiment.id}: no frame '{experiment.frame}'; there are {', '.join(frames)}")
@@ -192,7 +199,7 @@ def repeat_lines(text: str, case: dict[str, Any]) -> str:
 
 
 def _program(
-    group: str, data: FileData, experiment: ExperimentData, case, frame: FrameData, architecture
+    group: str, data: FileData, experiment: ExperimentData, case: dict[str, Any], frame: FrameData, architecture: int
 ) -> Experiment:
     name = f"{group}.{_fill(experiment.id, case)}"
     kernel = re.sub(r"\W", "_", name)
@@ -214,7 +221,14 @@ def _marks(text: str) -> dict[str, tuple[int, ...]]:
     return {name: tuple(places) for name, places in marks.items()}
 
 
-def _row(group: str, data: FileData, row: RowData, case, experiment: ExperimentData | None, program: str | None) -> Row:
+def _row(
+    group: str,
+    data: FileData,
+    row: RowData,
+    case: dict[str, Any],
+    experiment: ExperimentData | None,
+    program: str | None,
+) -> Row:
     """A row of an experiment's case, or of the file where `experiment` is None."""
     filled = {k: _fill(v, case) for k, v in row.model_dump().items()}
     base = program if program else group

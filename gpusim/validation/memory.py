@@ -10,7 +10,7 @@ from itertools import islice
 
 from gpusim.config.loading import load_config
 from gpusim.errors import GpusimError
-from gpusim.validation.memory_data import Curve, Point, load_curves
+from gpusim.validation.memory_data import Curve, Point, RowData, load_curves
 from gpusim.validation.memory_programs import KINDS, trace_of
 
 
@@ -77,9 +77,9 @@ def simulate_curves(
     curves: Sequence[Curve], overrides: Sequence[str] = (), shown: Shown = lambda values, _: values
 ) -> list[SimulatedCurve]:
     """Simulate every point. The caller's overrides win over the file's."""
-    values = (simulate_point(curve, point, overrides) for curve in curves for point in curve.data.points)
+    points = (simulate_point(curve, point, overrides) for curve in curves for point in curve.data.points)
     total = sum(len(curve.data.points) for curve in curves)
-    values = iter(shown(values, total))
+    values = iter(shown(points, total))
     return [SimulatedCurve(curve, tuple(islice(values, len(curve.data.points)))) for curve in curves]
 
 
@@ -106,21 +106,33 @@ def rows_of(result: SimulatedCurve) -> list[MemoryRow]:
     ]
     for row in data.rows:
         unit = result.curve.file.unit if row.plateau else "KB"
-        pair = [_value(result, row, values) for values in (result.measured, result.simulated)]
-        rows.append(_row(result, row.id, row.what, unit, row.tolerance, *pair))
+        expected, simulated = (_value(result, row, values) for values in (result.measured, result.simulated))
+        assert expected is not None, "what was measured passes between its own plateaus"
+        rows.append(_row(result, row.id, row.what, unit, row.tolerance, expected, simulated))
     return rows
 
 
-def _row(result, name: str, what: str, unit: str, tolerance: float, expected: float, simulated) -> MemoryRow:
+def _row(
+    result: SimulatedCurve,
+    name: str,
+    what: str,
+    unit: str,
+    tolerance: float,
+    expected: float,
+    simulated: float | None,
+) -> MemoryRow:
     data = result.curve.data
     return MemoryRow(f"{data.id}.{name}", data.card, what, unit, expected, simulated, tolerance, data.source)
 
 
-def _value(result: SimulatedCurve, row, values: Sequence[float]) -> float | None:
+def _value(result: SimulatedCurve, row: RowData, values: Sequence[float]) -> float | None:
+    sizes = [size for size in result.sizes if not isinstance(size, str)]
+    assert len(sizes) == len(result.sizes), "only curves over sizes have rows"
     if row.plateau:
-        return plateau(result.sizes, values, row.plateau)
-    ranges = {other.id: other.plateau for other in result.curve.data.rows}
-    return knee(result.sizes, values, ranges[row.knee[0]], ranges[row.knee[1]])
+        return plateau(sizes, values, row.plateau)
+    assert row.knee is not None, "a row is a plateau or a knee"
+    ranges = {other.id: other.plateau for other in result.curve.data.rows if other.plateau}
+    return knee(sizes, values, ranges[row.knee[0]], ranges[row.knee[1]])
 
 
 def plateau(sizes: Sequence[float], values: Sequence[float], limits: tuple[float, float]) -> float:

@@ -33,6 +33,10 @@ Share = Annotated[float, Field(gt=0, lt=1)]
 Point = tuple[float | str, float] | tuple[float | str, float, int] | tuple[float | str, float, int, int]
 
 
+def _within(limits: tuple[float, float], size: float | str) -> bool:
+    return not isinstance(size, str) and limits[0] <= size <= limits[1]
+
+
 class RowData(Strict):
     """A number read off a curve: the mean over a range of sizes, or where it passes from one plateau to the next."""
 
@@ -64,7 +68,7 @@ class CurveData(Strict):
         for row in self.rows:
             if row.knee and not set(row.knee) <= set(plateaus):
                 raise ValueError(f"{row.id}: a knee lies between two plateaus of the curve: {', '.join(plateaus)}")
-            if row.plateau and not any(row.plateau[0] <= point[0] <= row.plateau[1] for point in self.points):
+            if row.plateau and not any(_within(row.plateau, point[0]) for point in self.points):
                 raise ValueError(f"{row.id}: no point lies on the plateau")
         return self
 

@@ -41,17 +41,28 @@ class Work:
     buffers: dict[str, Any]
     block: int
     ctas: tuple[int, int]
-    arguments: tuple[list, list]
+    arguments: tuple[list[Any], list[Any]]
     value: Callable[[int], float]
+
+
+def _kilobytes(point: Point) -> float:
+    size = point[0]
+    assert not isinstance(size, str), "only points of `stream` name a program"
+    return size
+
+
+def _counts(point: Point) -> tuple[int, ...]:
+    """What a point gives beside the size or program and what was measured."""
+    return point[2:]
 
 
 def chase(curve: Curve, point: Point, config: GpuConfig) -> Work:
     """Cycles per load of one thread in a buffer of point[0] KB; one pass over it comes first."""
-    lines = round(point[0] * 1024 / LINE_BYTES)
+    lines = round(_kilobytes(point) * 1024 / LINE_BYTES)
     warm = -(-lines // UNROLLED_LOADS) * UNROLLED_LOADS
-    arguments = [[{"buffer": "chain"}, {"int32": loads}] for loads in (warm, warm + TIMED_LOADS)]
+    short, long = ([{"buffer": "chain"}, {"int32": loads}] for loads in (warm, warm + TIMED_LOADS))
     text = _program(curve, config)
-    return Work(text, {"chain": pointers(lines)}, 1, (1, 1), tuple(arguments), lambda cycles: cycles / TIMED_LOADS)
+    return Work(text, {"chain": pointers(lines)}, 1, (1, 1), (short, long), lambda cycles: cycles / TIMED_LOADS)
 
 
 def pointers(lines: int) -> np.ndarray:
@@ -71,31 +82,32 @@ def reads(curve: Curve, point: Point, config: GpuConfig) -> Work:
 
     Raises GpusimError for a buffer that is no multiple of a round.
     """
-    size, passes = round(point[0] * 1024), point[2]
+    size, passes = round(_kilobytes(point) * 1024), _counts(point)[0]
     if size % READ_ROUND_BYTES:
         raise GpusimError(f"{curve.data.id}: {point[0]} KB: not a multiple of {READ_ROUND_BYTES // 1024} KB")
     buffers = {"data": np.full(size // 4, 1.1, np.float32), "out": np.zeros(1, np.float32)}
     halves = [{"buffer": "data"}, {"buffer": "data", "offset": size // 8}, {"buffer": "out"}]
     rounds = size // READ_ROUND_BYTES
-    arguments = [[*halves, {"int32": rounds}, {"int32": n * rounds}] for n in (passes, 2 * passes)]
+    short, long = ([*halves, {"int32": rounds}, {"int32": n * rounds}] for n in (passes, 2 * passes))
     ctas = (config.sms, config.sms)
-    return Work(_program(curve, config), buffers, READ_BLOCK, ctas, tuple(arguments), lambda c: size * passes / c)
+    return Work(_program(curve, config), buffers, READ_BLOCK, ctas, (short, long), lambda c: size * passes / c)
 
 
 def stream(curve: Curve, point: Point, config: GpuConfig) -> Work:
     """GB/s of the program point[0] on arrays of point[2] and of point[3] elements."""
-    chosen = curve.file.programs.get(point[0])
+    name = point[0]
+    chosen = curve.file.programs.get(name) if isinstance(name, str) else None
     if chosen is None:
-        raise GpusimError(f"{curve.data.id}: no program '{point[0]}'; there are {', '.join(curve.file.programs)}")
-    sizes = point[2:]
-    buffers = {name: np.full(max(sizes), 0.23) for name in "abcd"[: max(2, chosen.arrays)]}
+        raise GpusimError(f"{curve.data.id}: no program '{name}'; there are {', '.join(curve.file.programs)}")
+    few, many = _counts(point)
+    buffers = {name: np.full(max(few, many), 0.23) for name in "abcd"[: max(2, chosen.arrays)]}
     names = [*buffers, *["a"] * (4 - len(buffers))]
-    arguments = [[*({"buffer": name} for name in names), {"int32": size}] for size in sizes]
-    ctas = tuple(-(-size // curve.data.block) for size in sizes)
-    gigabytes = (sizes[1] - sizes[0]) * chosen.arrays * ELEMENT_BYTES / 1e9
+    short, long = ([*({"buffer": name} for name in names), {"int32": size}] for size in (few, many))
+    ctas = (-(-few // curve.data.block), -(-many // curve.data.block))
+    gigabytes = (many - few) * chosen.arrays * ELEMENT_BYTES / 1e9
     hertz = config.clocks.core_mhz * 1e6
     text = _program(curve, config, body=chosen.body)
-    return Work(text, buffers, curve.data.block, ctas, tuple(arguments), lambda c: gigabytes / (c / hertz))
+    return Work(text, buffers, curve.data.block, ctas, (short, long), lambda c: gigabytes / (c / hertz))
 
 
 KINDS: dict[str, Callable[[Curve, Point, GpuConfig], Work]] = {f.__name__: f for f in (chase, reads, stream)}

@@ -12,6 +12,7 @@ from gpusim.results.files import output_folder, replacing
 from gpusim.validation.memory import MemoryRow, SimulatedCurve, rows_of
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from rich.console import Console
 
 COMMAND = "gpusim validate memory"
@@ -104,9 +105,9 @@ def markdown(results: Sequence[SimulatedCurve]) -> str:
         unit = result.curve.file.unit
         lines += ["", f"## {result.curve.data.id}, {unit}", ""]
         lines += _table(["" if isinstance(result.sizes[0], str) else "KB", "measured", "simulated", "error"], "lrrr")
-        for size, measured, simulated in zip(result.sizes, result.measured, result.simulated):
+        for size, measured, value in zip(result.sizes, result.measured, result.simulated):
             label = size if isinstance(size, str) else f"{size:g}"
-            lines.append(_line([label, number(measured), number(simulated), percent(simulated / measured - 1)]))
+            lines.append(_line([label, number(measured), number(value), percent(value / measured - 1)]))
     return "\n".join(lines) + "\n"
 
 
@@ -134,13 +135,13 @@ def plot(path: Path, results: Sequence[SimulatedCurve]) -> None:
         figure.savefig(file, format="png", dpi=80, metadata={"Software": None})
 
 
-def _draw(axes, result: SimulatedCurve) -> None:
+def _draw(axes: Axes, result: SimulatedCurve) -> None:
     labels = result.sizes
     if isinstance(labels[0], str):
         places = range(len(labels))
         axes.bar([p - 0.2 for p in places], result.measured, 0.4, label="measured", color="0.6")
         axes.bar([p + 0.2 for p in places], result.simulated, 0.4, label="gpusim", color="tab:blue")
-        axes.set_xticks(list(places), labels)
+        axes.set_xticks(list(places), [str(label) for label in labels])
     else:
         axes.plot(labels, result.measured, color="0.5", marker="s", mfc="white", label="measured")
         axes.plot(labels, result.simulated, color="tab:blue", marker=".", label="gpusim")

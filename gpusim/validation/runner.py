@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import tempfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -18,7 +18,7 @@ from gpusim.validation.experiments import Experiment, Row, Suite, load_suite
 from gpusim.validation.measures import MEASURES, Measured
 
 GOOD, OFF, PENDING = "ok", "off", "pending"
-REDUCTIONS = {
+REDUCTIONS: dict[str, Callable[[list[Any]], Any]] = {
     "max": max,
     "min": min,
     "spread": lambda values: max(values) - min(values),
@@ -92,6 +92,7 @@ def _run_group(group: list[Experiment], config: GpuConfig, measured: dict[str, M
     trace = _trace(group, config.architecture)
     result = simulate(trace, config, RunOptions(timeline=True, strict=True))
     for experiment, launch, kernel in zip(group, trace.launches, result.kernels):
+        assert kernel.timeline is not None, "it was asked for"
         measured[experiment.name] = Measured(experiment, launch, config, kernel.timeline, kernel.counters, measured)
 
 

@@ -56,11 +56,11 @@ def hook(
         names = tuple(inspect.signature(stub).parameters)
         passed = tuple(name for name in names if name not in own)
         HOOKS.setdefault(kind, {})[stub.__name__] = Hook(kind, stub.__name__, passed, results, default)
-        call = _interpreted(kind, stub.__name__, names, passed, number)
+        call: Any = _interpreted(kind, stub.__name__, names, passed, number)
         call.__doc__ = stub.__doc__
         if JIT:
             _compiled(call, kind, stub.__name__, names, passed, number)
-        return call  # type: ignore[return-value]
+        return call
 
     return decorate
 
