@@ -92,7 +92,7 @@ def test_a_wrong_setting_is_not_blamed_on_the_packaged_file(capsys, setting, tol
         assert "name: '2001-99-99'" in out
         return
     message = refused(capsys, "config", "show", "a6000", "--set", setting)
-    assert message.startswith("gpusim: error: overrides (--set) of a6000: 1 problem\n")
+    assert message.startswith("gpusim: error: overrides of a6000: 1 problem\n")
     assert told in message
     assert "a6000.yaml" not in message
 
@@ -107,8 +107,8 @@ def test_a_file_and_a_setting_that_are_both_wrong_are_told_together(capsys, tmp_
     ("axis", "told"),
     [
         ("sms=1,1:30", "'1:30' is not allowed"),
-        ("sms=1]", "--set-grid sms=1]: not valid YAML"),
-        ("sms=&a [*a]", "--set-grid sms=&a [*a]: nested deeper"),
+        ("sms=1]", "grid axis 'sms=1]': not valid YAML"),
+        ("sms=&a [*a]", "grid axis 'sms=&a [*a]': nested deeper"),
         (f"sms={'9' * 5000}", "a number of 5,000 characters"),
         ("name=2001-99-99,x", None),
     ],

@@ -75,7 +75,7 @@ def test_points_are_taken_as_they_are_and_no_axis_is_one_point():
 
 @pytest.mark.parametrize(
     "axes",
-    [["a"], ["a="], ["=1,2"], ["a=[1"], ["a=2001-99-99"], {"a": 5}, {"a": "gto"}, {"a": []}, {"a": [object()]}],
+    [["a"], ["a="], ["=1,2"], ["a=[1"], {"a": 5}, {"a": "gto"}, {"a": []}, {"a": [object()]}],
 )
 def test_a_wrong_axis_is_refused_by_name(axes):
     with pytest.raises(GpusimError, match=r"^(grid axis '=?a?|a: <object)"):

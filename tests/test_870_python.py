@@ -182,7 +182,7 @@ def test_wrong_overrides_of_a_loaded_card_are_told_as_those_of_a_file(card):
     with pytest.raises(gpusim.GpusimError) as error:
         gpusim.load_config(card, {"read_prots": 2, "sms": 0, "issue.scheduler": object})
     head, *problems = str(error.value).splitlines()
-    assert head == "configuration NVIDIA RTX A6000: 3 problems"
+    assert head == "overrides of NVIDIA RTX A6000: 3 problems"
     assert problems[0] == "  override 'read_prots=2': read_prots: unknown key (did you mean 'read_ports'?)"
     assert "override 'sms=0': sms: 0 is not allowed (allowed: integer, 1 to 256)" in problems[1] + problems[2]
     with pytest.raises(gpusim.GpusimError, match="should be KEY=VALUE"):

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import yaml
 
+from gpusim import yamlfile
 from gpusim.config.loading import Draft, Overrides, checked, plain
 from gpusim.config.models import GpuConfig
 from gpusim.errors import GpusimError
@@ -60,8 +61,16 @@ def _notes(path: KeyPath, draft: Draft) -> tuple[list[str], str]:
 
 
 def flow(value: object) -> str:
-    """A value as YAML on one line, which reads back as an equal value."""
+    """A value as YAML on one line, which reads back as an equal value, for readers of YAML 1.1 too."""
     return yaml.safe_dump(value, default_flow_style=True, width=10_000).removesuffix("\n").removesuffix("\n...")
+
+
+def _is_plain(text: str) -> bool:
+    """Whether text is itself without quotes, by the rules of YAML 1.2."""
+    try:
+        return bool(text) and yamlfile.value(text, "") == text
+    except GpusimError:
+        return False
 
 
 def override_texts(overrides: Overrides) -> list[str]:
@@ -72,6 +81,8 @@ def override_texts(overrides: Overrides) -> list[str]:
 
 
 def _text(key: str, value: object) -> str:
+    if isinstance(value, str) and _is_plain(value):
+        return f"{key}={value}"
     try:
         return f"{key}={flow(plain(value))}"
     except yaml.YAMLError as error:

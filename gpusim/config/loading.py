@@ -105,7 +105,8 @@ def _refusal(draft: Draft, files: Draft, found: Sequence[Problem]) -> GpusimErro
     """All that is wrong with a card; `files`: the same without overrides, for these alone may be to blame."""
     own = {str(problem) for problem in check(GpuConfig, files.values)[1]}
     problems = draft.problems + [f"{draft.place(problem, str(problem) in own)}: {problem}" for problem in found]
-    what = f"configuration {draft.label}" if own or files.problems else f"overrides (--set) of {Path(draft.label).stem}"
+    card = Path(draft.label).stem if draft.sources else draft.label
+    what = f"configuration {draft.label}" if own or files.problems else f"overrides of {card}"
     head = f"{what}: {len(problems)} problem{'s' if len(problems) > 1 else ''}"
     return GpusimError("\n  ".join([head, *problems, *_family_hint(draft)]))
 
