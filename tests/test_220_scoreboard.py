@@ -66,9 +66,6 @@ def test_an_address_waits_one_longer_than_a_fixed_latency_operand() -> None:
     assert result.distance("IADD3", "STG") == 5
 
 
-VOTED = pytest.mark.xfail(reason="a vote on the uniform datapath reads a predicate as early as an ALU does")
-
-
 @pytest.mark.parametrize(
     ("consumer", "distance"),
     [
@@ -77,8 +74,7 @@ VOTED = pytest.mark.xfail(reason="a vote on the uniform datapath reads a predica
         ("FSEL R3, R2, R4, P0", 4),
         ("HSETP2.GT.AND P1, PT, R2, R4, P0", 4),
         ("VOTE.ANY R3, PT, P0", 13),
-        # compiled code waits 13 cycles
-        pytest.param("VOTEU.ANY UR4, UPT, P0", 13, marks=VOTED),
+        ("VOTEU.ANY UR4, UPT, P0", 13),
         ("BAR.RED.POPC 0x0, P0", 13),
         ("DSETP.GT.AND P1, PT, R2, R4, P0", 13),
         ("LDGSTS.E [RZ], [R6.64], P0", 13),

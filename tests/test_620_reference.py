@@ -7,9 +7,7 @@ instruction the cycles of its stages, and per static instruction the cycles that
 
 from __future__ import annotations
 
-import re
 from collections import Counter, defaultdict
-from dataclasses import replace
 from itertools import zip_longest
 
 import numpy as np
@@ -29,8 +27,6 @@ QUICK, DEEP = 200, 2000
 PER_TEST = 50
 STAGES = ("issue", "control", "allocate", "read", "execute", "write_back")
 Row = tuple[int, ...]  # static index, sequence, cycles of STAGES
-EARLY_DEPBAR = re.compile(r":S(0[0-3]|1\d)\] DEPBAR")
-"""A DEPBAR behind which the warp may go on before it is held: see the tests of test_621 that are expected to fail."""
 
 
 def model_rows(result: KernelResult) -> dict[tuple[int, int, int], list[Row]]:
@@ -59,8 +55,6 @@ def run_both(program: RandomProgram, extra: tuple[str, ...] = ()) -> tuple[Launc
     launched = trace.__wrapped__(program.text)
     config = load_config(program.card, [*SMALL, *program.overrides, *extra])
     result = simulate(launched, config, RunOptions(timeline=True)).kernels[0]
-    if EARLY_DEPBAR.search(program.text):
-        result = replace(result, pc_stalls=simulate(launched, config, RunOptions(skip=False)).kernels[0].pc_stalls)
     return launched.launches[0], result, ReferenceGpu(launched.launches[0], config).run()
 
 

@@ -392,7 +392,7 @@ class _Body:
             "IADD3 D, S, UR5, RZ", "S2UR UR7, SR_CTAID.X", "ULDC UR4, c[0x0][0x170]",
             "ULDC.64 UR4, c[0x0][0x170]", "UIMAD.WIDE UR4, UR6, UR7, UR4", "UIADD3 UR4, UP0, UR5, UR6, URZ",
             "UIADD3.X UR5, URZ, UR6, URZ, UP0, !UPT", "UISETP.NE.AND UP1, UPT, UR4, 0x1, UPT", "USEL UR6, UR4, UR5, UP1",
-            "UPLOP3.LUT UP0, UPT, UP1, UP0, UPT, 0x80, 0x0", "VOTEU.ANY UR6, UPT, PT", "SEL D, S, S, UP0",
+            "UPLOP3.LUT UP0, UPT, UP1, UP0, UPT, 0x80, 0x0", "VOTEU.ANY UR6, UPT, P", "SEL D, S, S, UP0",
             f"UMOV UR{DESCRIPTOR}, URZ", f"UIADD3 UR{UNIFORM_OFFSET + 1}, URZ, URZ, URZ", f"S2UR UR{DESCRIPTOR + 1}, SR_CTAID.Y",
         )  # fmt: skip
 
