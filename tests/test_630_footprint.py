@@ -44,7 +44,7 @@ def test_the_estimate_is_what_the_state_takes(card, overrides):
     policies = policy_set(policy_names(config))
     derived = build_derived(config, policies, 0, 100, True, False, registers)
     code = np.zeros(INSTRUCTIONS, CODE).view(np.recarray)
-    params = Params(build_card(config), derived, code, None, None, hash_masks(config), policies)
+    params = Params(build_card(config), derived, code, None, None, hash_masks(config), policies.mark)
     state = build_state(params, config, 2, 100)
     taken = sum(array.nbytes for array in state)
     estimated = sum(size for *_, size in footprint(config, 2, INSTRUCTIONS, registers))

@@ -9,7 +9,6 @@ from typing import NamedTuple
 
 import numpy as np
 
-from gpusim.model.policies.policy_set import PolicySet
 from gpusim.model.state import BANKS
 from gpusim.model.types import Records
 
@@ -145,4 +144,4 @@ class Params(NamedTuple):
     operands: Records  # [instructions] OPERANDS, or [1] where nobody looks
     distances: np.ndarray  # (rows, columns) int64, see gpusim.model.setup.dependence
     hashes: np.ndarray  # (2, MAX_BITS) int64: parity masks of L2's slices and sets
-    policies: PolicySet  # schedulers, prefetchers and replacement policies to choose from
+    policies: Records  # [1] the mark of the PolicySet to choose from (gpusim.model.policies.policy_set)

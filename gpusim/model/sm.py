@@ -103,8 +103,11 @@ def sub_core_wake(S: State, P: Params, sm: Sm, k: SubCore, ready: Mask, now: Cyc
     first = min(first, address_wake(core, now), pass_wake(S, P, sm, k))
     for rank in range(core.warp_count):
         local = core.order[rank]
+        warp = local_warp(S, P, sm, k, local)
         if not (queued and ready >> local & 1):
-            first = min(first, local_warp(S, P, sm, k, local).next_check)
+            first = min(first, warp.next_check)
+        elif warp.hold_counter >= 0 and warp.hold_from > now:  # from then on DEPBAR may be its reason
+            first = min(first, warp.hold_from)
     return max(first, now + 1)
 
 

@@ -69,8 +69,9 @@ def _interpreted(
     kind: str, name: str, names: tuple[str, ...], passed: tuple[str, ...], number: str
 ) -> Callable[..., Any]:
     """The function as a run without the compiler calls it."""
-    function = f"P.policies.function({kind!r}, {number}, {name!r})"
-    return _made(f"def {name}({', '.join(names)}):\n    return {function}({', '.join(passed)})\n", {})
+    function = f"set_of(P.policies.dtype.names).function({kind!r}, {number}, {name!r})"
+    text = f"def {name}({', '.join(names)}):\n    return {function}({', '.join(passed)})\n"
+    return _made(text, {"set_of": set_of})
 
 
 def _compiled(
@@ -81,7 +82,8 @@ def _compiled(
     @overload(call, jit_options=cast(Any, INNER_OPTIONS), strict=False)
     def choose(*kinds: Any) -> Callable[..., Any]:
         params = kinds[names.index("P")]
-        policies = set_of(params.types[params.fields.index("policies")]).policies[kind]
+        mark = params.types[params.fields.index("policies")]
+        policies = set_of(mark.dtype.fields).policies[kind]
         lines = [f"def {name}({', '.join(names)}):"]
         for place in range(len(policies) - 1):
             lines += [f"    if {number} == {place}:", f"        return policy{place}({', '.join(passed)})"]

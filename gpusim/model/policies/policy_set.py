@@ -1,18 +1,18 @@
-"""PolicySet: the policies that a compiled model can choose among, as one member of Params.
+"""PolicySet: the policies that a compiled model can choose among.
 
-Compiled code is specialised on the set: its type carries a key made of the sources of the user's own files, which so
-are part of the signature under which compiled code is cached. The packaged policies alone have one key, hence one
-model.
+Compiled code is specialised on the set. What it gets is the set's mark, a record whose only field has the set's key for
+a name: so the key, made of the sources of the user's own files, is part of the type under which compiled code is
+cached. The packaged policies alone have one key, hence one model. (Numba knows the type of an array at once; with an
+object of our own among its arguments, every call would take milliseconds to find the types of all.)
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from numba import types
-from numba.extending import NativeValue, models, register_model, typeof_impl, unbox
+import numpy as np
 
 PACKAGED = "packaged"
 """Key of the set without files of a user's own."""
@@ -29,6 +29,9 @@ class Policy:
     digest: str
 
 
+_KNOWN: dict[str, PolicySet] = {}
+
+
 class PolicySet:
     """Policies by kind; a policy's number is its place."""
 
@@ -37,6 +40,8 @@ class PolicySet:
         self.policies = dict(policies)
         self.own = own
         self.key = " ".join(sorted(f"{policy.kind}:{policy.digest}" for policy in own)) or PACKAGED
+        self.mark = np.zeros(1, [(self.key, "i8")]).view(np.recarray)
+        _KNOWN[self.key] = self
 
     def number(self, kind: str, name: str) -> int:
         """Number of the policy that a card names."""
@@ -47,31 +52,7 @@ class PolicySet:
         return self.policies[kind][number].functions[name]
 
 
-class PolicySetType(types.Type):
-    """Numba's type of a PolicySet: one per key."""
-
-    def __init__(self, policy_key: str) -> None:
-        self.policy_key = policy_key
-        super().__init__(name=f"PolicySet({policy_key})")
-
-
-_KNOWN: dict[str, PolicySet] = {}
-
-
-def set_of(kind: PolicySetType) -> PolicySet:
-    """The set that a type stands for."""
-    return _KNOWN[kind.policy_key]
-
-
-@typeof_impl.register(PolicySet)
-def _type_of(policies: PolicySet, _: object) -> PolicySetType:
-    _KNOWN[policies.key] = policies
-    return PolicySetType(policies.key)
-
-
-register_model(PolicySetType)(models.OpaqueModel)  # compiled code gets no value, the type says all
-
-
-@unbox(PolicySetType)
-def _unbox(_: PolicySetType, __: object, context: Any) -> NativeValue:
-    return NativeValue(context.context.get_dummy_value())
+def set_of(names: Iterable[str] | None) -> PolicySet:
+    """The set that a mark of this field stands for."""
+    (key,) = names or ()
+    return _KNOWN[key]

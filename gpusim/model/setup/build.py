@@ -9,6 +9,7 @@ from gpusim.model import state as st
 from gpusim.model.l1_instructions import CONSTANT_SPACE
 from gpusim.model.params import Params
 from gpusim.model.policies.loading import at_launch
+from gpusim.model.policies.policy_set import set_of
 from gpusim.results.stalls import STALL_REASONS
 from gpusim.trace.trace import MEMORY_RECORD_DTYPE
 
@@ -61,7 +62,9 @@ def prefetch_program(params: Params, config: GpuConfig, state: st.State) -> None
     """Say how many lines a launch brings to the instruction caches; the last go into the prefetchers' own buffers."""
     fetch, hierarchy = config.sm.sub_core.fetch, config.sm.instruction_hierarchy
     lines = min(hierarchy.launch.lines, -(-len(params.code) // int(params.derived[0].line_instructions)))
-    held = at_launch(params.policies, int(params.derived[0].prefetcher), fetch, state.sub_cores, lines)
+    held = at_launch(
+        set_of(params.policies.dtype.names), int(params.derived[0].prefetcher), fetch, state.sub_cores, lines
+    )
     state.gpu.l0_lines = lines - held
     state.gpu.l1_instruction_lines = -(-lines * fetch.l0.line_bytes // hierarchy.l1.line_bytes)
 

@@ -209,7 +209,7 @@ class KernelRun:
         policies = policy_set(policy_names(config))
         derived = build_derived(config, policies, shared, self.window, options.skip, options.timeline, len(table.names))
         masks = hash_masks(config)
-        self.params = Params(build_card(config), derived, code, table.operands, table.distances, masks, policies)
+        self.params = Params(build_card(config), derived, code, table.operands, table.distances, masks, policies.mark)
         self.pools = StreamPools(launch)
         self.state = self._initial_state()
         check_compiles(policies, self.state, self.params)
