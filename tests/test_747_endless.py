@@ -68,15 +68,13 @@ def test_memory_for_the_log_that_is_not_there_is_refused(tmp_path: Path, monkeyp
 
 def test_progress_is_told_while_a_cta_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tracing, "FIRST_PIECE", 4096)
-    told: list[tuple] = []
+    told: list[tracing.TraceStep] = []
     with pytest.raises(GpusimError, match="without an end"):
-        run_in_memory(
-            source(tmp_path, COUNTS + BACK), None, progress=lambda *news: told.append(news), cta_limit=1 << 20
-        )
+        run_in_memory(source(tmp_path, COUNTS + BACK), None, progress=told.append, cta_limit=1 << 20)
     assert len(told) > 3
-    counts = [instructions for _, _, _, instructions, _ in told]
+    counts = [step.warp_instructions for step in told]
     assert counts == sorted(counts)
-    assert {(kernel, done, ctas) for kernel, done, ctas, _, _ in told} == {("k", 0, 1)}
+    assert {(step.kernel, step.ctas_done, step.ctas) for step in told} == {("k", 0, 1)}
 
 
 def test_pauses_do_not_change_a_trace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -129,9 +127,9 @@ def test_the_largest_grid_begins_at_once_and_takes_no_memory_for_its_ctas(tmp_pa
     class Enough(Exception):
         pass
 
-    def stop(kernel: str, done: int, ctas: int, *_: float) -> None:
-        assert (kernel, ctas) == ("k", 2**31 - 1)
-        if done > 100_000:
+    def stop(step: tracing.TraceStep) -> None:
+        assert (step.kernel, step.ctas) == ("k", 2**31 - 1)
+        if step.ctas_done > 100_000:
             raise Enough
 
     path, began = source(tmp_path, "", ".grid 2147483647\n"), time.process_time()

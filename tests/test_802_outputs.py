@@ -329,9 +329,9 @@ def test_results_go_through_pipes_once(capsys, monkeypatch, stored, tmp_path):
 def test_results_may_go_to_standard_output(stored):
     done = process("run", *CARD, stored, "--output", "/dev/stdout", "--timeline", "/dev/stderr")
     assert done.returncode == 0
-    saved, report = done.stdout.split("\n", 1)
-    assert len(json.loads(saved)["kernels"]) == 3
-    assert report.startswith("gpusim, configuration")
+    saved, end = json.JSONDecoder().raw_decode(done.stdout)
+    assert len(saved["kernels"]) == 3
+    assert done.stdout[end:].startswith("\ngpusim, configuration")
     assert len(list(csv.DictReader(done.stderr.splitlines()))) == 3 * 4
 
 
