@@ -81,6 +81,19 @@ def test_a_stall_reason_changes_in_the_cycle_in_which_depbar_begins_to_hold() ->
     assert not differences(measure(lines, skip=False), measure(lines))
 
 
+def test_it_does_so_behind_a_full_memory_queue_too() -> None:
+    lines = [
+        op("MOV R6, c[0x0][0x160]"),
+        op("MOV R7, c[0x0][0x164]", 13, yields=True),
+        op("LDG.E.128 R12, [R6.64]", write=0),
+        op("DEPBAR.LE SB0, 0x0", 3),
+        op("STG.E [R6.64], R20", 3),
+        op("STG.E [R6.64], R20"),
+    ]
+    narrow = "sm.sub_core.memory_queue.entries=1"
+    assert not differences(measure(lines, narrow, block=288, skip=False), measure(lines, narrow, block=288))
+
+
 def test_the_order_of_requests_to_the_other_half_of_l2_does_not_depend_on_windows() -> None:
     lines = [
         op("IMAD.WIDE.U32 R44, R3, 0x40, c[0x0][0x160]"),
