@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from gpusim.constants import EXPLICIT
+from gpusim.constants import EXPLICIT, WARP_SIZE
 from gpusim.sass.program import Program
 from gpusim.trace.blocks import BlockReader, BlockWriter, differences
 from gpusim.trace.trace import MEMORY_RECORD_DTYPE, CtaChunk
@@ -95,10 +95,12 @@ def read_chunk(reader: BlockReader, program: Program, warps_per_cta: int, entry:
 
 def wild_access(program: Program, chunk: CtaChunk) -> tuple[int, int] | None:
     """Static instruction and address of an access outside the address space of a GPU, None where there is none."""
-    counts = program.address_counts[chunk.index]
-    masks = np.repeat(chunk.mask, counts)
     start, stride = chunk.records["start"], chunk.records["stride"]
     explicit = stride == EXPLICIT
+    if _far_from_wild(start, np.where(explicit, 0, stride)) and _far_from_wild(chunk.addresses):
+        return None
+    counts = program.address_counts[chunk.index]
+    masks = np.repeat(chunk.mask, counts)
     lowest = np.bitwise_count((masks & -masks) - np.uint32(1)).astype(np.int64)
     highest = np.frexp(masks.astype(np.float64))[1] - 1
     wild = (stride < -ADDRESS_SPACE) | (stride > ADDRESS_SPACE)
@@ -118,6 +120,14 @@ def wild_access(program: Program, chunk: CtaChunk) -> tuple[int, int] | None:
     else:
         return None
     return int(np.repeat(chunk.index, counts)[record]), int(address)
+
+
+def _far_from_wild(start: np.ndarray, stride: np.ndarray | int = 0) -> bool:
+    """Whether no lane of a warp could leave the address space, whichever of these starts had whichever stride."""
+    if not start.size:
+        return True
+    reach = (WARP_SIZE - 1) * int(np.max(stride)), (WARP_SIZE - 1) * int(np.min(stride))
+    return int(start.min()) + min(0, *reach) >= 0 and int(start.max()) + max(0, *reach) < ADDRESS_SPACE
 
 
 def _record_owners(program: Program, index: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

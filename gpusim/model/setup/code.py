@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import namedtuple
 from collections.abc import Iterator
+from functools import cache
 from types import SimpleNamespace
 from typing import Any, TypeAlias
 
@@ -91,9 +92,14 @@ Operand: TypeAlias = Any
 
 def named_rows(table: np.ndarray) -> list[Any]:
     """Rows of a table as tuples with its field names: a field of a numpy record costs twenty times as much to read."""
-    made: Any = namedtuple  # mypy reads no fields that are computed
-    row = made("row", table.dtype.names or ())
+    row = _row_type(table.dtype.names or ())
     return [row._make(values) for values in table.tolist()]
+
+
+@cache
+def _row_type(names: tuple[str, ...]) -> Any:
+    made: Any = namedtuple  # mypy reads no fields that are computed
+    return made("row", names)
 
 
 PER_SOURCE = ("source_register", "source_entry", "source_reuse")
