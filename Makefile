@@ -5,6 +5,9 @@ DIST ?= dist
 # What test-wheel and test-sdist run, and against which wheel: by default one that is built for it.
 TESTS ?=
 WHEEL ?=
+# Processes among which the tests are shared; each takes about a gigabyte of memory.
+JOBS ?= auto
+SHARED := -p xdist -n $(JOBS) --maxprocesses 8 --dist worksteal
 BIN := $(VENV)/bin
 GPUSIM := $(BIN)/gpusim
 
@@ -33,10 +36,10 @@ demo: $(VENV)/.core ## simulate the bundled SGEMM on an RTX A6000 and print the 
 	$(GPUSIM) run --config a6000.yaml traces/ampere/sgemm
 
 test: $(VENV)/.dev ## the test suite
-	$(BIN)/python -m pytest -q -m 'not slow'
+	$(BIN)/python -m pytest -q $(SHARED) -m 'not slow'
 
 test-deep: $(VENV)/.dev ## the slow tests as well
-	$(BIN)/python -m pytest -q
+	$(BIN)/python -m pytest -q $(SHARED)
 
 test-boundscheck: $(VENV)/.dev ## the marked subset with array bounds checked in compiled code
 	NUMBA_BOUNDSCHECK=1 $(BIN)/python -m pytest -q -m boundscheck
@@ -52,7 +55,7 @@ test-wheel: $(if $(WHEEL),,wheel) ## the test suite against a built wheel: WHEEL
 	$(PYTHON) -m venv --clear $(VENV)-wheel
 	$(VENV)-wheel/bin/python -m pip install -qq --disable-pip-version-check \
 	  "$$(echo $(or $(WHEEL),$(DIST)/gpusim-*.whl))[sass,dev]"
-	PYTHONSAFEPATH=1 $(VENV)-wheel/bin/python -m pytest -q -m 'not slow' $(TESTS)
+	PYTHONSAFEPATH=1 $(VENV)-wheel/bin/python -m pytest -q $(SHARED) -m 'not slow' $(TESTS)
 
 test-sdist: sdist ## unpack the sdist; from there, build its wheel and test that (by default the tests of files, quick)
 	rm -rf $(DIST)/unpacked

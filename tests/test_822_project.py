@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
 import subprocess
@@ -169,3 +170,33 @@ def test_examples_of_policies_compile(example, tmp_path):
         path.write_text(text)
     config = load_config("a6000", ["sms=1", f"{POLICIES[example]}={path}"])
     KernelRun(trace(kernel([op("NOP")])).launches[0], config, RunOptions(), set())
+
+
+def test_examples_of_policies_run_in_one_command_however_it_is_simulated(tmp_path):
+    """From the checkout, as a user would: the files are named by their paths from where the command runs."""
+
+    def cycles(*arguments: str) -> int:
+        command = [
+            sys.executable,
+            "-m",
+            "gpusim",
+            "run",
+            "--config",
+            "a6000",
+            "traces/ampere/bigcode",
+            "--set",
+            "sms=2",
+        ]
+        output = tmp_path / "result.json"
+        done = subprocess.run(
+            [*command, *arguments, "--output", str(output)], cwd=ROOT, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stderr
+        (kernel,) = json.loads(output.read_text())["kernels"]
+        return kernel["cycles"]
+
+    own = ["--set", "fetch.prefetcher=./examples/policies/discontinuity.py"]
+    own += ["--set", "issue.scheduler=./examples/policies/two_level.py"]
+    found = cycles(*own)
+    assert found != cycles()
+    assert found == cycles(*own, "--no-skip") == cycles(*own, "--threads", "2") == cycles(*own, "--window", "13")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import importlib.util
+import io
 import re
 import runpy
 import subprocess
@@ -19,10 +20,12 @@ from result_cases import make_kernel_result, make_result
 from trace_cases import OPCODES, make_program, make_trace
 
 import gpusim
+from gpusim.model.setup.simulate import simulate
+from gpusim.report.text import console_for, print_report
 from gpusim.results import columns
 from gpusim.results.columns import KERNEL_FRAME, TIMELINE_FRAME
 from gpusim.results.counters import COUNTERS
-from gpusim.results.result import Result, Stop
+from gpusim.results.result import UNLISTED, Result, Stop
 from gpusim.results.stalls import STALL_MEANINGS, STALL_REASONS
 from gpusim.results.timeline import STAGES, TIMELINE_COLUMNS
 from gpusim.runs.sweep import grid_points
@@ -216,8 +219,14 @@ def test_what_the_model_guesses_is_a_warning(card):
         gpusim.simulate(guessed, card)
     assert caught[0].filename == __file__
     told = []
-    gpusim.simulate(guessed, card, warn=told.append)
+    result = gpusim.simulate(guessed, card, warn=told.append)
     assert len(told) == 1
+    assert result.provenance[UNLISTED] == "FMADEUP"
+    page = io.StringIO()
+    print_report(console_for(page), result, [program])
+    assert "likely class, not in the opcode table: FMADEUP" in page.getvalue()
+    assert simulate(guessed, card, resumed=result).provenance[UNLISTED] == "FMADEUP"
+    assert UNLISTED not in gpusim.simulate(trace(kernel(LOADS)), card).provenance
     with pytest.raises(gpusim.GpusimError, match="FMADEUP"):
         gpusim.simulate(guessed, card, strict=True)
 

@@ -15,7 +15,7 @@ from rich.text import Text
 from gpusim.display import dimensions
 from gpusim.report.layout import BAR_WIDTH, GAP, Sheet, bar_width, flow, natural_width, paragraph
 from gpusim.report.plain import take_anything
-from gpusim.results.result import FOREIGN, KernelResult, Result
+from gpusim.results.result import FOREIGN, UNLISTED, KernelResult, Result
 from gpusim.results.stalls import STALL_REASONS, Stall
 from gpusim.sass.control_bits import ControlBits
 from gpusim.sass.program import Program
@@ -50,6 +50,10 @@ def print_report(console: Console, result: Result, programs: Sequence[Program]) 
     kernel_sheet(result).print(console)
     if FOREIGN in result.provenance:
         paragraph(console, f"{result.provenance[FOREIGN]}: the cycles are those of no real card", "bold")
+    if UNLISTED in result.provenance:
+        paragraph(
+            console, f"Timed as their likely class, not in the opcode table: {result.provenance[UNLISTED]}", "bold"
+        )
     longest = sorted(range(len(result.kernels)), key=lambda i: -result.kernels[i].cycles)[:DETAILED]
     for number in sorted(longest):
         print_kernel(console, result.kernels[number], programs[number])

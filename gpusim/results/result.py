@@ -34,6 +34,8 @@ UNSEALED_VERSION = 1
 """Its files carry no checksum and are still read."""
 FOREIGN = "foreign_code"
 """Key of the provenance that says what machine code was simulated on a card that does not run it."""
+UNLISTED = "unlisted_opcodes"
+"""Key of the provenance that names the opcodes, sorted, that were timed as their likely class."""
 
 
 @dataclass(frozen=True, eq=False)

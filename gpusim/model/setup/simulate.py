@@ -32,7 +32,7 @@ from gpusim.model.setup.dependence import DependenceBuilder, DependenceTable, no
 from gpusim.model.setup.footprint import check_footprint
 from gpusim.model.setup.streams import StreamPools
 from gpusim.model.state import FAULT_TEXTS, TIMELINE, Fault, State
-from gpusim.results.result import FOREIGN, KernelResult, Result, Stop
+from gpusim.results.result import FOREIGN, UNLISTED, KernelResult, Result, Stop
 from gpusim.results.stalls import STALL_REASONS, Stall
 from gpusim.results.timeline import TIMELINE_COLUMNS, TIMELINE_DTYPE
 from gpusim.sass.isa import load_isa
@@ -122,12 +122,13 @@ def simulate(
     if foreign and options.warn:
         options.warn(f"{foreign}: its timing is that of no real card")
     clock = Stopwatch(resumed.cpu_seconds, resumed.compile_seconds) if resumed else Stopwatch()
-    warned: set[str] = set()
+    unlisted = set(filter(None, resumed.provenance.get(UNLISTED, "").split(", "))) if resumed else set()
     kernels = taken_over(resumed, trace) if resumed else []
 
     def result(stopped: Stop | None) -> Result:
         provenance = {**trace.provenance, "simulated_by": f"gpusim {__version__}"}
         provenance |= {FOREIGN: foreign} if foreign else {}
+        provenance |= {UNLISTED: ", ".join(sorted(unlisted))} if unlisted else {}
         return Result(config.name, tuple(kernels), clock.cpu_seconds, provenance, stopped, clock.compile_seconds)
 
     before: KernelRun | None = None
@@ -139,7 +140,7 @@ def simulate(
             options.kernel_done(result(stop))
         run = None
         try:
-            run = KernelRun(launch, config, options, warned, teller(trace, number, options))
+            run = KernelRun(launch, config, options, unlisted, teller(trace, number, options))
             if before and config.l2.kept_between_kernels:
                 run.state = keep_l2(before.state, run.state)
             kernels.append(run.simulate())
@@ -188,10 +189,11 @@ class KernelRun:
         launch: Launch,
         config: GpuConfig,
         options: RunOptions,
-        warned: set[str],
+        unlisted: set[str],
         tell: Callable[[int, int], None] | None = None,
     ) -> None:
-        """`warned`: unknown opcodes told already; `tell` is given the cycle and the warp instructions issued."""
+        """`unlisted`: unknown opcodes told already, to which this launch's are added; `tell` is given the cycle and the
+        warp instructions issued."""
         self.launch, self.config, self.options, self.tell = launch, config, options, tell
         self.windows = 1
         self.last_issue = (0, 0)
@@ -200,8 +202,8 @@ class KernelRun:
         self.ctas_per_sm = self._ctas_per_sm()
         builder = CodeBuilder(launch.program, load_isa(launch.program.architecture), config)
         code = builder.build()
-        self._report_unknown(builder.unknown - warned)
-        warned |= builder.unknown
+        self._report_unknown(builder.unknown - unlisted)
+        unlisted |= builder.unknown
         shared = self.ctas_per_sm * (launch.shared_bytes + config.sm.memory_unit.shared_memory.reserved_bytes)
         shared = shared if launch.shared_bytes else 0
         table = self._dependence(builder, code)
