@@ -5,9 +5,9 @@ DIST ?= dist
 # What test-wheel and test-sdist run, and against which wheel: by default one that is built for it.
 TESTS ?=
 WHEEL ?=
-# Processes among which the tests are shared; each takes about a gigabyte of memory.
+# Processes among which pytest-xdist shares the tests; each takes about a gigabyte of memory.
 JOBS ?= auto
-SHARED := -p xdist -n $(JOBS) --maxprocesses 8 --dist worksteal
+SHARED := -n $(JOBS) --maxprocesses 8 --dist worksteal
 BIN := $(VENV)/bin
 GPUSIM := $(BIN)/gpusim
 
