@@ -12,39 +12,23 @@ import threading
 from pathlib import Path
 
 import pytest
-from microbench import kernel, op, trace
+from cli_cases import ADDS, CARD, call, needs_root, process, store_three, when_simulating
 
 import gpusim
 from gpusim.cli import main as cli
 from gpusim.errors import GpusimError
-from gpusim.model.setup.simulate import KernelRun
 from gpusim.results.result import Result
-from gpusim.trace.store import LaunchSink, write_trace
-from gpusim.trace.trace import Trace
-
-SASS = """\
-.arch sm_86
-.kernel adds
-.grid 2
-.block 32
-[B------:R-:W-:-:S04] FADD R3, R2, R2 ;
-[B------:R-:W-:-:S05] EXIT ;
-"""
-CARD = ("--config", "a6000", "--set", "sms=2")
-needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root makes devices")
+from gpusim.trace.store import LaunchSink
 
 
 @pytest.fixture
 def stored(tmp_path) -> Path:
-    """Three launches of a kernel."""
-    launch = trace(kernel([op("FADD R4, R4, R4", 4)] * 3)).launches[0]
-    write_trace(Trace((launch,) * 3), tmp_path / "three")
-    return tmp_path / "three"
+    return store_three(tmp_path)
 
 
 @pytest.fixture
 def sass(tmp_path) -> Path:
-    (tmp_path / "adds.sass").write_text(SASS)
+    (tmp_path / "adds.sass").write_text(ADDS)
     return tmp_path / "adds.sass"
 
 
@@ -56,11 +40,6 @@ def reports(tmp_path, monkeypatch) -> Path:
     return tmp_path / "scratch"
 
 
-def call(capsys, *arguments) -> tuple[int, str, str]:
-    code = cli.main([str(argument) for argument in arguments])
-    return code, *capsys.readouterr()
-
-
 def failing(monkeypatch, error: BaseException) -> None:
     """`gpusim config list` raises the error."""
 
@@ -68,24 +47,6 @@ def failing(monkeypatch, error: BaseException) -> None:
         raise error
 
     monkeypatch.setattr("gpusim.config.loading.list_configs", fail)
-
-
-def in_kernel(number: int, monkeypatch, action) -> None:
-    """Do something while a kernel is simulated."""
-    run, numbers = KernelRun.simulate, iter(range(1000))
-
-    def simulated(self):
-        if next(numbers) == number:
-            action()
-        return run(self)
-
-    monkeypatch.setattr(KernelRun, "simulate", simulated)
-
-
-def process(*arguments, **options) -> subprocess.CompletedProcess:
-    command = [sys.executable, "-m", "gpusim.cli.main", *map(str, arguments)]
-    settings = {"capture_output": True, "check": False} | options
-    return subprocess.run(command, **settings)
 
 
 # ------------------------------------------------------------------------------------------ codes
@@ -166,7 +127,7 @@ def test_a_fault_in_a_kernel_keeps_those_before_it(capsys, monkeypatch, stored, 
     def lose():
         raise AssertionError("the model lost instructions")
 
-    in_kernel(2, monkeypatch, lose)
+    when_simulating(2, monkeypatch, lose)
     code, out, err = call(capsys, "run", *CARD, stored, "--output", tmp_path / "r.json", "--json")
     assert code == 3
     assert "internal error: AssertionError: the model lost instructions" in err
@@ -266,7 +227,7 @@ def terminate() -> None:
 
 
 def test_sigterm_saves_what_is_finished_and_is_143(capsys, monkeypatch, stored, tmp_path):
-    in_kernel(2, monkeypatch, terminate)
+    when_simulating(2, monkeypatch, terminate)
     code, out, err = call(capsys, "run", *CARD, stored, "--output", tmp_path / "r.json", "--json")
     assert code == 143
     assert len(json.loads(out)["kernels"]) == 2
@@ -283,7 +244,7 @@ def test_sigterm_removes_what_a_trace_had_written(capsys, monkeypatch, sass, tmp
 
 
 def test_sigterm_removes_temporary_folders(capsys, monkeypatch, sass, reports):
-    in_kernel(1, monkeypatch, terminate)
+    when_simulating(1, monkeypatch, terminate)
     code, _, err = call(capsys, "sweep", sass, *CARD, "--set-grid", "l2.latency=100,101,102")
     assert code == 143
     assert "interrupted after 1 of 3 runs" in err
@@ -297,13 +258,13 @@ def test_a_second_sigterm_does_not_stop_the_saving(capsys, monkeypatch, stored, 
         finally:
             terminate()
 
-    in_kernel(1, monkeypatch, twice)
+    when_simulating(1, monkeypatch, twice)
     assert call(capsys, "run", *CARD, stored, "--output", tmp_path / "r.json")[0] == 143
     assert len(Result.load(tmp_path / "r.json").kernels) == 1
 
 
 def test_a_caller_that_handles_or_ignores_sigterm_goes_on_doing_so(capsys, monkeypatch, stored):
-    in_kernel(1, monkeypatch, terminate)
+    when_simulating(1, monkeypatch, terminate)
     before = signal.signal(signal.SIGTERM, signal.SIG_IGN)
     try:
         assert call(capsys, "run", *CARD, stored)[0] == 0

@@ -15,62 +15,25 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from microbench import kernel, op, trace
+from cli_cases import ADDS, CARD, call, needs_root, process, store_three, when_simulating
 
-from gpusim.cli import main as cli
 from gpusim.errors import GpusimError
 from gpusim.hardware.compare import Comparison, Figures
-from gpusim.model.setup.simulate import KernelRun
 from gpusim.results.result import Result
 from gpusim.runs.checkpoint import Checkpoint
 from gpusim.trace.store import TraceWriter, open_trace, write_trace
 from gpusim.trace.trace import Trace
 
-CARD = ("--config", "a6000", "--set", "sms=2")
-SASS = """\
-.arch sm_86
-.kernel adds
-.grid 2
-.block 32
-[B------:R-:W-:-:S04] FADD R3, R2, R2 ;
-[B------:R-:W-:-:S05] EXIT ;
-"""
-needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root makes devices")
-
 
 @pytest.fixture
 def stored(tmp_path) -> Path:
-    """Three launches of a kernel."""
-    launch = trace(kernel([op("FADD R4, R4, R4", 4)] * 3)).launches[0]
-    write_trace(Trace((launch,) * 3), tmp_path / "three")
-    return tmp_path / "three"
+    return store_three(tmp_path)
 
 
 @pytest.fixture
 def sass(tmp_path) -> Path:
-    (tmp_path / "adds.sass").write_text(SASS)
+    (tmp_path / "adds.sass").write_text(ADDS)
     return tmp_path / "adds.sass"
-
-
-def call(capsys, *arguments) -> tuple[int, str, str]:
-    code = cli.main([str(argument) for argument in arguments])
-    return code, *capsys.readouterr()
-
-
-def process(*arguments, **options) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "gpusim.cli.main", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, check=False, **options)
-
-
-def when_simulating(monkeypatch, number: int, action) -> None:
-    run, numbers = KernelRun.simulate, iter(range(1000))
-
-    def simulated(self):
-        if next(numbers) == number:
-            action()
-        return run(self)
-
-    monkeypatch.setattr(KernelRun, "simulate", simulated)
 
 
 # ------------------------------------------------------------------------------------------ before the work
@@ -177,7 +140,7 @@ def test_two_outputs_of_a_command_are_two_files(idle, capsys):
 
 def test_a_result_that_cannot_be_written_is_printed(capsys, monkeypatch, stored, tmp_path):
     output = tmp_path / "r.json"
-    when_simulating(monkeypatch, 2, output.mkdir)
+    when_simulating(2, monkeypatch, output.mkdir)
     code, out, err = call(capsys, "run", *CARD, stored, "--output", output, "--json")
     assert code == 2
     assert len(json.loads(out)["kernels"]) == 3
@@ -187,7 +150,7 @@ def test_a_result_that_cannot_be_written_is_printed(capsys, monkeypatch, stored,
 @pytest.mark.parametrize("lost", ["--output", "--timeline"])
 def test_one_output_that_fails_does_not_take_the_other_along(capsys, monkeypatch, stored, tmp_path, lost):
     paths = {"--output": tmp_path / "r.json", "--timeline": tmp_path / "t.csv"}
-    when_simulating(monkeypatch, 0, paths[lost].mkdir)
+    when_simulating(0, monkeypatch, paths[lost].mkdir)
     code, out, err = call(capsys, "run", *CARD, stored, *(word for pair in paths.items() for word in pair))
     assert code == 2
     assert "resident warp-cycles" in out
@@ -204,7 +167,7 @@ def test_both_outputs_may_fail(capsys, monkeypatch, stored, tmp_path):
         (tmp_path / "a").mkdir()
         (tmp_path / "b").mkdir()
 
-    when_simulating(monkeypatch, 0, fill)
+    when_simulating(0, monkeypatch, fill)
     code, out, err = call(capsys, "run", *CARD, stored, "--output", tmp_path / "a", "--timeline", tmp_path / "b")
     assert code == 2
     assert out
@@ -237,7 +200,7 @@ def small_files(limit: int):
 @pytest.mark.parametrize("option", ["--output", "--timeline"])
 def test_a_full_disk_keeps_the_old_file_and_prints_the_result(stored, tmp_path, option):
     (tmp_path / "old").write_text("old")
-    done = process("run", *CARD, stored, option, tmp_path / "old", preexec_fn=small_files(100))
+    done = process("run", *CARD, stored, option, tmp_path / "old", preexec_fn=small_files(100), text=True)
     assert done.returncode == 2
     assert "resident warp-cycles" in done.stdout
     assert done.stderr.startswith(f"gpusim: error: {option} {tmp_path}/old: cannot be written (File too large); free")
@@ -248,7 +211,7 @@ def test_a_full_disk_keeps_the_old_file_and_prints_the_result(stored, tmp_path, 
 
 @pytest.mark.parametrize("limit", [0, 60, 400, 1000])
 def test_a_full_disk_leaves_nothing_of_a_trace(sass, tmp_path, limit):
-    done = process("trace", sass, "-o", tmp_path / "t", preexec_fn=small_files(limit))
+    done = process("trace", sass, "-o", tmp_path / "t", preexec_fn=small_files(limit), text=True)
     assert done.returncode == 2
     assert done.stdout == ""
     assert done.stderr == (
@@ -259,7 +222,7 @@ def test_a_full_disk_leaves_nothing_of_a_trace(sass, tmp_path, limit):
 
 @pytest.mark.parametrize("limit", [60, 1000])
 def test_a_full_disk_keeps_the_trace_that_was_to_be_replaced(sass, stored, tmp_path, limit):
-    done = process("trace", sass, "-o", stored, "--overwrite", preexec_fn=small_files(limit))
+    done = process("trace", sass, "-o", stored, "--overwrite", preexec_fn=small_files(limit), text=True)
     assert done.returncode == 2
     assert len(open_trace(stored).launches) == 3
     assert sorted(path.name for path in tmp_path.iterdir()) == ["adds.sass", "three"]
@@ -327,7 +290,7 @@ def test_results_go_through_pipes_once(capsys, monkeypatch, stored, tmp_path):
 
 
 def test_results_may_go_to_standard_output(stored):
-    done = process("run", *CARD, stored, "--output", "/dev/stdout", "--timeline", "/dev/stderr")
+    done = process("run", *CARD, stored, "--output", "/dev/stdout", "--timeline", "/dev/stderr", text=True)
     assert done.returncode == 0
     saved, end = json.JSONDecoder().raw_decode(done.stdout)
     assert len(saved["kernels"]) == 3

@@ -10,9 +10,9 @@ from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
+from cli_cases import call
 from microbench import PERFECT, kernel, op, trace
 
-from gpusim.cli import main as cli
 from gpusim.cli.progress import ProgressView
 from gpusim.config import load_config
 from gpusim.errors import GpusimError
@@ -79,11 +79,6 @@ def interrupt_in(kernel_number: int, monkeypatch) -> None:
         return run(self)
 
     monkeypatch.setattr(KernelRun, "simulate", simulated)
-
-
-def call(capsys, *arguments) -> tuple[int, str, str]:
-    code = cli.main([str(argument) for argument in arguments])
-    return code, *capsys.readouterr()
 
 
 def run_command(stored, *more) -> list:

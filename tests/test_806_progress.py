@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from cli_cases import ADDS
 
 from gpusim import compiling
 from gpusim.cli import main as cli
@@ -14,14 +15,6 @@ from gpusim.cli.progress import ProgressView, TraceProgress
 from gpusim.emulator.tracing import TraceStep, run_in_memory
 from gpusim.model.setup.simulate import Progress
 
-SASS = """\
-.arch sm_86
-.kernel adds
-.grid 2
-.block 32
-[B------:R-:W-:-:S04] FADD R3, R2, R2 ;
-[B------:R-:W-:-:S05] EXIT ;
-"""
 LAUNCHES = "launches:\n" + "".join(f"  - {{grid: [{ctas}], block: [32]}}\n" for ctas in (1, 2, 3))
 
 
@@ -36,7 +29,7 @@ class Terminal(io.StringIO):
 def files(tmp_path) -> tuple[Path, Path]:
     """A kernel and a file that launches it three times."""
     source, launch = tmp_path / "adds.sass", tmp_path / "adds.yaml"
-    source.write_text(SASS)
+    source.write_text(ADDS)
     launch.write_text(LAUNCHES)
     return source, launch
 
