@@ -6,7 +6,9 @@ versions that pyproject.toml allows.
 
 from __future__ import annotations
 
+import collections
 import importlib.util
+import re
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -68,6 +70,23 @@ def test_a_constant_argument_compiles_no_version_of_its_own(loaded) -> None:
 
     assert caller(4) == 14
     assert twice.signatures == [(numba.types.int64,)]
+
+
+def test_a_name_holds_a_digest_of_a_tuple_of_ours(loaded) -> None:
+    loaded("gpusim.model.tiny")
+
+    def name(module: str, size: int) -> str:
+        made = collections.namedtuple("Tiny", [f"field{number}" for number in range(size)])
+        made.__module__ = module
+        kernel = jit.kernel(lambda state: state[0])
+        kernel(made(*([1, 0.5] * size)[:size]))
+        return kernel.overloads[kernel.signatures[0]].fndesc.mangled_name
+
+    ours, others = name("gpusim.model.tiny", 40), name("elsewhere", 40)
+    assert "float64" not in ours
+    assert "float64" in others
+    assert len(others) > len(ours) + 300
+    assert re.findall("Tiny_[0-9a-f]{16}", ours) != re.findall("Tiny_[0-9a-f]{16}", name("gpusim.model.tiny", 41))
 
 
 def test_inner_functions_do_without_the_runtime_that_counts_references(loaded) -> None:
