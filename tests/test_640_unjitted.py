@@ -17,8 +17,14 @@ from microbench import SMALL, kernel, op, trace
 from reference.random_kernels import random_program
 
 from gpusim.config.loading import load_config
+from gpusim.config.models import GpuConfig
+from gpusim.hazards import walk
+from gpusim.model import params, state
+from gpusim.model.setup.card import record_dtype
 from gpusim.model.setup.simulate import RunOptions, simulate
 from gpusim.results.result import KernelResult
+from gpusim.sass import program
+from gpusim.trace import trace as trace_module
 from gpusim.trace.store import open_trace, write_trace
 
 BLOCKS, GRIDS = (32, 64, 128), (1, 2)
@@ -113,3 +119,22 @@ def test_only_the_emulator_needs_the_compiler(tmp_path: Path) -> None:
     assert done.returncode == 2
     assert "executed by compiled code only" in done.stderr
     assert "gpusim trace -o DIR" in done.stderr
+
+
+def test_no_field_hides_behind_an_attribute_of_a_record() -> None:
+    """Plain Python reads `row.base` of a NumPy record as that attribute; compiled code would read the field."""
+
+    def names(dtype: np.dtype) -> set[str]:
+        inside = [field[0].base for field in (dtype.fields or {}).values()]
+        return set(dtype.names or ()).union(*map(names, inside))
+
+    tables = {
+        f"{module.__name__}.{name}": value
+        for module in (state, params, program, walk, trace_module)
+        for name, value in vars(module).items()
+        if isinstance(value, np.dtype) and value.names
+    }
+    assert len(tables) > 25
+    tables["card"] = record_dtype(GpuConfig)
+    hidden = {name: names(dtype) & (set(dir(np.record)) | set(dir(np.recarray))) for name, dtype in tables.items()}
+    assert not {name: found for name, found in hidden.items() if found}
