@@ -137,6 +137,20 @@ def test_sms_share_the_memory_system_as_the_reference_does(first, more):
     check(range(first, first + 20), MEMORY, (*SHARING, *more))
 
 
+SMALL_INSTRUCTION_CACHES = (
+    "sm.sub_core.fetch.prefetcher=stream_buffer",
+    "sm.sub_core.fetch.stream_buffer_lines=8",
+    "sm.sub_core.fetch.l0={sets: 1, ways: 1, line_bytes: 128}",
+    "sm.instruction_hierarchy.l1={sets: 1, ways: 2, line_bytes: 128}",
+    "sm.instruction_hierarchy.launch.code_bytes=640",
+)
+
+
+def test_replies_to_dropped_requests_are_ignored_as_in_the_reference():
+    # In seed 7007 it asks again for a line, in the same place of the buffer, while the reply to the first request is on its way
+    check(range(7005, 7010), extra=SMALL_INSTRUCTION_CACHES)
+
+
 DEPENDENCE = "sm.sub_core.dependence"
 
 

@@ -151,9 +151,9 @@ def prefetch(S: State, P: Params, sm: Sm, k: SubCore, now: Cycle) -> None:
     if known or line * P.derived[0].line_instructions >= len(P.code):
         refused(S, P, sm, k, line, now)
         return
-    place = asked(S, P, sm, k, line, now)
-    if place != INTO_L0:
-        core.request_port = request_l1_instructions(S, P, sm, now, PREFETCH, k + SUB_CORES * place, line)
+    number = asked(S, P, sm, k, line, now)
+    if number != INTO_L0:
+        core.request_port = request_l1_instructions(S, P, sm, now, PREFETCH, k + SUB_CORES * number, line)
     elif core.pending_lines < PENDING_LINES:
         expect_line(core, line)
         core.request_port = request_l1_instructions(S, P, sm, now, FETCH, k, line)

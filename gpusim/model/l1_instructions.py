@@ -19,7 +19,7 @@ from gpusim.model.state import FOREVER, L1_INSTRUCTION_REQUESTS, LDC_WAITING, SU
 from gpusim.model.types import Cycle, Flag, Line, Place, Sm
 
 FETCH = 0  # instruction line for L0; target: sub-core
-PREFETCH = 1  # line for a prefetcher's own buffer; target: sub-core + 4 * place in it
+PREFETCH = 1  # line for a prefetcher's own buffer; target: sub-core + 4 * its number there
 OPERAND = 2  # constant line of a sub-core's L0 FL cache; target: sub-core
 LDC = 3  # constant line of the SM's VL cache
 

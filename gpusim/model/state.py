@@ -183,7 +183,7 @@ SUB_CORE = np.dtype(
         ("prefetcher_words", "i8", (POLICY_WORDS,)),  # whatever an instruction prefetcher remembers
         ("stream_head", "i8"),  # line of the oldest entry
         ("stream_count", "i8"),
-        ("stream_first", "i8"),  # its place in the ring
+        ("stream_asked", "i8"),  # lines asked for so far; the entries are the last of them, in a ring
         ("stream_next", "i8"),  # next line to prefetch
         ("stream_active", "i8"),
         ("stream_wanted", "i8"),  # 1: a warp waits for the head

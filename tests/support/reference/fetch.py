@@ -9,7 +9,6 @@ from reference.caches import L1Instructions, SmallCache
 from reference.warp import BufferEntry, Warp
 
 OUTSTANDING_LINES = 32
-RING = 32
 
 
 class Prefetcher:
@@ -33,8 +32,8 @@ class Prefetcher:
         """True: has the line, and gives it away. False: it will come. None: does not know it."""
         return None
 
-    def arrives(self, line: int, place: int) -> bool:
-        """Data of the own buffer; whether they go to L0 at once, since a warp waits for them."""
+    def arrives(self, number: int) -> bool:
+        """Data of the own buffer, asked for by `number`; whether they go to L0 at once, since a warp waits for them."""
         raise NotImplementedError
 
     def wants(self) -> int | None:
@@ -44,7 +43,7 @@ class Prefetcher:
         raise NotImplementedError
 
     def asked(self, line: int) -> int | None:
-        """Ring place in the own buffer; None: into L0."""
+        """Number by which the own buffer knows the request; None: into L0."""
         raise NotImplementedError
 
 
@@ -73,7 +72,7 @@ class NextLine(Prefetcher):
 @dataclass
 class StreamLine:
     line: int
-    place: int  # in the ring
+    number: int  # of its request
     has_data: bool = False
 
 
@@ -81,14 +80,14 @@ class StreamBuffer(Prefetcher):
     def __init__(self, config: InstructionFetch) -> None:
         super().__init__(config)
         self.lines: list[StreamLine] = []
-        self.first_place = 0  # ring place of the head
+        self.requests = 0
         self.next = 0
         self.active = False
         self.head_wanted = False
 
     def at_launch(self, lines: int) -> int:
         held = min(self.config.stream_buffer_lines, max(lines - 1, 0))
-        self.lines = [StreamLine(lines - held + n, n, True) for n in range(held)]
+        self.lines = [StreamLine(lines - held + n, -1, True) for n in range(held)]
         self.next = lines
         return held
 
@@ -106,11 +105,10 @@ class StreamBuffer(Prefetcher):
 
     def _pop_head(self) -> None:
         self.lines.pop(0)
-        self.first_place += 1
         self.active = True
 
-    def arrives(self, line: int, place: int) -> bool:
-        for waiting in [s for s in self.lines if s.place == place and s.line == line]:
+    def arrives(self, number: int) -> bool:
+        for waiting in [s for s in self.lines if s.number == number]:
             waiting.has_data = True
             if self.head_wanted and waiting is self.lines[0]:
                 self.head_wanted = False
@@ -136,10 +134,10 @@ class StreamBuffer(Prefetcher):
         self.active = False
 
     def asked(self, line: int) -> int | None:
-        place = (self.first_place + len(self.lines)) % RING
-        self.lines.append(StreamLine(line, place))
+        self.requests += 1
+        self.lines.append(StreamLine(line, self.requests))
         self.next += 1
-        return place
+        return self.requests
 
 
 PREFETCHERS = {"none": Prefetcher, "perfect": Perfect, "next_line": NextLine, "stream_buffer": StreamBuffer}
@@ -154,7 +152,7 @@ class Fetch:
         self.instructions = instructions
         self.l0 = SmallCache(self.config.l0)
         self.requested: set[int] = set()
-        self.arrivals: list[tuple[int, int, int | None]] = []  # cycle, line, ring place of a prefetch
+        self.arrivals: list[tuple[int, int, int | None]] = []  # cycle, line, number of a prefetch
         self.port_taken = -1  # the cycle in which its last request leaves
         self.prefetcher: Prefetcher = PREFETCHERS[self.config.prefetcher](self.config)
         lines = min(config.sm.instruction_hierarchy.launch.lines, self.line_of(instructions - 1) + 1)
@@ -170,10 +168,10 @@ class Fetch:
         due = [a for a in self.arrivals if a[0] <= t]
         for arrival in sorted(due, key=lambda a: a[2] is not None):
             self.arrivals.remove(arrival)
-            _, line, place = arrival
-            if place is None:
+            _, line, number = arrival
+            if number is None:
                 self.requested.discard(line)
-            if place is None or self.prefetcher.arrives(line, place):
+            if number is None or self.prefetcher.arrives(number):
                 self._into_l0(line, t, warps)
 
     def _into_l0(self, line: int, t: int, warps: list[Warp]) -> None:
@@ -236,17 +234,17 @@ class Fetch:
         if behind or line in self.l0 or line in self.requested:
             self.prefetcher.refused(line)
             return
-        place = self.prefetcher.asked(line)
-        if place is None:
+        number = self.prefetcher.asked(line)
+        if number is None:
             if len(self.requested) >= OUTSTANDING_LINES:
                 return
             self.requested.add(line)
-        self._request(line, t, place)
+        self._request(line, t, number)
 
-    def _request(self, line: int, t: int, place: int | None) -> None:
+    def _request(self, line: int, t: int, number: int | None) -> None:
         byte = line * self.config.l0.line_bytes
         self.port_taken = self.l1_instructions.request(
-            "code", byte, t, lambda at: self.arrivals.append((at, line, place))
+            "code", byte, t, lambda at: self.arrivals.append((at, line, number))
         )
 
 

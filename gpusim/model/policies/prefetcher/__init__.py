@@ -11,12 +11,12 @@ Once a cycle, when the fetch has been done, the line that is `wanted` is asked f
 It comes into L0 when it arrives, unless the prefetcher keeps its lines in a buffer of its own. For that there are
 
     def look_up(S, P, sm, k, line, now): ...       # HIT, COMING or ABSENT: its buffer, for a line that L0 has not
-    def arrived(S, P, sm, k, line, place, ready): ...  # what was asked for as `place` is there in cycle `ready`
+    def arrived(S, P, sm, k, line, number, ready): ...  # what was asked for by `number` is there in cycle `ready`
     def due(S, P, sm, k): ...                      # cycle in which `deliver` has something, FOREVER if never
     def deliver(S, P, sm, k, now): ...             # a line that warps wait for moves into L0: which, NONE if none
     def at_launch(fetch, cores, lines): ...        # Python: how many of a launch's first lines the buffer holds
 
-and `asked` returns the place in its buffer, 0 to 31, where a line will come, or INTO_L0. Only `wanted` must be there.
+and `asked` returns a number from 0 by which it will know what arrives, or INTO_L0. Only `wanted` must be there.
 The sub-core (`gpusim.model.rows.sub_core`) has `prefetcher_words`, eight integers for whatever a prefetcher remembers,
 0 at first, besides the `stream_*` fields of a buffer in the order of lines; `P.card[0].sm.sub_core.fetch` has
 `prefetch_degree` and, for numbers of a prefetcher's own, `prefetcher_parameters`. `wanted` and `due` may change
@@ -28,7 +28,7 @@ from __future__ import annotations
 from gpusim.model.params import Params
 from gpusim.model.policies.dispatch import hook
 from gpusim.model.state import FOREVER, State
-from gpusim.model.types import Cycle, Line, Place, Sm, SubCore
+from gpusim.model.types import Cycle, Line, Sm, SubCore
 
 NONE = -1
 INTO_L0 = -1
@@ -42,7 +42,7 @@ def nothing(S: State, P: Params, sm: Sm, k: SubCore, line: Line, now: Cycle) -> 
     pass
 
 
-def into_l0(S: State, P: Params, sm: Sm, k: SubCore, line: Line, now: Cycle) -> Place:
+def into_l0(S: State, P: Params, sm: Sm, k: SubCore, line: Line, now: Cycle) -> int:
     return INTO_L0
 
 
@@ -58,7 +58,7 @@ def no_line(S: State, P: Params, sm: Sm, k: SubCore, now: Cycle) -> Line:
     return NONE
 
 
-def not_kept(S: State, P: Params, sm: Sm, k: SubCore, line: Line, place: Place, ready: Cycle) -> None:
+def not_kept(S: State, P: Params, sm: Sm, k: SubCore, line: Line, number: int, ready: Cycle) -> None:
     pass
 
 
@@ -69,9 +69,8 @@ def wanted(S: State, P: Params, sm: Sm, k: SubCore) -> Line:
 
 
 @hook("prefetcher", number=NUMBER, default=into_l0)
-def asked(S: State, P: Params, sm: Sm, k: SubCore, line: Line, now: Cycle) -> Place:
-    """The wanted line has been asked for. Returns where it comes: a place in the prefetcher's own buffer, or
-    INTO_L0."""
+def asked(S: State, P: Params, sm: Sm, k: SubCore, line: Line, now: Cycle) -> int:
+    """The wanted line has been asked for. Returns a number from 0 if it comes into the own buffer, or INTO_L0."""
     raise NotImplementedError
 
 
@@ -101,8 +100,8 @@ def look_up(S: State, P: Params, sm: Sm, k: SubCore, line: Line, now: Cycle) -> 
 
 
 @hook("prefetcher", number=NUMBER, results=0, default=not_kept)
-def arrived(S: State, P: Params, sm: Sm, k: SubCore, line: Line, place: Place, ready: Cycle) -> None:
-    """The line that was asked for as `place` of the own buffer will be there in cycle `ready`."""
+def arrived(S: State, P: Params, sm: Sm, k: SubCore, line: Line, number: int, ready: Cycle) -> None:
+    """The line that was asked for by `number`, for the own buffer, will be there in cycle `ready`."""
     raise NotImplementedError
 
 

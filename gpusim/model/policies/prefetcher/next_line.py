@@ -7,7 +7,7 @@ from gpusim.model.params import Params
 from gpusim.model.policies.prefetcher import INTO_L0, NONE
 from gpusim.model.rows import sub_core
 from gpusim.model.state import State
-from gpusim.model.types import Cycle, Line, Place, Sm, SubCore
+from gpusim.model.types import Cycle, Line, Sm, SubCore
 
 NEXT, LAST = 0, 1
 """Words: next line to ask for, and the line before which to stop."""
@@ -37,7 +37,7 @@ def wanted(S: State, P: Params, sm: Sm, k: SubCore) -> Line:
     return words[NEXT] if words[NEXT] < words[LAST] else NONE
 
 
-def asked(S: State, P: Params, sm: Sm, k: SubCore, line: Line, now: Cycle) -> Place:
+def asked(S: State, P: Params, sm: Sm, k: SubCore, line: Line, now: Cycle) -> int:
     go_on(S, sm, k)
     return INTO_L0
 

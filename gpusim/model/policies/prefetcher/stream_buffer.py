@@ -17,12 +17,17 @@ if TYPE_CHECKING:
     from gpusim.config.models import InstructionFetch
 
 
+def head_place(S: State, sm: Sm, k: SubCore) -> Place:
+    """Where the head stands: the buffer holds the last of the lines that have been asked for."""
+    core = sub_core(S, sm, k)
+    return (core.stream_asked - core.stream_count) % STREAM_LINES
+
+
 def take_head(S: State, P: Params, sm: Sm, k: SubCore, now: Cycle) -> None:
     """The head's data move into L0, and the stream goes on behind it."""
     core = sub_core(S, sm, k)
     fill_l0(S, P, sm, k, core.stream_head, now)
     core.stream_head += 1
-    core.stream_first = (core.stream_first + 1) % STREAM_LINES
     core.stream_count -= 1
     core.stream_wanted = 0
     core.stream_active = 1
@@ -33,7 +38,7 @@ def look_up(S: State, P: Params, sm: Sm, k: SubCore, line: Line, now: Cycle) -> 
     core = sub_core(S, sm, k)
     if core.stream_count == 0 or core.stream_head != line:
         return ABSENT
-    if core.stream_ready[core.stream_first] <= now:
+    if core.stream_ready[head_place(S, sm, k)] <= now:
         take_head(S, P, sm, k, now)
         return HIT
     core.stream_wanted = 1
@@ -60,37 +65,37 @@ def wanted(S: State, P: Params, sm: Sm, k: SubCore) -> Line:
     return core.stream_next if room else NONE
 
 
-def asked(S: State, P: Params, sm: Sm, k: SubCore, line: Line, now: Cycle) -> Place:
+def asked(S: State, P: Params, sm: Sm, k: SubCore, line: Line, now: Cycle) -> int:
     core = sub_core(S, sm, k)
     if core.stream_count == 0:
         core.stream_head = line
-    place = (core.stream_first + core.stream_count) % STREAM_LINES
-    core.stream_ready[place] = FOREVER + line
+    number = core.stream_asked
+    core.stream_ready[number % STREAM_LINES] = FOREVER
+    core.stream_asked = number + 1
     core.stream_count += 1
     core.stream_next = line + 1
-    return place
+    return number
 
 
 def refused(S: State, P: Params, sm: Sm, k: SubCore, line: Line, now: Cycle) -> None:
     sub_core(S, sm, k).stream_active = 0
 
 
-def arrived(S: State, P: Params, sm: Sm, k: SubCore, line: Line, place: Place, ready: Cycle) -> None:
-    """Unless the place has been dropped, or given to another line, since the line was asked for."""
+def arrived(S: State, P: Params, sm: Sm, k: SubCore, line: Line, number: int, ready: Cycle) -> None:
+    """Unless the line has been dropped since it was asked for."""
     core = sub_core(S, sm, k)
-    kept = (place - core.stream_first) % STREAM_LINES < core.stream_count
-    if kept and core.stream_ready[place] == FOREVER + line:
-        core.stream_ready[place] = ready
+    if number >= core.stream_asked - core.stream_count:
+        core.stream_ready[number % STREAM_LINES] = ready
 
 
 def due(S: State, P: Params, sm: Sm, k: SubCore) -> Cycle:
     core = sub_core(S, sm, k)
-    return core.stream_ready[core.stream_first] if core.stream_wanted else FOREVER
+    return core.stream_ready[head_place(S, sm, k)] if core.stream_wanted else FOREVER
 
 
 def deliver(S: State, P: Params, sm: Sm, k: SubCore, now: Cycle) -> Line:
     core = sub_core(S, sm, k)
-    if not core.stream_wanted or core.stream_ready[core.stream_first] > now:
+    if not core.stream_wanted or core.stream_ready[head_place(S, sm, k)] > now:
         return NONE
     line = core.stream_head
     take_head(S, P, sm, k, now)
@@ -102,5 +107,6 @@ def at_launch(fetch: InstructionFetch, cores: Records, lines: int) -> int:
     held = min(fetch.stream_buffer_lines, max(lines - 1, 0))
     cores.stream_head = lines - held
     cores.stream_count = held
+    cores.stream_asked = held
     cores.stream_next = lines
     return held
