@@ -180,7 +180,7 @@ SENSITIVE = {
     "interconnect.reply_latency=55": waits("LDG.E R4, [R2.64]"),
     "l2.latency=111": waits("LDG.E R4, [R2.64]"),
     "dram.latency=270": waits("LDG.E R4, [R2.64]"),
-    "kernel_launch_latency=1841": MIXED,
+    "kernel_launch_latency.cycles=1841": MIXED,
 }
 
 

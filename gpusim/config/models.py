@@ -18,6 +18,7 @@ from gpusim.model.policies.names import SUFFIX, built_in, is_file
 Cycles = Annotated[int, Field(ge=0, le=100_000)]
 Count = Annotated[int, Field(ge=1, le=1 << 20)]
 Size = Annotated[int, Field(ge=1, le=1 << 30)]
+Nanoseconds = Annotated[float, Field(ge=0, le=1_000_000)]
 Megahertz = Annotated[float, Field(ge=1, le=1_000_000)]
 CommandClocks = Annotated[int, Field(ge=1, le=255)]
 ByWidth = tuple[Cycles, Cycles, Cycles]
@@ -57,6 +58,21 @@ class Section(BaseModel):
     """Base of all sections: immutable, unknown keys refused."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Delay(Section):
+    """A time of which a part counts SM cycles and a part passes at any clock."""
+
+    cycles: Cycles
+    ns: Nanoseconds
+
+    def at(self, core_mhz: float) -> int:
+        """SM cycles at a core clock in MHz."""
+        return round(self.cycles + self.ns * core_mhz / 1000)
+
+
+class KernelDelay(Delay):
+    cycles_per_sm: Annotated[float, Field(ge=0, le=1000)] = Field(description="longer on a card with more SMs")
 
 
 class Clocks(Section):
@@ -429,13 +445,19 @@ class GpuConfig(Section):
     isa: Literal["sm_75", "sm_80", "sm_86", "sm_90"] = Field(description="opcode table")
     experimental: bool = False
     sms: Annotated[int, Field(ge=1, le=256)]
-    kernel_launch_latency: Cycles
-    cta_launch_latency: Cycles
+    kernel_launch_latency: KernelDelay = Field(description="added to every kernel: elapsed less active cycles")
+    cta_launch_latency: Delay = Field(description="from the end of a CTA to the start of the next in its place")
     clocks: Clocks
     sm: Sm
     interconnect: Interconnect
     l2: L2
     dram: Dram
+
+    @property
+    def kernel_launch_cycles(self) -> int:
+        """SM cycles by which a kernel is longer than its work."""
+        launch = self.kernel_launch_latency
+        return launch.at(self.clocks.core_mhz) + round(launch.cycles_per_sm * self.sms)
 
     @property
     def l2_bytes(self) -> int:

@@ -219,7 +219,7 @@ def end_window(S: State, P: Params) -> int:
         while unit.live_ctas < gpu.ctas_per_sm and gpu.next_cta < gpu.cta_total:
             if not next_cta_loaded(S):
                 return NEEDS_CTAS
-            start = unit.now + P.card[0].cta_launch_latency
+            start = unit.now + P.derived[0].cta_launch_latency
             launch_cta(S, P, sm, start, start)
         unit.paused = 0
         run_sm(S, P, 0, sm, gpu.window_end)

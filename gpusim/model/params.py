@@ -34,6 +34,7 @@ DERIVED = np.dtype(
         ("registers", "i8"),  # that scoreboards keep track of
         ("l1_ways", "i8"),  # of L1D: what the kernel's shared memory leaves
         # of the card
+        ("cta_launch_latency", "i8"),  # cta_launch_latency in SM cycles
         ("line_instructions", "i8"),  # instructions of an L0 line
         ("slice_odd", "i8"),  # l2.slices = odd * 2^bits
         ("slice_bits", "i8"),

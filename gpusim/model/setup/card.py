@@ -118,6 +118,7 @@ def build_derived(
         **{field: policies.number("replacement", name) for field, name in _replacements(config)},
         scoreboard=config.sm.sub_core.dependence.mode == "scoreboard", registers=registers,
         l1_ways=l1_lines(config.sm.memory_unit, shared_per_sm) // l1_data.sets,
+        cta_launch_latency=config.cta_launch_latency.at(config.clocks.core_mhz),
         line_instructions=fetch.l0.line_bytes // INSTRUCTION_BYTES,
         slice_odd=slice_odd, slice_bits=slice_bits, set_odd=set_odd, set_bits=set_bits,
         l2_latency=l2_latency(config),

@@ -345,13 +345,13 @@ class KernelRun:
         resident = counters.pop("resident_warp_cycles")
         accesses = counters.pop("l1_instruction_accesses")
         counters["l1_instruction_hits"] = accesses - counters["l1_instruction_misses"]
-        counters["launch_cycles"] = self.config.kernel_launch_latency
+        counters["launch_cycles"] = self.config.kernel_launch_cycles
         active = counters["sm_active_cycles"]
         return KernelResult(
             name=launch.program.name,
             grid=launch.grid,
             block=launch.block,
-            cycles=self.config.kernel_launch_latency + self._end(),
+            cycles=self.config.kernel_launch_cycles + self._end(),
             warp_instructions=issued,
             thread_instructions=counters.pop("thread_instructions"),
             counters=counters,

@@ -110,7 +110,7 @@ OVERRIDES: dict[str, tuple[object, ...]] = {
     "sm.barriers.release": (1, 3),
     "sm.barriers.membar_gpu": (30, 186),
     "sm.ctas": (1, 2, 4, 16),
-    "cta_launch_latency": (0, 1, 7, 100),
+    "cta_launch_latency": ("{cycles: 0, ns: 0}", "{cycles: 7, ns: 0}", "{cycles: 40, ns: 33.3}"),
     "l2.sets": (1, 2, 64),
     "l2.ways": (1, 2, 16),
     "l2.latency": (20, 110),

@@ -162,7 +162,7 @@ class ReferenceGpu:
                 self._launch(self.sms[self.launched % len(self.sms)], self.config.sm.instruction_hierarchy.launch.start)
         for sm in self.sms:
             while self.launched < len(self.streams.ctas) and not sm.full:
-                self._launch(sm, t + self.config.cta_launch_latency)
+                self._launch(sm, t + self.config.cta_launch_latency.at(self.config.clocks.core_mhz))
 
     def _launch(self, sm: ReferenceSm, start: int) -> None:
         sm.take_cta(self.launched, start)
@@ -189,4 +189,4 @@ class ReferenceGpu:
         cores = [core for sm in self.sms for core in sm.sub_cores]
         stalls = sum((core.issue.stalls for core in cores), Counter())
         refusals = sum((core.issue.refusals for core in cores), Counter())
-        return Outcome(self.config.kernel_launch_latency + end, issued, stalls, refusals)
+        return Outcome(self.config.kernel_launch_cycles + end, issued, stalls, refusals)
