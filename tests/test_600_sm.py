@@ -145,7 +145,14 @@ def test_a_free_place_is_refilled_whichever_sm_it_is_on() -> None:
 
 @pytest.mark.parametrize("latency", [0, 10])
 def test_a_cta_starts_after_the_end_of_another_and_the_launch_latency(latency: int) -> None:
-    _, ends = issued_on(CTA_ZERO_IS_LONG, 6, "sm.ctas=1", f"cta_launch_latency.cycles={latency}", "cta_launch_latency.ns=0", START_AT_ONCE)
+    _, ends = issued_on(
+        CTA_ZERO_IS_LONG,
+        6,
+        "sm.ctas=1",
+        f"cta_launch_latency.cycles={latency}",
+        "cta_launch_latency.ns=0",
+        START_AT_ONCE,
+    )
     # its EXIT drains for a cycle, and the place is filled in the next
     assert np.diff(ends).tolist() == [ends[0] + 3 + latency] * 4
 

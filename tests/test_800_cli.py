@@ -269,7 +269,9 @@ def test_an_override_changes_the_result(capsys, sass):
     def cycles(*options):
         return json.loads(call(capsys, "run", "--config", "a6000", sass, "--json", *options)[1])["kernels"][0]["cycles"]
 
-    assert cycles("--set", "kernel_launch_latency.cycles=700") - cycles("--set", "kernel_launch_latency.cycles=200") == 500
+    assert (
+        cycles("--set", "kernel_launch_latency.cycles=700") - cycles("--set", "kernel_launch_latency.cycles=200") == 500
+    )
 
 
 def test_config_commands(capsys, tmp_path):

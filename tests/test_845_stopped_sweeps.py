@@ -212,7 +212,9 @@ def test_resume_runs_what_is_missing_or_failed(stored, tmp_path, monkeypatch, co
     Journal(file, resume=True).add(key, Outcome((), (), "killed"))
     assert list(sweep(stored, "a6000", grid, common=SMALL, output=file, resume=True)) == whole
     assert len(counted) == 3
-    other = list(sweep(stored, "a6000", grid, common={**SMALL, "kernel_launch_latency.cycles": 7}, output=file, resume=True))
+    other = list(
+        sweep(stored, "a6000", grid, common={**SMALL, "kernel_launch_latency.cycles": 7}, output=file, resume=True)
+    )
     assert len(counted) == 5
     assert other[0].cycles != whole[0].cycles
 

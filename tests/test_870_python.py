@@ -237,7 +237,9 @@ def test_measured_cycles_are_compared(tmp_path, sass, card):
     table.write_text("cycles,card,trace\n1000,a6000,adds\n4000,a6000,adds\n")
     compared = gpusim.compare(table, config=card, overrides={"kernel_launch_latency.cycles": 0})
     cycles = (
-        gpusim.simulate(tmp_path / "adds", gpusim.load_config(card, {"kernel_launch_latency.cycles": 0})).kernels[0].cycles
+        gpusim.simulate(tmp_path / "adds", gpusim.load_config(card, {"kernel_launch_latency.cycles": 0}))
+        .kernels[0]
+        .cycles
     )
     assert [row.simulated.cycles for row in compared] == [cycles, cycles]
     frame = compared.to_frame()

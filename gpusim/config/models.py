@@ -283,7 +283,12 @@ class L1Data(Section):
     unified_kb: Count = Field(description="L1D and shared memory together")
     sets: Count
     mshr_entries: Annotated[int, Field(ge=1, le=1024)]
-    tag_lookups_per_cycle: Annotated[int, Field(ge=1, le=32)]
+    tag_banks: Literal[1, 2, 4] = Field(description="lines of different banks are looked up in one cycle")
+    data_interval: Annotated[int, Field(ge=1, le=8)] = Field(
+        description="cycles of the data stage for the words that 32 banks of 4 bytes give at once"
+    )
+    store_lines: Annotated[int, Field(ge=0, le=16)] = Field(description="lines of stores held to be merged, 0: none")
+    store_hold: Annotated[int, Field(ge=1, le=1000)] = Field(description="cycles that one is held at most")
     return_bytes_per_cycle: Annotated[int, Field(ge=1, le=512)] = Field(
         description="data path from L1D to the registers"
     )
@@ -357,7 +362,8 @@ class Interconnect(Section):
     request_latency: Annotated[int, Field(ge=1, le=100_000)] = Field(description="SM to L2 slice")
     reply_latency: Cycles = Field(description="L2 slice to SM")
     far_latency: Cycles = Field(description="both ways together, more to the slices of the other partitions")
-    bytes_per_cycle: Count = Field(description="per SM and direction")
+    bytes_per_cycle: Count = Field(description="replies to an SM")
+    request_bytes_per_cycle: Count = Field(description="what an SM writes, and a cycle more for a line in part")
     gpcs: Annotated[int, Field(ge=1, le=64)] = Field(description="groups of SMs that share a reply port")
     gpc_bytes_per_cycle: Count = Field(description="replies to the SMs of a GPC")
     writes_in_flight: Annotated[int, Field(ge=1, le=512)] = Field(
@@ -376,7 +382,8 @@ class L2(Section):
     bytes_per_cycle: Count = Field(description="per slice and direction, L2 clocks")
     mshr_entries: Count = Field(description="lines of a slice that await data")
     mshr_merges: Count = Field(description="requests that wait for one of them")
-    atomic_interval: Cycles = Field(description="between atomic operations of an access on one address")
+    atomic_interval: Cycles = Field(description="L2 clocks between atomic operations of an access on one address")
+    wide_atomic_interval: Cycles = Field(description="of those on floating-point numbers or 64 bits")
     holds_code: bool = Field(description="a kernel's instructions and constants are in L2 when it starts")
     kept_between_kernels: bool = Field(description="a kernel finds the data of the one before")
 

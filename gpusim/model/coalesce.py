@@ -18,6 +18,8 @@ from gpusim.constants import (
     MemorySpace,
 )
 from gpusim.jit import inlined, popcount64, trailing_zeros64
+from gpusim.model.kinds import Kind
+from gpusim.model.params import Params
 from gpusim.model.state import SHARED_BANKS, State
 from gpusim.model.types import Access, Flag, Mask, Record, Row, Sm
 
@@ -25,6 +27,8 @@ LINE_SHIFT, SECTOR_SHIFT, WORD_SHIFT = 7, 5, 2
 HALF_LINE = LINE_BYTES // 2  # bytes written are kept in two words, a bit per byte
 SHARED, LOCAL, GENERIC = int(MemorySpace.SHARED), int(MemorySpace.LOCAL), int(MemorySpace.GENERIC)
 GLOBAL = int(MemorySpace.GLOBAL)
+SHARED_LOAD, SHARED_ATOMIC = int(Kind.SHARED_LOAD), int(Kind.SHARED_ATOMIC)
+NEIGHBOURS, SECOND_NEIGHBOURS = 0x55555555, 0x33333333  # the lower lanes of pairs n, n ^ 1 and n, n ^ 2
 LOCAL_LINES = 1 << 56  # local memory lies far from global memory in the address space
 LOCAL_WARP_BYTES = 1 << 24  # room of one warp's local memory
 
@@ -107,6 +111,37 @@ def coalesce_local(S: State, unit: Record, w: Row, record: int, mask: Mask, widt
 
 
 @inlined
+def tag_wavefronts(P: Params, unit: Record) -> int:
+    """Number the wavefronts in which an access's lines are looked up, one line of each tag bank in each; returns how
+    many. The bank is the exclusive or of all pairs of bits of the line's number."""
+    banks = P.card[0].sm.memory_unit.l1_data.tag_banks
+    taken = unit.scratch_bank
+    taken[:4] = 0
+    most = 0
+    for place in range(unit.access_count):
+        folded = unit.access_line[place]
+        for shift in (32, 16, 8, 4, 2):
+            folded ^= folded >> shift
+        bank = folded & (banks - 1)
+        unit.access_wavefront[place] = taken[bank]
+        taken[bank] += 1
+        most = max(most, taken[bank])
+    return most
+
+
+@inlined
+def data_wavefronts(S: State, sm: Sm, number: Access, width: int) -> int:
+    """Wavefronts of the data stage: as shared memory's passes, over all lines of an access at once."""
+    access = S.accesses[number]
+    words = max(width >> WORD_SHIFT, 1)
+    if access.space == LOCAL:  # a lane's words lie in one bank
+        return words
+    if S.sms[sm].access_count == 1 and words == 1:
+        return 1
+    return bank_passes(S, sm, access.record, access.mask, words, WARP_SIZE // min(words, 4), 0)[0]
+
+
+@inlined
 def count_passes(S: State, sm: Sm, number: Access) -> None:
     """Set access_passes: for each line of an atomic the lanes on that word which most of them name."""
     unit = S.sms[sm]
@@ -130,25 +165,51 @@ def count_passes(S: State, sm: Sm, number: Access) -> None:
 
 
 @inlined
-def shared_passes(S: State, sm: Sm, number: Access, width: int, atomic: Flag) -> tuple[int, int]:
-    """Passes through the shared-memory banks, and how many of them are for conflicts.
+def pairs_agree(S: State, record: int, mask: Mask, apart: int, lower: Mask) -> Flag:
+    """Whether all active lanes n (of `lower`) and n + apart have one address."""
+    both = mask & (mask >> apart) & lower
+    while both:
+        lane = trailing_zeros64(both)
+        both &= both - 1
+        order = popcount64(mask & ((1 << lane) - 1))
+        partner = popcount64(mask & ((1 << lane + apart) - 1))
+        if lane_address(S, record, order, lane) != lane_address(S, record, partner, lane + apart):
+            return False
+    return True
 
-    A 64-bit access goes by half warps, a 128-bit one by quarter warps. Lanes of one word share a pass, unless the
-    access is atomic: then they take turns.
+
+@inlined
+def shared_passes(S: State, sm: Sm, number: Access, width: int) -> tuple[int, int, int]:
+    """Passes through the shared-memory banks, how many of them are for conflicts, and whether lanes agree in pairs.
+
+    A 64-bit access goes by half warps, a 128-bit one by quarter warps; a load whose lanes agree in pairs takes twice as
+    many at once. Lanes of one word share a pass, unless the access is atomic: then they take turns.
     """
     access = S.accesses[number]
-    entry = S.records[access.record]
+    record, mask = access.record, access.mask
     words = max(width >> WORD_SHIFT, 1)
     group = WARP_SIZE // min(words, 4)
-    if entry.stride == 4 * words and access.mask == ALL_LANES and not atomic:
+    stride = S.records[record].stride
+    packed = 0
+    if access.kind == SHARED_LOAD and words > 1 and (stride == 0 or stride == EXPLICIT):
+        packed = int(pairs_agree(S, record, mask, 1, NEIGHBOURS) or pairs_agree(S, record, mask, 2, SECOND_NEIGHBOURS))
+    group *= 1 + packed
+    passes, conflicts = bank_passes(S, sm, record, mask, words, group, access.kind == SHARED_ATOMIC)
+    return passes, conflicts, packed
+
+
+@inlined
+def bank_passes(S: State, sm: Sm, record: int, mask: Mask, words: int, group: int, atomic: Flag) -> tuple[int, int]:
+    """Passes of an access through 32 banks, `group` lanes at a time, and how many of them are for conflicts."""
+    if S.records[record].stride == 4 * words and mask == ALL_LANES and not atomic:
         return WARP_SIZE // group, 0
     total, conflicts = 0, 0
     order = 0
     for first in range(0, WARP_SIZE, group):
-        lanes = (access.mask >> first) & ((1 << group) - 1)
+        lanes = (mask >> first) & ((1 << group) - 1)
         if lanes == 0:
             continue
-        passes = group_passes(S, sm, access.record, lanes, first, order, words, atomic)
+        passes = group_passes(S, sm, record, lanes, first, order, words, atomic)
         order += popcount64(lanes)
         total += passes
         conflicts += passes - 1

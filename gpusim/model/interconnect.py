@@ -7,7 +7,7 @@ order and join their slices' queues in the order of arrival, so results do not d
 
 from __future__ import annotations
 
-from gpusim.constants import SECTOR_BYTES, SECTORS
+from gpusim.constants import SECTORS
 from gpusim.jit import inlined, njit, popcount64
 from gpusim.model.cache import NONE
 from gpusim.model.hashing import spread
@@ -57,12 +57,20 @@ def ring_place(sm: Sm, position: int) -> Place:
 
 @inlined
 def send(S: State, P: Params, sm: Sm, time: Cycle, kind: int, line: Line, sectors: Mask, token: int) -> Cycle:
-    """Send a request that is ready to leave in cycle `time`; return when it departs. Data occupy the SM's port."""
-    return send_data(S, P, sm, time, kind, line, sectors, token, 0, 0, 0)
+    """Ask for sectors of a line over the SM's request port from cycle `time` on; returns the departure."""
+    S.sms[sm].replies_due += 1
+    return send_packet(S, P, sm, time, kind, line, sectors, token, 0, 0, 0, 1)
 
 
 @inlined
-def send_data(
+def expect_acknowledgement(S: State, P: Params, sm: Sm, token: int) -> None:
+    """A write or reduction has begun, see writer_token."""
+    S.sms[sm].writes_due += 1
+    S.warps[slot_row(P, sm, writer_slot(token))].writes_due += 1
+
+
+@inlined
+def send_packet(
     S: State,
     P: Params,
     sm: Sm,
@@ -73,29 +81,26 @@ def send_data(
     token: int,
     low: Mask,
     high: Mask,
-    passes: int,
+    clocks: int,
+    cycles: Cycle,
 ) -> Cycle:
-    """`send` for writes (the bytes written, low and high half of the line) and atomics (operations on one word)."""
+    """A request that takes the SM's port for some cycles from `time` on; returns the departure.
+
+    `low`, `high`: bytes that a write has of the halves of its line; `clocks`: of L2, for what an atomic does to one word.
+    """
     unit = S.sms[sm]
     if unit.out_count >= MESSAGES:
         S.gpu[0].fault = REQUESTS
         return time
-    beats = 1
-    if kind == WRITE or kind == ATOMIC:
-        beats += SECTOR_BYTES * popcount64(sectors) // P.card[0].interconnect.bytes_per_cycle
     depart = max(time, unit.out_free)
-    unit.out_free = depart + beats
+    unit.out_free = depart + cycles
+    S.counters[sm].request_port_cycles += cycles
     message = S.requests[ring_place(sm, unit.out_head + unit.out_count)]
     write_message(message, depart, kind, line, sectors, token)
     message.low = low
     message.high = high
-    message.passes = passes
+    message.clocks = clocks
     unit.out_count += 1
-    if token < 0:
-        unit.writes_due += 1
-        S.warps[slot_row(P, sm, writer_slot(token))].writes_due += 1
-    else:
-        unit.replies_due += 1
     return depart
 
 
@@ -269,7 +274,7 @@ def route_request(S: State, P: Params, place: Place) -> None:
     entry.token = message.token
     entry.low = message.low
     entry.high = message.high
-    entry.passes = message.passes
+    entry.clocks = message.clocks
     entry.sm = sm
     entry.copy_at = NONE
     join_slice(S, P, number, node, arrival)

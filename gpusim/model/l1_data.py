@@ -9,8 +9,17 @@ from gpusim.constants import WARP_SIZE
 from gpusim.jit import inlined, njit, popcount64
 from gpusim.model.address_unit import address_to_grant
 from gpusim.model.cache import NO_WAY, NONE, find_line, place_for, replace_line, use_line
+from gpusim.model.held_stores import data_cycles, hold_store
 from gpusim.model.in_flight import finish_load_or_copy, finish_without_result
-from gpusim.model.interconnect import ATOMIC, READ_ENTRY, READ_LINE, WRITE, send, send_data, writer_token
+from gpusim.model.interconnect import (
+    ATOMIC,
+    READ_ENTRY,
+    READ_LINE,
+    expect_acknowledgement,
+    send,
+    send_packet,
+    writer_token,
+)
 from gpusim.model.kinds import Kind
 from gpusim.model.params import Params
 from gpusim.model.rows import slot_of
@@ -83,10 +92,9 @@ def granted_after(P: Params, code: Record) -> Cycle:
 
 
 @inlined
-def to_interconnect(P: Params, start: Cycle, place: int) -> Cycle:
-    """Cycle in which the request for an access's line number `place` is ready to leave."""
-    l1_data = P.card[0].sm.memory_unit.l1_data
-    return start + l1_data.miss_latency + place // l1_data.tag_lookups_per_cycle
+def to_interconnect(P: Params, start: Cycle, wavefront: int) -> Cycle:
+    """Cycle in which a line that an access looks up in some wavefront is ready to leave."""
+    return start + P.card[0].sm.memory_unit.l1_data.miss_latency + wavefront
 
 
 @inlined
@@ -138,7 +146,7 @@ def load(S: State, P: Params, sm: Sm, number: Access, start: Cycle, extra: Cycle
     counters = S.counters[sm]
     for place in range(unit.access_count):
         line, sectors = unit.access_line[place], unit.access_sectors[place]
-        time = to_interconnect(P, start, place)
+        time = to_interconnect(P, start, unit.access_wavefront[place])
         counters.l1_load_sectors += popcount64(sectors)
         if code.bypass_l1:
             bypass(S, P, sm, number, line, sectors, time)
@@ -180,17 +188,17 @@ def fill_line(S: State, P: Params, sm: Sm, place: Place, sectors: Mask, now: Cyc
 
 @inlined
 def store(S: State, P: Params, sm: Sm, number: Access, start: Cycle) -> None:
-    """A global or local store: every line's sectors go to L2; the instruction is complete when the last has left."""
+    """A global or local store: every line's sectors go to L2; the instruction is complete when the last could leave."""
     unit = S.sms[sm]
-    left = start
     token = writer_token(slot_of(P, sm, S.accesses[number].warp))
+    last = 0
     for place in range(unit.access_count):
-        time = to_interconnect(P, start, place)
+        last = max(last, unit.access_wavefront[place])
+        time = to_interconnect(P, start, unit.access_wavefront[place])
         line, sectors = unit.access_line[place], unit.access_sectors[place]
-        low, high = unit.access_low[place], unit.access_high[place]
-        left = send_data(S, P, sm, time, WRITE, line, sectors, token, low, high, 0)
+        hold_store(S, P, sm, time, line, sectors, unit.access_low[place], unit.access_high[place], token)
         S.counters[sm].l1_store_sectors += popcount64(sectors)
-    finish_without_result(S, P, sm, number, left + 1)
+    finish_without_result(S, P, sm, number, max(to_interconnect(P, start, last), unit.out_free) + 1)
 
 
 @inlined
@@ -198,14 +206,21 @@ def atomic(S: State, P: Params, sm: Sm, number: Access, start: Cycle) -> None:
     """Global atomics are done at L2; a reduction returns nothing."""
     unit = S.sms[sm]
     access = S.accesses[number]
+    code = P.code[access.index]
     returns = access.kind == GLOBAL_ATOMIC and unit.access_count > 0
     token = number if returns else writer_token(slot_of(P, sm, access.warp))
     left = start
     for place in range(unit.access_count):
-        time = to_interconnect(P, start, place)
+        time = to_interconnect(P, start, unit.access_wavefront[place])
         line, sectors, passes = unit.access_line[place], unit.access_sectors[place], unit.access_passes[place]
-        left = send_data(S, P, sm, time, ATOMIC, line, sectors, token, 0, 0, passes)
+        cycles = data_cycles(P, sectors) + 1
+        if code.packet_per_lane:
+            cycles = max(cycles, passes)
         if returns:
+            unit.replies_due += 1
             await_line(S, sm, number)
+        else:
+            expect_acknowledgement(S, P, sm, token)
+        left = send_packet(S, P, sm, time, ATOMIC, line, sectors, token, 0, 0, passes * code.atomic_interval, cycles)
     if not returns:
         finish_without_result(S, P, sm, number, left + 1)

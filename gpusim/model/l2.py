@@ -152,7 +152,7 @@ def busy_ticks(P: Params, entry: Record) -> Tick:
     """How long a request occupies its slice."""
     busy = popcount64(entry.sectors) * P.derived[0].l2_sector_ticks
     if entry.kind == ATOMIC:
-        busy = max(busy, first_tick(P.card[0].l2.atomic_interval * entry.passes))
+        busy = max(busy, P.derived[0].l2_clock_ticks * entry.clocks)
     return busy
 
 

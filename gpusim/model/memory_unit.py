@@ -10,8 +10,18 @@ from gpusim.constants import CONSTANT_BANK_BITS, WARP_SIZE
 from gpusim.jit import inlined, njit, trailing_zeros64
 from gpusim.model.address_unit import next_request
 from gpusim.model.cache import NO_WAY, fill_tag, find_tag, use_tag
-from gpusim.model.coalesce import SHARED, coalesce, count_passes, lane_address, shared_passes, space_of
+from gpusim.model.coalesce import (
+    SHARED,
+    coalesce,
+    count_passes,
+    data_wavefronts,
+    lane_address,
+    shared_passes,
+    space_of,
+    tag_wavefronts,
+)
 from gpusim.model.events import COMPLETE, COPY
+from gpusim.model.held_stores import release_stores
 from gpusim.model.in_flight import GLOBAL_TO_SHARED, accept_group, finish, finish_load, finish_without_result
 from gpusim.model.interconnect import DEPARTURE_BACKLOG, REPLY_LIMIT
 from gpusim.model.kinds import Kind
@@ -59,8 +69,9 @@ def refused_until(S: State, P: Params, sm: Sm, kind: int, now: Cycle) -> Cycle:
 
 @inlined
 def memory_unit(S: State, P: Params, sm: Sm, now: Cycle) -> None:
-    """Grant at most one sub-core's request in cycle `now`."""
+    """Let held stores leave that have waited long enough, then grant at most one sub-core's request in cycle `now`."""
     unit = S.sms[sm]
+    release_stores(S, P, sm, now)
     if unit.next_grant > now:
         unit.retry_at = unit.next_grant
         return
@@ -153,15 +164,22 @@ def finish_empty(S: State, P: Params, sm: Sm, number: Access, now: Cycle) -> Non
 
 @inlined
 def global_access(S: State, P: Params, sm: Sm, number: Access, now: Cycle) -> Cycle:
-    """Global and local accesses: coalesce, occupy the L1 pipe, look up or send. Returns the start in the pipe."""
+    """Global and local accesses: coalesce, occupy the L1 pipe, look up or send. Returns the start in the pipe.
+
+    Tag lookup, data banks and the way to the registers work side by side, so the slowest counts.
+    """
     unit = S.sms[sm]
     access = S.accesses[number]
     width = P.code[access.index].access_bytes
     coalesce(S, sm, number, width)
     start = max(now, unit.l1_free)
-    # the data path moves 64 bytes a cycle and one line at a time
-    plain = max(1, WARP_SIZE * width // P.card[0].sm.memory_unit.l1_data.return_bytes_per_cycle)
-    cycles = max(plain, unit.access_count)
+    l1_data = P.card[0].sm.memory_unit.l1_data
+    plain = max(1, WARP_SIZE * width // l1_data.return_bytes_per_cycle)
+    tags = tag_wavefronts(P, unit)
+    data = data_wavefronts(S, sm, number, width)
+    S.counters[sm].l1_tag_wavefronts += tags
+    S.counters[sm].l1_data_wavefronts += data
+    cycles = max(plain, tags, data * l1_data.data_interval)
     unit.l1_free = start + cycles
     if access.kind == GLOBAL_STORE:
         store(S, P, sm, number, start)
@@ -184,8 +202,9 @@ def shared_access(S: State, P: Params, sm: Sm, number: Access, now: Cycle) -> Cy
     cycles, conflicts, raw = shared.minimum_cycles, 0, code.raw
     if access.kind <= SHARED_ATOMIC:
         raw = code.shared_raw
-        passes, conflicts = shared_passes(S, sm, number, code.access_bytes, access.kind == SHARED_ATOMIC)
-        cycles = max(cycles, passes, WARP_SIZE * code.access_bytes // shared.data_bytes_per_cycle)
+        passes, conflicts, packed = shared_passes(S, sm, number, code.access_bytes)
+        moved = WARP_SIZE * code.access_bytes // (1 + packed)
+        cycles = max(cycles, passes, moved // shared.data_bytes_per_cycle)
         S.counters[sm].shared_wavefronts += passes
         S.counters[sm].shared_bank_conflicts += conflicts
     unit.shared_free = start + cycles

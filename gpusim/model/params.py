@@ -41,6 +41,7 @@ DERIVED = np.dtype(
         ("set_odd", "i8"),  # l2.sets = odd * 2^bits
         ("set_bits", "i8"),
         ("l2_latency", "i8"),  # l2.latency in SM cycles
+        ("l2_clock_ticks", "i8"),  # ticks of a clock of L2
         ("l2_sector_ticks", "i8"),  # ticks that a sector takes at a slice's port
         ("gpc_sector_ticks", "i8"),  # and at a GPC's
         ("clocks", "i8"),  # command clocks of DRAM, which take ...
@@ -92,6 +93,8 @@ CODE = np.dtype(
         ("throttle", "i8"),  # Stall that others report while this instruction blocks the memory queue
         ("is_imad", "i8"),
         ("bypass_l1", "i8"),
+        ("atomic_interval", "i8"),  # L2 clocks from one operation on an address to the next
+        ("packet_per_lane", "i8"),  # 1: each of an atomic's operations on an address is a packet of its own
         ("barrier", "i8"),  # BAR: number
         ("barrier_warps", "i8"),  # warps expected, 0: all of the CTA
         ("barrier_waits", "i8"),  # 0: BAR.ARV

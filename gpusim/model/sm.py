@@ -23,6 +23,7 @@ from gpusim.model.events import next_event, run_events
 from gpusim.model.execute import fp64_unit, fp64_wake
 from gpusim.model.fetch import arrive_lines, fetch, fetch_wake
 from gpusim.model.fl_constants import arrive_constants
+from gpusim.model.held_stores import release_all_stores, stores_wake
 from gpusim.model.interconnect import ACKNOWLEDGE, READ_CODE, READ_LINE, next_reply, ring_place, take_acknowledgement
 from gpusim.model.issue import issue
 from gpusim.model.kinds import Kind
@@ -124,10 +125,13 @@ def sm_cycle(S: State, P: Params, thread: int, sm: Sm, now: Cycle) -> None:
         if sub_core(S, sm, k).wake <= now or not P.derived[0].skip:
             sub_core_cycle(S, P, thread, sm, k, now)
     wake = min(next_reply(S, sm), l1_instructions_wake(S, sm, now), grant_wake(S, sm, now), fp64_wake(S, sm, now))
+    wake = min(wake, stores_wake(S, sm))
     if unit.ldc_replies > 0:
         wake = min(wake, unit.ldc_reply_ready[unit.ldc_reply_head])
     for k in range(SUB_CORES):
         wake = min(wake, sub_core(S, sm, k).wake)
+    if unit.live_ctas == 0:
+        release_all_stores(S, P, sm, now)
     unit.wake = max(wake, now + 1)
 
 

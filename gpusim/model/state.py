@@ -38,6 +38,7 @@ PENDING_TABLE = 192  # pending request table of the SM-shared unit
 WAITERS = 8192  # instructions waiting for lines of one SM
 COPY_GROUPS = 16  # groups of asynchronous copies of one warp: those that are not complete, and the open one
 IN_FLIGHT = SUB_CORES * QUEUE + LDC_WAITING + PENDING_TABLE  # memory instructions of one SM
+STORE_LINES = 17  # stores held to be merged; one more than a card may ask for, to move up from
 ACCESS_LINES = 128  # lines of one access: 32 lanes, four words each in local memory
 LINE_BUCKETS = 2048  # hash table of L1D's lines
 MESSAGES = 4096  # requests or replies of one SM between two windows
@@ -237,11 +238,20 @@ SM = np.dtype(
         ("access_count", "i8"),  # result of the coalescer
         ("access_line", "i8", (ACCESS_LINES,)),
         ("access_sectors", "i8", (ACCESS_LINES,)),
+        ("access_wavefront", "i8", (ACCESS_LINES,)),  # in which its tag is looked up
         ("access_low", "i8", (ACCESS_LINES,)),  # bytes of each line: bit per byte, lower and upper half
         ("access_high", "i8", (ACCESS_LINES,)),
         ("access_passes", "i8", (ACCESS_LINES,)),  # atomics: lanes on the word that most of them name
         ("scratch_word", "i8", (WARP_SIZE,)),
         ("scratch_bank", "i8", (SHARED_BANKS,)),
+        # stores held to be merged, oldest first
+        ("held_stores", "i8"),
+        ("held_line", "i8", (STORE_LINES,)),
+        ("held_sectors", "i8", (STORE_LINES,)),
+        ("held_low", "i8", (STORE_LINES,)),  # bytes written, as access_low and access_high
+        ("held_high", "i8", (STORE_LINES,)),
+        ("held_token", "i8", (STORE_LINES,)),  # of the first writer
+        ("held_until", "i8", (STORE_LINES,)),
         # L1 instruction and constant cache
         ("l1i_head", "i8"),
         ("l1i_count", "i8"),
@@ -300,7 +310,7 @@ MESSAGE = np.dtype(
         ("token", "i8"),
         ("low", "i8"),  # WRITE: bytes written, bit per byte of the line's lower and upper half
         ("high", "i8"),
-        ("passes", "i8"),  # ATOMIC: operations on one word
+        ("clocks", "i8"),  # ATOMIC: of L2, for the operations on one word
     ]
 )
 
@@ -456,7 +466,8 @@ COUNTERS = np.dtype(
             "l0_instruction_hits l0_instruction_misses stream_buffer_hits instruction_prefetches "
             "l1_instruction_accesses l1_instruction_misses constant_hits constant_misses "
             "register_cache_hits register_reads register_port_stall_cycles write_port_conflicts "
-            "shared_wavefronts shared_bank_conflicts l1_load_sectors l1_load_hits l1_store_sectors "
+            "shared_wavefronts shared_bank_conflicts l1_tag_wavefronts l1_data_wavefronts request_port_cycles "
+            "l1_load_sectors l1_load_hits l1_store_sectors "
             "l2_read_sectors l2_read_hits l2_write_sectors dram_read_sectors dram_write_sectors dram_activates"
         ).split()
     ]

@@ -48,6 +48,23 @@ COUNTERS: tuple[Counter, ...] = (
         "l1tex__data_pipe_lsu_wavefronts_mem_shared.sum",
     ),
     Counter(
+        "l1_tag_wavefronts",
+        "wavefront",
+        "cycles in which global and local accesses look up tags, one line in each bank",
+        "l1tex__t_output_wavefronts.sum",
+    ),
+    Counter(
+        "l1_data_wavefronts",
+        "wavefront",
+        "passes of global and local accesses through L1D's data banks",
+    ),
+    Counter(
+        "request_port_cycles",
+        "cycle",
+        "cycles in which requests and written data leave an SM",
+        "l1tex__m_l1tex2xbar_req_cycles_active.sum",
+    ),
+    Counter(
         "l1_load_sectors",
         "sector",
         "32-byte sectors that global and local loads asked L1D for",

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from fractions import Fraction
 from functools import cache
-from typing import Annotated, Any, get_args, get_origin
+from typing import Annotated, Any, Literal, get_args, get_origin
 
 import numpy as np
 from annotated_types import MaxLen
@@ -28,7 +28,7 @@ from gpusim.model.ticks import TICKS
 def _shape(field: FieldInfo) -> tuple[int, ...] | None:
     """Shape of an integer field, () for a single one, None where a record cannot hold it: texts, lists without end."""
     kind = field.annotation
-    if kind in (int, bool):
+    if kind in (int, bool) or (get_origin(kind) is Literal and all(isinstance(each, int) for each in get_args(kind))):
         return ()
     if get_origin(kind) is tuple and Ellipsis not in get_args(kind):
         return (len(get_args(kind)),)
@@ -122,6 +122,7 @@ def build_derived(
         line_instructions=fetch.l0.line_bytes // INSTRUCTION_BYTES,
         slice_odd=slice_odd, slice_bits=slice_bits, set_odd=set_odd, set_bits=set_bits,
         l2_latency=l2_latency(config),
+        l2_clock_ticks=max(1, round(TICKS * config.clocks.core_mhz / l2_mhz(config))),
         l2_sector_ticks=sector_ticks(config.l2.bytes_per_cycle * l2_mhz(config) / config.clocks.core_mhz),
         gpc_sector_ticks=sector_ticks(config.interconnect.gpc_bytes_per_cycle),
         clocks=ratio.denominator, clock_cycles=ratio.numerator,

@@ -51,6 +51,8 @@ IN_SHARED = {
     Kind.GLOBAL_REDUCTION: (Kind.SHARED_ATOMIC, "shared_atomic"),
 }
 """What a generic access is where its address is shared memory, and its row of the memory latencies."""
+WIDE_ATOMICS = frozenset({"F32", "F16x2", "BF16x2", "F64", "64", "U64", "S64"})
+"""Modifiers of atomics on floating-point numbers or 64 bits; each operation is a packet of its own."""
 COUNTER_LIST = 255
 """Register of a DEPENDENCE_COUNTER operand that is a list, `{3,4}`: its immediate is the set's bit mask."""
 CACHED_UNITS = frozenset({"int", "fp32", "half", "fp64", "tensor"})
@@ -265,6 +267,9 @@ class CodeBuilder:
         row.long_owner = long
         row.throttle = Stall.LG_THROTTLE if long else Stall.MIO_THROTTLE
         modifiers = info.opcode.split(".")
+        row.packet_per_lane = not WIDE_ATOMICS.isdisjoint(modifiers)
+        l2 = self.config.l2
+        row.atomic_interval = l2.wide_atomic_interval if row.packet_per_lane else l2.atomic_interval
         row.bypass_l1 = "BYPASS" in modifiers or ("STRONG" in modifiers and ("GPU" in modifiers or "SYS" in modifiers))
 
     def _latencies(self, row: SimpleNamespace, index: int, table: Latencies) -> tuple[int, int]:

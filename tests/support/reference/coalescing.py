@@ -33,18 +33,54 @@ def space_of(dynamic: Dynamic) -> MemorySpace:
     return inside[0] if inside else MemorySpace.GLOBAL
 
 
+def _agree(lanes: dict[int, int], apart: int) -> bool:
+    """Whether active lanes n and n ^ apart have one address."""
+    return all(lanes.get(lane ^ apart, address) == address for lane, address in lanes.items())
+
+
+def agree_in_pairs(dynamic: Dynamic) -> bool:
+    """Whether a load from shared memory brings each lane's registers for two lanes."""
+    lanes = dict(dynamic.step.accesses[0].lanes)
+    wide = dynamic.static.shared_kind == Kind.SHARED_LOAD and dynamic.static.access_bytes >= 8
+    return wide and (_agree(lanes, 1) or _agree(lanes, 2))
+
+
 def shared_passes(dynamic: Dynamic) -> tuple[int, int]:
     """(passes, conflicts) of a shared-memory access."""
+    group_size = lanes_per_group(dynamic.static.access_bytes) * (2 if agree_in_pairs(dynamic) else 1)
+    passes = _passes(dynamic, group_size, dynamic.static.shared_kind == Kind.SHARED_ATOMIC)
+    return sum(passes), sum(passes) - len(passes)
+
+
+def _passes(dynamic: Dynamic, group_size: int, atomic: bool) -> list[int]:
+    """Of each group with active lanes."""
     access, width = dynamic.step.accesses[0], dynamic.static.access_bytes
-    group_size = lanes_per_group(width)
-    atomic = dynamic.static.shared_kind == Kind.SHARED_ATOMIC
-    passes = groups = 0
-    for first in range(0, 32, group_size):
-        words = [address // 4 for lane, address in access.lanes if first <= lane < first + group_size]
-        if words:
-            passes += _group_passes(words, max(1, width // 4), atomic)
-            groups += 1
-    return passes, passes - groups
+    groups = [
+        [address // 4 for lane, address in access.lanes if first <= lane < first + group_size]
+        for first in range(0, 32, group_size)
+    ]
+    return [_group_passes(words, max(1, width // 4), atomic) for words in groups if words]
+
+
+def data_wavefronts(dynamic: Dynamic) -> int:
+    """Of a global or local access."""
+    width = dynamic.static.access_bytes
+    if space_of(dynamic) == MemorySpace.LOCAL:
+        return max(1, width // 4)
+    return sum(_passes(dynamic, lanes_per_group(width), atomic=False))
+
+
+def tag_wavefronts(lines: list[int], banks: int) -> list[int]:
+    """In which wavefront each line is looked up."""
+    met: Counter[int] = Counter()
+    wavefronts = []
+    for line in lines:
+        folded = 0
+        while line:
+            folded, line = folded ^ line % 4, line // 4
+        wavefronts.append(met[folded % banks])
+        met[folded % banks] += 1
+    return wavefronts
 
 
 def _group_passes(first_words: list[int], words_each: int, atomic: bool) -> int:

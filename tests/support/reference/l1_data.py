@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from gpusim.config.models import GpuConfig
 from gpusim.model.kinds import Kind
-from reference.coalescing import Access
+from reference.coalescing import Access, data_wavefronts, tag_wavefronts
 from reference.memory_system import SmPorts
 from reference.warp import Dynamic
 from reference.ways import Ways
@@ -23,6 +23,17 @@ class TableEntry:
     dynamic: Dynamic
     plain: int
     lines_awaited: int = 0
+
+
+@dataclass
+class HeldStore:
+    """Bytes (mask) of a line written by instructions that merge; slot: of the warp that began."""
+
+    line: int
+    sectors: int
+    written: int
+    slot: int
+    until: int
 
 
 @dataclass(eq=False)
@@ -44,6 +55,7 @@ class L1Data:
         self.pipe_free = 0
         self.return_free = 0
         self.lookups = 0
+        self.held: list[HeldStore] = []
 
     def refuses(self, dynamic: Dynamic, t: int) -> bool:
         pending = sum(1 for ways in self.sets for line in ways.entries if line and line.pending)
@@ -59,19 +71,18 @@ class L1Data:
         """Granted in t; returns its start."""
         l1 = self.config.l1_data
         plain = max(1, 32 * dynamic.static.access_bytes // l1.return_bytes_per_cycle)
-        cycles = max(plain, len(accesses))
+        wavefronts = tag_wavefronts([a.line for a in accesses], l1.tag_banks)
+        cycles = max(plain, max(wavefronts) + 1, data_wavefronts(dynamic) * l1.data_interval)
         start = max(t, self.pipe_free)
         self.pipe_free = start + cycles
-        ready = [start + l1.miss_latency + i // l1.tag_lookups_per_cycle for i in range(len(accesses))]
+        ready = [start + l1.miss_latency + wavefront for wavefront in wavefronts]
         kind = dynamic.static.kind
-        slot = dynamic.warp.slot
         if kind == Kind.GLOBAL_STORE:
-            departures = [self.ports.write(a.line, a.sectors, a.bytes, at, slot) for a, at in zip(accesses, ready)]
-            self.finish(dynamic, departures[-1] + 1)
+            for a, at in zip(accesses, ready):
+                self._hold(a, at, dynamic.warp.slot)
+            self.finish(dynamic, max(max(ready), self.ports.port_free) + 1)
         elif kind == Kind.GLOBAL_REDUCTION:
-            departures = [
-                self.ports.atomic(a.line, a.sectors, a.passes, at, None, slot) for a, at in zip(accesses, ready)
-            ]
+            departures = [self._reduce(dynamic, a, at) for a, at in zip(accesses, ready)]
             self.finish(dynamic, departures[-1] + 1)
         else:
             entry = TableEntry(dynamic, plain)
@@ -83,11 +94,50 @@ class L1Data:
                 self.finish(dynamic, start + (cycles - plain) + after)
         return start
 
+    # ---- stores and reductions
+
+    def _hold(self, access: Access, ready: int, slot: int) -> None:
+        l1 = self.config.l1_data
+        self.release_stores(ready)
+        for held in (h for h in self.held if h.line == access.line):
+            held.sectors |= access.sectors
+            held.written |= access.bytes
+            return
+        self.ports.begin_write(slot)
+        if len(self.held) == l1.store_lines and self.held:
+            self._send(self.held.pop(0), ready)
+        new = HeldStore(access.line, access.sectors, access.bytes, slot, ready + l1.store_hold)
+        if l1.store_lines:
+            self.held.append(new)
+        else:
+            self._send(new, ready)
+
+    def _send(self, held: HeldStore, ready: int) -> None:
+        self.ports.write(held.line, held.sectors, held.written, ready, held.slot)
+
+    def release_stores(self, t: int) -> None:
+        for held in [h for h in self.held if h.until <= t]:
+            self.held.remove(held)
+            self._send(held, held.until)
+
+    def release_all_stores(self, t: int) -> None:
+        """The SM has nothing left to run."""
+        while self.held:
+            self._send(self.held.pop(0), t)
+
+    def _reduce(self, dynamic: Dynamic, access: Access, ready: int) -> int:
+        slot, static = dynamic.warp.slot, dynamic.static
+        self.ports.begin_write(slot)
+        return self.ports.atomic(access.line, access.sectors, access.passes, static, ready, None, slot)
+
+    # ---- loads
+
     def _look_up(self, entry: TableEntry, access: Access, ready: int) -> None:
         number, sectors = access.line, access.sectors
         if entry.dynamic.static.kind == Kind.GLOBAL_ATOMIC:
             entry.lines_awaited += 1
-            self.ports.atomic(number, sectors, access.passes, ready, lambda at: self._line_done(entry, at), -1)
+            done = lambda at: self._line_done(entry, at)  # noqa: E731
+            self.ports.atomic(number, sectors, access.passes, entry.dynamic.static, ready, done, -1)
             return
         line = None if entry.dynamic.static.bypass else self._line(number)
         if line is None:

@@ -31,7 +31,7 @@ class Request:
     sectors: int
     receive: Callable[[int], None] | None  # None: acknowledged
     written: int = 0
-    passes: int = 1
+    clocks: int = 0  # of L2, for an atomic
     keeps_copy: bool = False
     slot: int = -1  # of the warp that writes
     asker: Slice | None = None  # that passed it on
@@ -64,6 +64,7 @@ class Slice:
         self.copies: list[tuple[int, int, int, Request]] = []  # cycle, slice that sends it, number in all
         slowness = config.clocks.core_mhz / (config.clocks.l2_mhz or config.clocks.core_mhz)
         self.latency = max(1, round(self.l2.latency * slowness))
+        self.clock = max(1, round(16 * slowness))
         self.sector = ticks(self.l2.bytes_per_cycle / slowness)
         self.queue: list[Request] = []
         self.sets: list[Ways[Line]] = [Ways(self.l2.replacement, self.l2.ways) for _ in range(self.l2.sets)]
@@ -87,7 +88,7 @@ class Slice:
                 begin = 16 * t
             busy = self.sector * request.sectors.bit_count()
             if request.kind == "atomic":
-                busy = max(busy, 16 * self.l2.atomic_interval * request.passes)
+                busy = max(busy, self.clock * request.clocks)
             self.free = begin + busy
             self.queue.pop(0)
             self._take(request, t)

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 
 from gpusim.config.models import GpuConfig
 from reference.dram import Channel
-from reference.l2 import Reply, Request, Slice, ticks
+from reference.l2 import SECTOR_BYTES, Reply, Request, Slice, ticks
+from reference.program import Static
 from reference.spread import spread
 
 
@@ -50,15 +51,33 @@ class SmPorts:
 
     def write(self, line: int, sectors: int, written: int, ready: int, slot: int) -> int:
         """By the warp in a slot; `written`: mask of the line's bytes."""
-        busy = 1 + self._data_cycles(sectors)
+        parts = [written >> 32 * s & SECTOR_BYTES for s in range(4) if sectors >> s & 1]
+        busy = self._written_cycles(sectors) + any(part != SECTOR_BYTES for part in parts)
         return self._send("write", line, sectors, ready, busy, None, written=written, slot=slot)
 
     def atomic(
-        self, line: int, sectors: int, passes: int, ready: int, receive: Callable[[int], None] | None, slot: int
+        self,
+        line: int,
+        sectors: int,
+        passes: int,
+        static: Static,
+        ready: int,
+        receive: Callable[[int], None] | None,
+        slot: int,
     ) -> int:
-        """Reads and writes at L2; no reply for a reduction."""
-        busy = 1 + self._data_cycles(sectors)
-        return self._send("atomic", line, sectors, ready, busy, receive, passes=passes, slot=slot)
+        """Reads and writes at L2; no reply for a reduction. Wide ones are a packet for each lane on one word."""
+        busy = max(1 + self._written_cycles(sectors), passes if static.packet_per_lane else 0)
+        clocks = passes * static.atomic_interval
+        return self._send("atomic", line, sectors, ready, busy, receive, clocks=clocks, slot=slot)
+
+    def begin_write(self, slot: int) -> None:
+        """A write or reduction of a warp slot will be acknowledged."""
+        self.writes_due += 1
+        self.writes_of[slot] += 1
+        self.memory_system.unacknowledged += 1
+
+    def _written_cycles(self, sectors: int) -> int:
+        return -(-32 * sectors.bit_count() // self.network.request_bytes_per_cycle)
 
     def _data_cycles(self, sectors: int) -> int:
         return 32 * sectors.bit_count() // self.network.bytes_per_cycle
@@ -66,10 +85,7 @@ class SmPorts:
     def _send(self, kind: str, line: int, sectors: int, ready: int, busy: int, receive, **more: int) -> int:
         depart = max(ready, self.port_free)
         self.port_free = depart + busy
-        if receive is None:
-            self.writes_due += 1
-            self.writes_of[more["slot"]] += 1
-        else:
+        if receive is not None:
             self.replies_due += 1
         request = Request(self.sm, kind, line, sectors, receive, **more)
         self.memory_system.take(request, depart)
@@ -102,7 +118,7 @@ class MemorySystem:
         self.config = config
         self.counted = 0
         self.last_acknowledgement = 0
-        self.unacknowledged = 0  # writes and reductions that no slice has taken
+        self.unacknowledged = 0  # writes and reductions begun that no slice has taken
         self.sms = [SmPorts(config, sm, self) for sm in range(sms)]
         self.gpcs = [Gpc() for _ in range(config.interconnect.gpcs)]
         self.gpc_sector = ticks(config.interconnect.gpc_bytes_per_cycle)
@@ -122,7 +138,6 @@ class MemorySystem:
         return self.config.interconnect.far_latency if gpc % partitions != slice_number % partitions else 0
 
     def take(self, request: Request, depart: int) -> None:
-        self.unacknowledged += request.receive is None
         number = self._first_slice(request)
         request.arrival = depart + self.config.interconnect.request_latency + self._far(request.sm, number) // 2
         self.slices[number].put(request)

@@ -9,7 +9,7 @@ from gpusim.config.models import GpuConfig
 from gpusim.constants import MemorySpace
 from gpusim.model.kinds import Kind
 from reference.caches import L1Instructions, SmallCache
-from reference.coalescing import global_accesses, shared_passes, space_of
+from reference.coalescing import agree_in_pairs, global_accesses, shared_passes, space_of
 from reference.l1_data import L1Data
 from reference.memory_system import SmPorts
 from reference.warp import Dynamic
@@ -82,6 +82,7 @@ class MemoryUnit:
     # ---- step 3
 
     def grant(self, t: int, queues: list[list[QueueEntry]]) -> None:
+        self.l1.release_stores(t)
         if t < self.next_grant:
             return
         for number in [(self.turn + k) % 4 for k in range(4)]:
@@ -136,7 +137,8 @@ class MemoryUnit:
         kind = self._kind(dynamic)
         if kind not in (Kind.SHUFFLE, Kind.SPECIAL):
             passes, conflicts = shared_passes(dynamic)
-            transfer = 32 * dynamic.static.access_bytes // self.unit.shared_memory.data_bytes_per_cycle
+            moved = 32 * dynamic.static.access_bytes // (2 if agree_in_pairs(dynamic) else 1)
+            transfer = moved // self.unit.shared_memory.data_bytes_per_cycle
         start = max(t, self.pipe_free)
         busy = max(passes, transfer, self.unit.shared_memory.minimum_cycles)
         self.pipe_free = start + busy

@@ -75,6 +75,8 @@ class Static:
     shared_raw: int
     is_imad: bool
     bypass: bool
+    atomic_interval: int
+    packet_per_lane: bool
     barrier: int
     barrier_warps: int
     barrier_waits: bool
@@ -155,6 +157,8 @@ def _static(program: Program, index: int, row: np.record) -> Static:
         shared_raw=int(row.shared_raw),
         is_imad=bool(row.is_imad),
         bypass=bool(row.bypass_l1),
+        atomic_interval=int(row.atomic_interval),
+        packet_per_lane=bool(row.packet_per_lane),
         barrier=int(row.barrier),
         barrier_warps=int(row.barrier_warps),
         barrier_waits=bool(row.barrier_waits),

@@ -103,7 +103,10 @@ OVERRIDES: dict[str, tuple[object, ...]] = {
     f"{_SHARED}.pending_instructions": (1, 4),
     f"{_SHARED}.pending_requests": (1, 2, 4, 128),
     f"{_SHARED}.l1_data.unified_kb": (104, 108, 128),
-    f"{_SHARED}.l1_data.tag_lookups_per_cycle": (1, 4),
+    f"{_SHARED}.l1_data.tag_banks": (1, 2, 4),
+    f"{_SHARED}.l1_data.data_interval": (1, 2),
+    f"{_SHARED}.l1_data.store_lines": (0, 1, 4, 16),
+    f"{_SHARED}.l1_data.store_hold": (1, 20, 90),
     f"{_SHARED}.shared_memory.minimum_cycles": (1, 2, 4),
     f"{_SHARED}.shared_memory.data_bytes_per_cycle": (32, 64, 128),
     f"{_SHARED}.constant_cache": ("{sets: 1, ways: 1, line_bytes: 64}", "{sets: 2, ways: 1, line_bytes: 64}"),
@@ -116,6 +119,7 @@ OVERRIDES: dict[str, tuple[object, ...]] = {
     "l2.latency": (20, 110),
     "l2.bytes_per_cycle": (16, 32, 64),
     "interconnect.bytes_per_cycle": (32, 64),
+    "interconnect.request_bytes_per_cycle": (24, 32, 64),
     "dram.latency": (0, 60, 306),
     **{
         f"dram.timing.{key}": (1, 7, 60)
@@ -134,6 +138,7 @@ OVERRIDES: dict[str, tuple[object, ...]] = {
     "l2.mshr_entries": (1, 3),
     "l2.mshr_merges": (1, 3),
     "l2.atomic_interval": (0, 9),
+    "l2.wide_atomic_interval": (0, 3, 20),
     "l2.holds_code": ("true", "false"),
     "dram.channels": (1, 3),
     "dram.queue_entries": (4, 10),

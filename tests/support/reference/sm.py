@@ -146,6 +146,8 @@ class ReferenceSm:
             self.fp64.cycle(t)
         for core in self.sub_cores:
             core.cycle(t)
+        if not self.resident:
+            self.shared.l1.release_all_stores(t)
 
 
 class ReferenceGpu:
