@@ -384,6 +384,7 @@ class L2(Section):
     mshr_merges: Count = Field(description="requests that wait for one of them")
     atomic_interval: Cycles = Field(description="L2 clocks between atomic operations of an access on one address")
     wide_atomic_interval: Cycles = Field(description="of those on floating-point numbers or 64 bits")
+    dirty_ways: Count = Field(description="lines of a set that wait to be written to DRAM; beyond, the oldest is")
     holds_code: bool = Field(description="a kernel's instructions and constants are in L2 when it starts")
     kept_between_kernels: bool = Field(description="a kernel finds the data of the one before")
 
@@ -425,6 +426,19 @@ class DramTiming(Section):
     turnaround: Annotated[int, Field(ge=0, le=255)] = Field(description="end of read data to written data")
 
 
+class Refresh(Section):
+    """Every `interval` command clocks a channel gives no command for `busy` of them."""
+
+    interval: Annotated[int, Field(ge=1, le=1_000_000)]
+    busy: Annotated[int, Field(ge=0, le=100_000)] = Field(description="that other banks' work does not hide")
+
+    @model_validator(mode="after")
+    def _leaves_time(self) -> Refresh:
+        if self.busy >= self.interval:
+            raise ValueError("busy must be below interval")
+        return self
+
+
 class Dram(Section):
     channels: Annotated[int, Field(ge=1, le=512)]
     latency: Cycles = Field(description="L2 miss to the channel's queue and back, without the DRAM's own timing")
@@ -436,6 +450,11 @@ class Dram(Section):
     banks: Annotated[int, Field(ge=1, le=32)] = Field(description="per channel")
     bank_groups: Annotated[int, Field(ge=1, le=8)]
     timing: DramTiming
+    refresh: Refresh
+    ecc: Literal["none", "inline", "beside"] = Field(
+        description="inline: in the memory itself, at the cost of its bandwidth; beside: bits of its own"
+    )
+    ecc_sectors: Annotated[int, Field(ge=1, le=64)] = Field(description="inline: ECC sectors that a channel keeps")
 
     @model_validator(mode="after")
     def _groups_are_equal(self) -> Dram:

@@ -22,6 +22,7 @@ KHZ_PER_MHZ, HZ_PER_MHZ = 1e3, 1e6
 CORE_CLOCKS = ("gpc__cycles_elapsed.avg.per_second", "smsp__cycles_elapsed.avg.per_second")
 L2_CLOCKS = ("lts__cycles_elapsed.avg.per_second",)
 MEMORY_CLOCKS = ("dram__cycles_elapsed.avg.per_second",)
+ECC = "device__attribute_ecc_enabled"
 BUS_BITS = "global_memory_bus_width"
 LINE_BYTES = 128
 
@@ -128,6 +129,9 @@ def _memory(launch: ReportedLaunch, card: GpuConfig) -> Iterator[Setting]:
     # both edges of the data clock: a bus of n bits moves n / 4 bytes per clock
     channels = bits // (4 * card.dram.bytes_per_transfer)
     yield Setting("dram.channels", channels, f"device: {BUS_BITS} {bits}, {card.dram.bytes_per_transfer} B a transfer")
+    enabled = launch.metrics.get(ECC)
+    if enabled is not None and card.dram.ecc != "beside":
+        yield Setting("dram.ecc", "inline" if int(enabled) else "none", "device: ecc_enabled")
     core, _ = _clock(launch, CORE_CLOCKS, "clock_rate")
     latency = round(card.dram.latency * core / card.clocks.core_mhz)
     source = f"{card.dram.latency} cycles at {card.clocks.core_mhz:g} MHz of {card.name}, the same time at this clock"

@@ -1,7 +1,7 @@
 """The sub-core's memory unit: an in-order queue, register read and address calculation.
 
-Queue of 4 besides the instruction in Control; one address calculation per 4 cycles; an entry is held until the
-SM-shared unit accepts it (arXiv 2503.20481 section 5.4, Table 1).
+Room for 4 instructions and one that comes from Control, checked at issue; one address calculation per 4 cycles; an
+entry is held until the SM-shared unit accepts it (arXiv 2503.20481 section 5.4, Table 1).
 """
 
 from __future__ import annotations
@@ -18,17 +18,20 @@ from gpusim.model.types import Cycle, Flag, Record, Sm, SubCore
 
 
 @inlined
-def enqueue(S: State, P: Params, sm: Sm, k: SubCore, now: Cycle) -> Flag:
-    """Move the memory instruction in Control into the queue. 0 while it is full."""
+def queue_full(P: Params, core: Record) -> Flag:
+    """Whether no memory instruction can issue."""
+    return core.queue_count > P.card[0].sm.sub_core.memory_queue.entries
+
+
+@inlined
+def enqueue(S: State, P: Params, sm: Sm, k: SubCore, now: Cycle) -> None:
+    """Move the memory instruction in Control into the queue; issue has seen to it that there is room."""
     core = sub_core(S, sm, k)
     queue = P.card[0].sm.sub_core.memory_queue
-    if core.queue_count >= queue.entries:
-        return 0
     place = (core.queue_head + core.queue_count) % QUEUE
     core.queue_count += 1
     core.queue_access[place] = take_access(S, sm, warp_row(P, sm, k, core.control_warp), core)
     core.queue_ready[place] = now - 1 + queue.register_read
-    return 1
 
 
 @inlined

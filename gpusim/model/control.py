@@ -1,7 +1,7 @@
 """Control: the stage behind issue. Dependence counters are raised here, and the clock is read.
 
-A fixed-latency instruction then waits for Allocate, a variable-latency one for room in its unit's queue; while it
-waits nothing can issue (arXiv 2503.20481 section 5.1.1).
+A fixed-latency instruction then waits for Allocate, one of variable latency for its register ports; while it waits
+nothing can issue (arXiv 2503.20481 section 5.1.1).
 """
 
 from __future__ import annotations
@@ -36,7 +36,8 @@ def control(S: State, P: Params, sm: Sm, k: SubCore, now: Cycle) -> None:
         if core.control_row >= 0:
             S.timeline[core.control_row].control = now
     if code.kind >= MEMORY:
-        passed = enqueue(S, P, sm, k, now)
+        passed = 1
+        enqueue(S, P, sm, k, now)
     elif code.kind >= SFU and code.kind <= MISC_QUEUE:
         passed = start_variable(S, P, sm, k, local, index, core.control_row, now)
     elif core.allocate_valid:
@@ -61,7 +62,7 @@ def raise_counters(S: State, P: Params, sm: Sm, k: SubCore, now: Cycle) -> None:
         warp.counters += core.raise_value
         core.raise_value = 0
         mark_owner(warp, P.code[core.raise_index])
-        # a warp that the full memory queue holds may wait for a counter now, or for one with another owner
+        # a warp that a full queue holds may wait for a counter now, or for one with another owner
         check_warp(warp, now + 1)
         wake_core(core, now + 1)
 

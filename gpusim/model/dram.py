@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from gpusim.jit import inlined, njit, popcount64, trailing_zeros64
 from gpusim.model.cache import NONE
+from gpusim.model.ecc import ecc_traffic
 from gpusim.model.params import Params
 from gpusim.model.state import FOREVER, State
 from gpusim.model.types import Clock, Cycle, Flag, Line, Mask, Node, Number, Place, Record, Sm
@@ -124,7 +125,10 @@ def start_transfer(
     channel.free = entry.next
     entry.direction = direction
     entry.bank, entry.row = bank_and_row(P, line)
-    entry.left = popcount64(sectors)
+    ecc_reads, ecc_writes = ecc_traffic(S, P, c, line, direction == WRITE_BACK)
+    S.counters[sm].dram_read_sectors += ecc_reads
+    S.counters[sm].dram_write_sectors += ecc_writes
+    entry.left = popcount64(sectors) + ecc_reads + ecc_writes
     entry.slice = number
     entry.place = place
     entry.sectors = sectors
@@ -157,6 +161,11 @@ def one_clock(S: State, P: Params, number: Number, clock: Clock) -> Clock:
     """
     channel = S.channels[number]
     admit(S, P, number, clock)
+    refresh = P.card[0].dram.refresh
+    since = clock % refresh.interval
+    if since < refresh.busy:
+        channel.direction = wanted_direction(P, channel)
+        return min(first_time(S, channel, ARRIVING), clock - since + refresh.busy)
     direction = wanted_direction(P, channel)
     channel.direction = direction
     column, row = NONE, NONE

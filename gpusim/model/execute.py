@@ -12,7 +12,7 @@ from gpusim.model.events import GROUP, LOWER, NO_INDEX, RESULT, book_write, push
 from gpusim.model.kinds import VARIABLE_FP64, VARIABLE_MISC, VARIABLE_SFU, Kind
 from gpusim.model.operands import read_variable
 from gpusim.model.params import Params
-from gpusim.model.rows import core_row, local_warp, sub_core, wake_core, warp_row
+from gpusim.model.rows import core_row, local_warp, sub_core, wake_throttled, warp_row
 from gpusim.model.scoreboard import UNHELD, result_known
 from gpusim.model.state import FOREVER, FP64_QUEUE, SUB_CORES, State
 from gpusim.model.types import CoreRow, Cycle, Flag, Index, Local, Record, Sm, SubCore, TimelineRow
@@ -118,23 +118,35 @@ def queue_entries(P: Params, unit: int) -> int:
 
 
 @inlined
+def room_from(P: Params, core: Record, code: Record, now: Cycle) -> Cycle:
+    """First cycle in which an instruction of variable latency finds room in its unit's queue, FOREVER if not known.
+
+    One that is in Control counts beside the queue. A unit of the sub-core is in order and takes one instruction per
+    interval, so its backlog tells its queue's length.
+    """
+    execution = P.card[0].sm.sub_core.execution
+    if code.kind == FP64 and execution.fp64_shared:
+        return now if core.fp64_count <= execution.fp64.queue_entries else FOREVER
+    unit = variable_unit(code.kind)
+    return core.variable_free[unit] - (queue_entries(P, unit) + 1) * code.interval
+
+
+@inlined
 def start_variable(
     S: State, P: Params, sm: Sm, k: SubCore, local: Local, index: Index, row: TimelineRow, now: Cycle
 ) -> Flag:
     """Send an SFU, FP64 or queued miscellaneous instruction from Control to its unit's queue.
 
-    0 while that is full or the register ports of the next cycle are taken. A unit of the sub-core is in order and takes
-    one instruction per interval, so its backlog tells its queue's length.
+    0 while the register ports of the next cycle are taken; issue has seen to it that the queue has room.
     """
     core = sub_core(S, sm, k)
     code = P.code[index]
     if code.kind == FP64 and P.card[0].sm.sub_core.execution.fp64_shared:
         return queue_fp64(S, P, sm, k, local, index, row, now)
     unit = variable_unit(code.kind)
-    free = core.variable_free[unit]
-    if free - now > queue_entries(P, unit) * code.interval or not read_variable(S, P, sm, core, index, now + 1):
+    if not read_variable(S, P, sm, core, index, now + 1):
         return 0
-    start = max(now + 1, free)
+    start = max(now + 1, core.variable_free[unit])
     core.variable_free[unit] = start + code.interval
     run_variable(S, P, core_row(sm, k), local, index, row, start)
     return 1
@@ -157,10 +169,9 @@ def run_variable(S: State, P: Params, c: CoreRow, local: Local, index: Index, ro
 def queue_fp64(
     S: State, P: Params, sm: Sm, k: SubCore, local: Local, index: Index, row: TimelineRow, now: Cycle
 ) -> Flag:
-    """An FP64 operation waits in its sub-core for the unit that the SM shares. 0 while that queue is full."""
+    """An FP64 operation waits in its sub-core for the unit that the SM shares. 0 as for start_variable."""
     core = sub_core(S, sm, k)
-    full = core.fp64_count >= P.card[0].sm.sub_core.execution.fp64.queue_entries
-    if full or not read_variable(S, P, sm, core, index, now + 1):
+    if not read_variable(S, P, sm, core, index, now + 1):
         return 0
     place = (core.fp64_head + core.fp64_count) % FP64_QUEUE
     core.fp64_count += 1
@@ -188,7 +199,7 @@ def fp64_unit(S: State, P: Params, sm: Sm, now: Cycle) -> None:
         core.fp64_count -= 1
         unit.fp64_free = now + P.code[index].interval
         unit.fp64_turn = (k + 1) % SUB_CORES
-        wake_core(core, now)
+        wake_throttled(S, P, sm, k, now)
         run_variable(S, P, core_row(sm, k), core.fp64_warp[head], index, core.fp64_row[head], now)
         return
 

@@ -86,7 +86,7 @@ def send_packet(
 ) -> Cycle:
     """A request that takes the SM's port for some cycles from `time` on; returns the departure.
 
-    `low`, `high`: bytes that a write has of the halves of its line; `clocks`: of L2, for what an atomic does to one word.
+    `low`, `high`: bytes that a write has of its halves of a line; `clocks`: of L2, for what an atomic does to one word.
     """
     unit = S.sms[sm]
     if unit.out_count >= MESSAGES:

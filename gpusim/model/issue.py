@@ -8,10 +8,11 @@ for, its unit's input latch, a full result queue or a constant miss; of those th
 from __future__ import annotations
 
 from gpusim.jit import inlined, popcount64, trailing_zeros64
+from gpusim.model.address_unit import queue_full
 from gpusim.model.barriers import arrive, retire_warp
 from gpusim.model.copies import all_groups_taken, close_group, issue_copy
 from gpusim.model.counters import field, value
-from gpusim.model.execute import results_waiting
+from gpusim.model.execute import results_waiting, room_from
 from gpusim.model.fetch import flush
 from gpusim.model.fl_constants import constant_missing, use_constant
 from gpusim.model.kinds import Kind, Unit
@@ -144,6 +145,23 @@ def waits_for_memory(warp: Record, code: Record) -> int:
 
 
 @inlined
+def waits_for_room(P: Params, core: Record, warp: Record, local: Local, code: Record, now: Cycle) -> Flag:
+    """Whether the queue that an instruction of variable latency or of the memory unit goes to is full."""
+    room = now
+    if code.kind >= MEMORY:
+        room = FOREVER if queue_full(P, core) else now
+    elif code.kind <= MISC_QUEUE:
+        room = room_from(P, core, code, now)
+    if room <= now:
+        return False
+    warp.next_check = room
+    if warp.hold_counter >= 0 and warp.hold_from > now:  # from then on DEPBAR may be the reason
+        warp.next_check = min(room, warp.hold_from)
+    core.throttled |= 1 << local
+    return True
+
+
+@inlined
 def eligibility(S: State, P: Params, sm: Sm, k: SubCore, local: Local, w: Row, now: Cycle) -> int:
     """READY if a warp could issue in cycle `now`, else the reason that it cannot; sets its next_check."""
     warp = S.warps[w]
@@ -164,24 +182,13 @@ def eligibility(S: State, P: Params, sm: Sm, k: SubCore, local: Local, w: Row, n
     warp.next_check = now + 1
     if unit_busy(P, core, warp, code, now):
         return MATH_PIPE
+    if code.kind >= SFU and waits_for_room(P, core, warp, local, code, now):
+        return code.throttle
     if code.has_result and results_waiting(core, now) >= P.card[0].sm.sub_core.execution.result_queue_entries:
         return DISPATCH
     if code.constant_line >= 0 and constant_missing(S, P, sm, k, code, now):
         return IMC_MISS
     return READY
-
-
-@inlined
-def blocked_reason(P: Params, core: Record, index: Index) -> int:
-    """What an otherwise ready warp reports while the issue port is blocked."""
-    if core.control_valid:
-        holder = P.code[core.control_index]
-        own = P.code[index]
-        if holder.kind >= MEMORY and own.kind >= MEMORY:
-            return own.throttle
-        if holder.kind >= SFU and holder.kind <= MISC_QUEUE and holder.kind == own.kind:
-            return own.throttle
-    return DISPATCH
 
 
 @inlined
@@ -224,7 +231,7 @@ def issue(S: State, P: Params, thread: int, sm: Sm, k: SubCore, now: Cycle) -> M
     rest = ready if chosen < 0 else ready & ~(1 << chosen)
     while rest:
         w = warp_row(P, sm, k, trailing_zeros64(rest))
-        set_reason(S, thread, w, blocked_reason(P, core, S.warps[w].index) if blocked else READY, now)
+        set_reason(S, thread, w, DISPATCH if blocked else READY, now)
         rest &= rest - 1
     if chosen >= 0:
         issue_warp(S, P, thread, sm, k, chosen, now)

@@ -66,7 +66,8 @@ def wait_for_line(S: State, sm: Sm, place: Place, number: Access) -> None:
 
 @inlined
 def line_arrives(S: State, P: Params, sm: Sm, number: Access, now: Cycle) -> None:
-    """A line that an access awaits is there; behind the last its data pass the return path to the registers."""
+    """A line that an access awaits is there; behind the last its data pass the return path to the registers, which
+    hits use too."""
     unit = S.sms[sm]
     access = S.accesses[number]
     access.left -= 1
@@ -76,7 +77,8 @@ def line_arrives(S: State, P: Params, sm: Sm, number: Access, now: Cycle) -> Non
     l1_data = P.card[0].sm.memory_unit.l1_data
     code = P.code[access.index]
     start = max(now, unit.return_free)
-    unit.return_free = start + max(1, WARP_SIZE * code.access_bytes // l1_data.return_bytes_per_cycle)
+    unit.return_free = start + access.return_cycles
+    unit.l1_free = max(unit.l1_free, now) + access.return_cycles
     # return cycles beyond those of a 32-bit load
     wider = max(code.raw - P.card[0].sm.memory_latency.global_load.regular.raw[0], 0)
     finish_load_or_copy(S, P, sm, number, start + l1_data.fill_latency + wider)

@@ -31,6 +31,7 @@ from gpusim.model.types import Cycle, Flag, Line, Mask, Node, Number, Place, Rec
 NOTHING, DATA, ROOM = 0, 1, 2
 """What a request lacks: nothing, a line or entry that waits for data, or room in a DRAM queue: ROOM + its direction."""
 ALL_BYTES = 0xFFFFFFFF  # of a sector
+ALL_OF_HALF = -1  # all bytes of half a line
 WRONG_WAY = int(Fault.REPLACEMENT)
 
 
@@ -72,6 +73,41 @@ def use_in_slice(S: State, P: Params, number: Number, place: Place) -> None:
     use_line(P, P.derived[0].l2_replacement, S.l2_lines, S.l2_sets, s, P.card[0].l2.ways, place)
 
 
+@inlined
+def write_back(S: State, P: Params, number: Number, sm: Sm, s: Place, place: Place, now: Cycle) -> None:
+    """The dirty sectors of a line of set s go to DRAM; there is room."""
+    row = S.l2_lines[place]
+    S.counters[sm].dram_write_sectors += popcount64(row.dirty)
+    start_transfer(S, P, number, WRITE_BACK, row.line, row.dirty, place, sm, now)
+    row.dirty = 0
+    S.l2_sets[s].dirty -= 1
+
+
+@inlined
+def written_whole(row: Record) -> Flag:
+    return row.low == ALL_OF_HALF and row.high == ALL_OF_HALF
+
+
+@inlined
+def make_dirty(S: State, P: Params, number: Number, sm: Sm, place: Place, sectors: Mask, now: Cycle) -> None:
+    """Sectors of a line change. With too many dirty lines in its set the oldest that has been written as a whole is
+    written back, if there is room: one of which only parts have come is likely to get more of them."""
+    row = S.l2_lines[place]
+    before = row.dirty
+    row.dirty |= sectors
+    if before:
+        return
+    s = set_of(P, number, row.line)
+    S.l2_sets[s].dirty += 1
+    if S.l2_sets[s].dirty <= P.card[0].l2.dirty_ways:
+        return
+    oldest = S.l2_sets[s].oldest
+    while oldest != NONE and (S.l2_lines[oldest].dirty == 0 or not written_whole(S.l2_lines[oldest])):
+        oldest = S.l2_lines[oldest].newer
+    if oldest != NONE and room_in_queue(S, P, number, WRITE_BACK, popcount64(S.l2_lines[oldest].dirty)):
+        write_back(S, P, number, sm, s, oldest, now)
+
+
 @njit
 def bring_in(S: State, P: Params, number: Number, sm: Sm, line: Line, now: Cycle) -> Place:
     """Place of a line in L2; one that is absent replaces another, which is written back if dirty. There is room."""
@@ -81,15 +117,32 @@ def bring_in(S: State, P: Params, number: Number, sm: Sm, line: Line, now: Cycle
         return place
     place = place_in_slice(S, P, number, line)
     row = S.l2_lines[place]
-    if row.dirty:
-        S.counters[sm].dram_write_sectors += popcount64(row.dirty)
-        start_transfer(S, P, number, WRITE_BACK, row.line, row.dirty, place, sm, now)
     s, ways, mask = set_of(P, number, line), P.card[0].l2.ways, len(S.l2_hash) - 1
+    if row.dirty:
+        write_back(S, P, number, sm, s, place, now)
     replace_line(P, P.derived[0].l2_replacement, S.l2_lines, S.l2_sets, s, ways, S.l2_hash, 0, mask, place, line)
-    row.dirty = 0
     row.low = 0
     row.high = 0
     return place
+
+
+@inlined
+def whole_sectors(low: Mask, high: Mask) -> Mask:
+    """Sectors of a line of which all bytes are in the masks of its halves."""
+    whole = 0
+    for sector in range(SECTORS):
+        half = low if sector < 2 else high
+        if (half >> (sector & 1) * 32) & ALL_BYTES == ALL_BYTES:
+            whole |= 1 << sector
+    return whole
+
+
+@inlined
+def filled_sectors(P: Params, row: Record, entry: Record) -> Mask:
+    """Sectors of a line that a write must read, since their ECC covers bytes that are not known."""
+    if not P.derived[0].inline_ecc:
+        return 0
+    return entry.sectors & ~(row.valid | row.pending | whole_sectors(row.low | entry.low, row.high | entry.high))
 
 
 @inlined
@@ -97,10 +150,7 @@ def write_bytes(row: Record, low: Mask, high: Mask) -> None:
     """A sector of which all bytes have been written is valid without asking DRAM."""
     row.low |= low
     row.high |= high
-    for sector in range(SECTORS):
-        half = row.low if sector < 2 else row.high
-        if (half >> (sector & 1) * 32) & ALL_BYTES == ALL_BYTES:
-            row.valid |= 1 << sector
+    row.valid |= whole_sectors(row.low, row.high)
 
 
 # ---- a slice's queue
@@ -124,11 +174,17 @@ def lacking(S: State, P: Params, number: Number, entry: Record) -> tuple[int, in
     l2 = P.card[0].l2
     line = entry.line
     place = find_in_slice(S, P, number, line)
-    missing = entry.sectors if entry.kind != WRITE and not always_there(P, entry.kind) else 0
+    missing = 0
+    if entry.kind == WRITE and P.derived[0].inline_ecc:
+        missing = entry.sectors & ~whole_sectors(entry.low, entry.high)
+    elif entry.kind != WRITE and not always_there(P, entry.kind):
+        missing = entry.sectors
     request = missing
     if place != NONE:
         row = S.l2_lines[place]
         missing &= ~row.valid
+        if entry.kind == WRITE:
+            missing = filled_sectors(P, row, entry)
         request = missing & ~row.pending
         if missing and row.pending and row.merged >= l2.mshr_merges:
             return DATA, 0
@@ -206,8 +262,9 @@ def serve(S: State, P: Params, number: Number, node: Node, now: Cycle) -> None:
     row = S.l2_lines[place]
     if entry.kind == WRITE:
         counters.l2_write_sectors += popcount64(sectors)
+        ask_dram(S, P, number, place, entry.sm, filled_sectors(P, row, entry), now)
         write_bytes(row, entry.low, entry.high)
-        row.dirty |= sectors
+        make_dirty(S, P, number, entry.sm, place, sectors, now)
         drop_copies(S, P, number, entry.line, sectors)
         acknowledge(S, P, number, node, now)
         return
@@ -218,7 +275,7 @@ def serve(S: State, P: Params, number: Number, node: Node, now: Cycle) -> None:
         counters.l2_read_sectors += popcount64(sectors)
     counters.l2_read_hits += popcount64(sectors & (row.valid | row.pending))
     if entry.kind == ATOMIC:
-        row.dirty |= sectors
+        make_dirty(S, P, number, entry.sm, place, sectors, now)
         drop_copies(S, P, number, entry.line, sectors)
     if missing:
         ask_dram(S, P, number, place, entry.sm, missing & ~row.pending, now)

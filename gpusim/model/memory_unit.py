@@ -28,7 +28,7 @@ from gpusim.model.kinds import Kind
 from gpusim.model.l1_data import atomic, granted_after, load, room_for_lines, store
 from gpusim.model.l1_instructions import LDC, request_l1_instructions
 from gpusim.model.params import Params
-from gpusim.model.rows import sub_core, wake_core
+from gpusim.model.rows import sub_core, wake_throttled
 from gpusim.model.state import FOREVER, LDC_WAITING, QUEUE, STARTS, SUB_CORES, Fault, State
 from gpusim.model.types import Access, Cycle, Flag, Line, Place, Sm, SubCore
 
@@ -109,7 +109,7 @@ def granted(S: State, P: Params, sm: Sm, k: SubCore, now: Cycle) -> None:
     core.queue_head = (core.queue_head + 1) % QUEUE
     core.queue_count -= 1
     core.queue_addressed -= 1
-    wake_core(core, now)
+    wake_throttled(S, P, sm, k, now)
     unit.next_grant = now + P.card[0].sm.memory_unit.grant_interval
     unit.retry_at = unit.next_grant
     unit.grant_turn = (k + 1) % SUB_CORES
@@ -166,7 +166,8 @@ def finish_empty(S: State, P: Params, sm: Sm, number: Access, now: Cycle) -> Non
 def global_access(S: State, P: Params, sm: Sm, number: Access, now: Cycle) -> Cycle:
     """Global and local accesses: coalesce, occupy the L1 pipe, look up or send. Returns the start in the pipe.
 
-    Tag lookup, data banks and the way to the registers work side by side, so the slowest counts.
+    Tag lookup, data banks and the way to the registers work side by side, so the slowest counts. Data of a load that
+    misses pass the latter two when they have come.
     """
     unit = S.sms[sm]
     access = S.accesses[number]
@@ -179,7 +180,8 @@ def global_access(S: State, P: Params, sm: Sm, number: Access, now: Cycle) -> Cy
     data = data_wavefronts(S, sm, number, width)
     S.counters[sm].l1_tag_wavefronts += tags
     S.counters[sm].l1_data_wavefronts += data
-    cycles = max(plain, tags, data * l1_data.data_interval)
+    access.return_cycles = max(plain, data * l1_data.data_interval)
+    cycles = max(tags, access.return_cycles)
     unit.l1_free = start + cycles
     if access.kind == GLOBAL_STORE:
         store(S, P, sm, number, start)
@@ -188,6 +190,8 @@ def global_access(S: State, P: Params, sm: Sm, number: Access, now: Cycle) -> Cy
         atomic(S, P, sm, number, start)
     else:
         load(S, P, sm, number, start, cycles - plain)
+        if access.left > 0:
+            unit.l1_free = start + tags
     return start
 
 

@@ -48,6 +48,7 @@ DERIVED = np.dtype(
         ("clock_cycles", "i8"),  # ... so many SM cycles
         ("row_lines", "i8"),  # lines of a DRAM row
         ("burst", "i8"),  # command clocks that a sector's data take
+        ("inline_ecc", "i8"),  # 1: dram.ecc is inline
         ("transfers", "i8"),  # TRANSFERs of a channel
     ]
 )
@@ -90,7 +91,7 @@ CODE = np.dtype(
         ("space", "i8"),  # MemorySpace
         ("shared_kind", "i8"),  # kind and raw where the address is shared memory, of an LDS or LD
         ("shared_raw", "i8"),
-        ("throttle", "i8"),  # Stall that others report while this instruction blocks the memory queue
+        ("throttle", "i8"),  # Stall of a warp whose instruction finds its queue full
         ("is_imad", "i8"),
         ("bypass_l1", "i8"),
         ("atomic_interval", "i8"),  # L2 clocks from one operation on an address to the next

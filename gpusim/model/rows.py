@@ -6,7 +6,7 @@ An SM has `sm.warps` warp slots. Slot v lies in sub-core v mod 4 and is its loca
 
 from __future__ import annotations
 
-from gpusim.jit import inlined
+from gpusim.jit import inlined, trailing_zeros64
 from gpusim.model.params import Params
 from gpusim.model.state import SUB_CORES, State
 from gpusim.model.types import CoreRow, Cycle, Local, Record, Row, Slot, Sm, SubCore
@@ -62,6 +62,18 @@ def local_warp(S: State, P: Params, sm: Sm, k: SubCore, local: Local) -> Record:
 def wake_core(core: Record, cycle: Cycle) -> None:
     """A sub-core has something to do in a cycle."""
     core.wake = min(core.wake, cycle)
+
+
+@inlined
+def wake_throttled(S: State, P: Params, sm: Sm, k: SubCore, now: Cycle) -> None:
+    """A queue of sub-core k has room again: whoever waited for that may issue."""
+    core = sub_core(S, sm, k)
+    waiting = core.throttled
+    core.throttled = 0
+    while waiting:
+        check_warp(local_warp(S, P, sm, k, trailing_zeros64(waiting)), now)
+        waiting &= waiting - 1
+    wake_core(core, now)
 
 
 @inlined

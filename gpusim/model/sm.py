@@ -26,7 +26,6 @@ from gpusim.model.fl_constants import arrive_constants
 from gpusim.model.held_stores import release_all_stores, stores_wake
 from gpusim.model.interconnect import ACKNOWLEDGE, READ_CODE, READ_LINE, next_reply, ring_place, take_acknowledgement
 from gpusim.model.issue import issue
-from gpusim.model.kinds import Kind
 from gpusim.model.l1_data import fill_line, line_arrives
 from gpusim.model.l1_instructions import arrive_from_gpc, fill_l1_instructions, l1_instructions_wake, look_up_request
 from gpusim.model.memory_unit import fill_constant, grant_wake, memory_unit
@@ -35,8 +34,6 @@ from gpusim.model.rows import local_warp, sub_core, wake_core
 from gpusim.model.state import FOREVER, LDC_WAITING, MESSAGES, SUB_CORES, State
 from gpusim.model.tensor import begin_pass, pass_wake
 from gpusim.model.types import Cycle, Mask, Sm, SubCore
-
-MEMORY = int(Kind.MEMORY)
 
 
 @inlined
@@ -89,10 +86,7 @@ def sub_core_cycle(S: State, P: Params, thread: int, sm: Sm, k: SubCore, now: Cy
 def sub_core_wake(S: State, P: Params, sm: Sm, k: SubCore, ready: Mask, now: Cycle) -> Cycle:
     """Next cycle in which a sub-core can change, as far as it knows itself."""
     core = sub_core(S, sm, k)
-    # full memory queue: nothing leaves Control before the next grant, so ready warps stay blocked until then
-    queued = core.control_valid and core.control_done and P.code[core.control_index].kind >= MEMORY
-    queued = queued and core.queue_count >= P.card[0].sm.sub_core.memory_queue.entries
-    if core.allocate_valid or (core.control_valid and not queued) or (ready and not queued):
+    if core.allocate_valid or core.control_valid or ready:
         return now + 1
     first = fetch_wake(S, P, sm, k, now)
     if first == now + 1:
@@ -103,12 +97,7 @@ def sub_core_wake(S: State, P: Params, sm: Sm, k: SubCore, ready: Mask, now: Cyc
         first = min(first, core.constant_ready[pending])
     first = min(first, address_wake(core, now), pass_wake(S, P, sm, k))
     for rank in range(core.warp_count):
-        local = core.order[rank]
-        warp = local_warp(S, P, sm, k, local)
-        if not (queued and ready >> local & 1):
-            first = min(first, warp.next_check)
-        elif warp.hold_counter >= 0 and warp.hold_from > now:  # from then on DEPBAR may be its reason
-            first = min(first, warp.hold_from)
+        first = min(first, local_warp(S, P, sm, k, core.order[rank]).next_check)
     return max(first, now + 1)
 
 

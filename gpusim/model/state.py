@@ -26,8 +26,8 @@ MAX_LOCAL_WARPS = 16  # warps of one sub-core
 READ_HORIZON = 32  # cycles of the read port calendar
 WRITE_HORIZON = 64  # cycles of the write port calendar
 EVENTS = 512  # pending events of one sub-core
-QUEUE = 16  # sub-core memory queue entries
-FP64_QUEUE = 16
+QUEUE = 17  # sub-core memory queue entries, and one that comes from Control
+FP64_QUEUE = 17
 PENDING_LINES = 32  # outstanding L0 instruction lines
 STREAM_LINES = 32
 PENDING_CONSTANTS = 16
@@ -38,6 +38,7 @@ PENDING_TABLE = 192  # pending request table of the SM-shared unit
 WAITERS = 8192  # instructions waiting for lines of one SM
 COPY_GROUPS = 16  # groups of asynchronous copies of one warp: those that are not complete, and the open one
 IN_FLIGHT = SUB_CORES * QUEUE + LDC_WAITING + PENDING_TABLE  # memory instructions of one SM
+ECC_SECTORS = 64  # kept by a DRAM channel at most
 STORE_LINES = 17  # stores held to be merged; one more than a card may ask for, to move up from
 ACCESS_LINES = 128  # lines of one access: 32 lanes, four words each in local memory
 LINE_BUCKETS = 2048  # hash table of L1D's lines
@@ -174,6 +175,7 @@ SUB_CORE = np.dtype(
         ("event_order", "i8", (EVENTS,)),  # among equal keys: cycle due << 27 | number
         ("event_what", "i8", (EVENTS,)),  # timeline row << 32 | static index << 12 | warp << 8 | counter << 4 | banks
         # memory queue
+        ("throttled", "i8"),  # local warps, as bits, that wait for room in a queue
         ("queue_head", "i8"),
         ("queue_count", "i8"),
         ("queue_addressed", "i8"),  # entries from the head whose address is computed
@@ -296,6 +298,7 @@ ACCESS = np.dtype(
         ("space", "i8"),
         ("group", "i8"),  # LDGSTS: its group
         ("left", "i8"),  # lines awaited
+        ("return_cycles", "i8"),  # of L1D's data stage and its way to the registers
         ("next", "i8"),  # next free one
     ]
 )
@@ -355,8 +358,8 @@ LINE = np.dtype(
 )
 """An entry of a sectored cache with many ways (L1D, L2)."""
 
-CACHE_SET = np.dtype([("oldest", "i8"), ("newest", "i8"), ("filled", "i8"), ("word", "i8")])
-"""A set of such a cache: ends of its list by age, ways in use, and the word of its replacement policy."""
+CACHE_SET = np.dtype([("oldest", "i8"), ("newest", "i8"), ("filled", "i8"), ("word", "i8"), ("dirty", "i8")])
+"""A set of such a cache: ends of its list by age, ways in use, the word of its replacement policy, L2: dirty lines."""
 
 CTA = np.dtype(
     [
@@ -432,6 +435,10 @@ CHANNEL = np.dtype(
         ("column_ok", "i8", (2,)),  # first clock of the next command by direction
         ("group_ok", "i8", (8,)),
         ("activate_ok", "i8"),
+        ("ecc_uses", "i8"),
+        ("ecc_used", "i8", (ECC_SECTORS,)),  # of each ECC sector kept: number of its last use, 0 none
+        ("ecc_group", "i8", (ECC_SECTORS,)),  # what it protects
+        ("ecc_changed", "i8", (ECC_SECTORS,)),
         ("head", "i8", (2,)),  # transfers on their way, and those whose data are on their way to L2: see dram.ARRIVING
         ("tail", "i8", (2,)),
         ("free", "i8"),  # free TRANSFERs, -1 none

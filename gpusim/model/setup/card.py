@@ -128,6 +128,7 @@ def build_derived(
         clocks=ratio.denominator, clock_cycles=ratio.numerator,
         row_lines=dram.row_bytes // LINE_BYTES,
         burst=-(-SECTOR_BYTES // (dram.bytes_per_transfer * dram.data_clocks_per_command_clock)),
+        inline_ecc=dram.ecc == "inline",
         # the last: those whose commands are given and whose data have not reached L2
         transfers=dram.queue_entries + dram.write_queue.entries + dram.timing.cl + 16,
     )  # fmt: skip

@@ -201,7 +201,7 @@ class CodeBuilder:
                 timing.war,
                 timing.initiation_interval,
             )
-            row.throttle = Stall.MATH_PIPE_THROTTLE if name == "fp64" else Stall.MIO_THROTTLE
+            row.throttle = self._throttle(name)
         elif info.unit == "memory" and name not in RULES:
             self._memory(row, index, info)
         else:
@@ -243,6 +243,12 @@ class CodeBuilder:
                 ),
                 barriers.membar_cta,
             )
+
+    def _throttle(self, name: str) -> Stall:
+        """Of a unit of variable latency, by Nsight Compute's name; TEX's queue leads to a shared FP64 unit."""
+        if name != "fp64":
+            return Stall.MIO_THROTTLE
+        return Stall.TEX_THROTTLE if self.config.sm.sub_core.execution.fp64_shared else Stall.MATH_PIPE_THROTTLE
 
     def _memory(self, row: SimpleNamespace, index: int, info: OpcodeInfo) -> None:
         """Memory instructions: kind and the row of Table 2 that they follow."""

@@ -34,6 +34,12 @@ class Bank:
 
 
 @dataclass
+class EccSector:
+    group: int
+    changed: bool = False
+
+
+@dataclass
 class Channel:
     config: GpuConfig
     clock: int = 0  # next
@@ -43,6 +49,7 @@ class Channel:
     filling: list[tuple[int, Transfer]] = field(default_factory=list)
     activate_from: int = 0
     arrived: int = 0
+    ecc: list[EccSector] = field(default_factory=list)  # the one used last at the end
 
     def __post_init__(self) -> None:
         dram, clocks = self.config.dram, self.config.clocks
@@ -62,7 +69,26 @@ class Channel:
         used = sum(t.left for t in [*self.arriving, *self.waiting] if t.direction == direction)
         return used + sectors <= entries
 
+    def _ecc_traffic(self, transfer: Transfer) -> int:
+        """ECC sectors read and written with a transfer."""
+        if self.dram.ecc != "inline":
+            return 0
+        group, writes = transfer.line // self.dram.channels // 4, transfer.direction == "write"
+        kept = next((sector for sector in self.ecc if sector.group == group), None)
+        moved = 0
+        if kept is None:
+            kept = EccSector(group)
+            moved = 0 if writes else 1
+            if len(self.ecc) == self.dram.ecc_sectors:
+                moved += self.ecc.pop(0).changed
+        else:
+            self.ecc.remove(kept)
+        kept.changed |= writes
+        self.ecc.append(kept)
+        return moved
+
     def start(self, transfer: Transfer, t: int) -> None:
+        transfer.left += self._ecc_traffic(transfer)
         across = transfer.line // self.dram.channels
         page = across // self.dram.bank_groups // (self.dram.row_bytes // 128)
         group = (across + page) % self.dram.bank_groups
@@ -98,6 +124,8 @@ class Channel:
             transfer.number = self.arrived
             self.waiting.append(transfer)
         self._choose_direction()
+        if c % self.dram.refresh.interval < self.dram.refresh.busy:
+            return
         mine = [t for t in self.waiting if t.direction == self.direction]
         hits = [t for t in mine if t.row == self.banks[t.bank].row]
         column = next((t for t in hits if self._column_possible(t, c)), None)

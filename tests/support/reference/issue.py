@@ -49,7 +49,7 @@ class Issue:
         chosen = self._choose(ready) if ready and not blocked else None
         for warp, reason in reasons.items():
             if warp is not chosen:
-                passed_over = self._blocked_reason(warp) if blocked else Stall.NOT_SELECTED
+                passed_over = Stall.DISPATCH_STALL if blocked else Stall.NOT_SELECTED
                 self.stalls[warp.last_step.static.index, passed_over if reason is None else reason] += 1
         if chosen:
             self.stalls[chosen.last_step.static.index, Stall.SELECTED] += 1
@@ -115,7 +115,7 @@ class Issue:
 
     def _unit(self, static: Static, warp: Warp, t: int) -> Stall | None:
         if not static.is_fixed:
-            return None
+            return self._throttle(static, t)
         behind_passes = static.unit == Unit.TENSOR and warp.matrix is not None
         if behind_passes or (static.passes <= 1 and self._latch(static, t) is None):
             return Stall.MATH_PIPE_THROTTLE
@@ -123,15 +123,16 @@ class Issue:
         full = static.has_result and self.sub_core.results_reserved(t) >= entries
         return Stall.DISPATCH_STALL if full else None
 
-    def _blocked_reason(self, warp: Warp) -> Stall:
-        """Of a ready warp while issue is blocked."""
-        if warp.used_up or self.sub_core.control is None:
-            return Stall.DISPATCH_STALL
-        static, holder = warp.next_step.static, self.sub_core.control.static
-        if not (static.is_memory and holder.is_memory) and not (static.is_variable and static.kind == holder.kind):
-            return Stall.DISPATCH_STALL
+    def _throttle(self, static: Static, t: int) -> Stall | None:
+        """Of a memory instruction, or one of variable latency, whose queue is full."""
+        if static.is_memory:
+            room = len(self.sub_core.queue) <= self.sm.sub_core.memory_queue.entries
+        else:
+            room = self.sub_core.units[static.kind].has_room(t, self.sub_core.number_in_sm)
+        if room:
+            return None
         if static.kind == Kind.FP64:
-            return Stall.MATH_PIPE_THROTTLE
+            return Stall.TEX_THROTTLE if self.sm.sub_core.execution.fp64_shared else Stall.MATH_PIPE_THROTTLE
         return Stall.LG_THROTTLE if static.kind in LONG_KINDS else Stall.MIO_THROTTLE
 
     def _latch(self, static: Static, t: int) -> Unit | None:

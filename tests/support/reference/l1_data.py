@@ -21,7 +21,7 @@ WRITING = (Kind.GLOBAL_STORE, Kind.GLOBAL_REDUCTION)
 @dataclass(eq=False)
 class TableEntry:
     dynamic: Dynamic
-    plain: int
+    return_cycles: int
     lines_awaited: int = 0
 
 
@@ -72,7 +72,8 @@ class L1Data:
         l1 = self.config.l1_data
         plain = max(1, 32 * dynamic.static.access_bytes // l1.return_bytes_per_cycle)
         wavefronts = tag_wavefronts([a.line for a in accesses], l1.tag_banks)
-        cycles = max(plain, max(wavefronts) + 1, data_wavefronts(dynamic) * l1.data_interval)
+        return_cycles = max(plain, data_wavefronts(dynamic) * l1.data_interval)
+        cycles = max(max(wavefronts) + 1, return_cycles)
         start = max(t, self.pipe_free)
         self.pipe_free = start + cycles
         ready = [start + l1.miss_latency + wavefront for wavefront in wavefronts]
@@ -85,11 +86,13 @@ class L1Data:
             departures = [self._reduce(dynamic, a, at) for a, at in zip(accesses, ready)]
             self.finish(dynamic, departures[-1] + 1)
         else:
-            entry = TableEntry(dynamic, plain)
+            entry = TableEntry(dynamic, return_cycles)
             for a, at in zip(accesses, ready):
                 self._look_up(entry, a, at)
             if entry.lines_awaited:
                 self.table.append(entry)
+                if kind != Kind.GLOBAL_ATOMIC:
+                    self.pipe_free = start + max(wavefronts) + 1
             else:
                 self.finish(dynamic, start + (cycles - plain) + after)
         return start
@@ -184,6 +187,7 @@ class L1Data:
             return
         self.table.remove(entry)
         begin = max(t, self.return_free)
-        self.return_free = begin + entry.plain
+        self.return_free = begin + entry.return_cycles
+        self.pipe_free = max(self.pipe_free, t) + entry.return_cycles
         raw = entry.dynamic.static.raw
         self.finish(entry.dynamic, begin + self.config.l1_data.fill_latency + max(raw - self.plain_raw, 0))

@@ -141,8 +141,10 @@ class Slice:
         if self._belongs_elsewhere(request):
             return True
         entry = self._find(request.line)
-        if request.kind != "write" and not self._always_there(request):
+        if request.kind == "write" or not self._always_there(request):
             missing = request.sectors & ~(entry.valid if entry else 0)
+            if request.kind == "write":
+                missing = self._to_fill(request, entry)
             ask = missing & ~(entry.pending if entry else 0)
             if missing and entry and entry.pending and len(entry.waiting) >= self.l2.mshr_merges:
                 return False
@@ -152,6 +154,15 @@ class Slice:
             if not self.channel.has_room("read", ask.bit_count()):
                 return False
         return entry is not None or self._has_place(request.line)
+
+    def _to_fill(self, request: Request, entry: Line | None) -> int:
+        """Sectors that a write must read: with inline ECC those written in part."""
+        if self.config.dram.ecc != "inline":
+            return 0
+        written = request.written | (entry.written if entry else 0)
+        in_part = [s for s in range(4) if request.sectors >> s & 1 and written >> 32 * s & SECTOR_BYTES != SECTOR_BYTES]
+        known = entry.valid | entry.pending if entry else 0
+        return sum(1 << s for s in in_part) & ~known
 
     def _has_place(self, line: int) -> bool:
         way = self._place(line)
@@ -184,30 +195,49 @@ class Slice:
             self._look_for_copy(request, t)
             return
         entry = self._bring_in(request.line, t)
-        if request.kind != "read":
-            entry.dirty |= request.sectors
-            self.memory_system.drop_copies(self, request.line, request.sectors)
         if request.kind == "write":
+            self._ask(entry, self._to_fill(request, entry), t)
             entry.written |= request.written
             for sector in range(4):
                 if entry.written >> 32 * sector & SECTOR_BYTES == SECTOR_BYTES:
                     entry.valid |= 1 << sector
+            self._change(entry, request, t)
             self.memory_system.acknowledge(request, self.number, t + self.latency)
             return
+        if request.kind == "atomic":
+            self._change(entry, request, t)
         if self._always_there(request):
             entry.valid |= request.sectors
         request.lacks = request.sectors & ~entry.valid
-        ask = request.lacks & ~entry.pending
-        if ask:
-            entry.pending |= ask
-            transfer = Transfer("read", entry.line, ask.bit_count(), lambda at: self._data_arrive(entry, ask, at))
-            self.channel.start(transfer, t)
+        self._ask(entry, request.lacks & ~entry.pending, t)
         if request.receive is None:
             self.memory_system.acknowledge(request, self.number, t + self.latency)
         elif request.lacks:
             entry.waiting.append(request)
         else:
             self._reply(request, t)
+
+    def _change(self, entry: Line, request: Request, t: int) -> None:
+        self._make_dirty(entry, request.sectors, t)
+        self.memory_system.drop_copies(self, request.line, request.sectors)
+
+    def _make_dirty(self, entry: Line, sectors: int, t: int) -> None:
+        before, entry.dirty = entry.dirty, entry.dirty | sectors
+        ways = self._ways(entry.line)
+        dirty = [(age, line) for age, line in zip(ways.young, ways.entries) if line and line.dirty]
+        whole = [pair for pair in dirty if pair[1].written == 2**128 - 1]
+        if before or len(dirty) <= self.l2.dirty_ways or not whole:
+            return
+        oldest = min(whole, key=lambda pair: pair[0])[1]
+        if self.channel.has_room("write", oldest.dirty.bit_count()):
+            self.channel.start(Transfer("write", oldest.line, oldest.dirty.bit_count()), t)
+            oldest.dirty = 0
+
+    def _ask(self, entry: Line, sectors: int, t: int) -> None:
+        if sectors:
+            entry.pending |= sectors
+            done = lambda at: self._data_arrive(entry, sectors, at)  # noqa: E731
+            self.channel.start(Transfer("read", entry.line, sectors.bit_count(), done), t)
 
     def _data_arrive(self, entry: Line, sectors: int, t: int) -> None:
         entry.valid |= sectors

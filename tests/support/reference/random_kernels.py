@@ -116,11 +116,15 @@ OVERRIDES: dict[str, tuple[object, ...]] = {
     "cta_launch_latency": ("{cycles: 0, ns: 0}", "{cycles: 7, ns: 0}", "{cycles: 40, ns: 33.3}"),
     "l2.sets": (1, 2, 64),
     "l2.ways": (1, 2, 16),
+    "l2.dirty_ways": (1, 2, 16),
     "l2.latency": (20, 110),
     "l2.bytes_per_cycle": (16, 32, 64),
     "interconnect.bytes_per_cycle": (32, 64),
     "interconnect.request_bytes_per_cycle": (24, 32, 64),
     "dram.latency": (0, 60, 306),
+    "dram.ecc": ("none", "inline", "beside"),
+    "dram.ecc_sectors": (1, 2, 24),
+    "dram.refresh": ("{interval: 60, busy: 7}", "{interval: 1000, busy: 300}", "{interval: 7000, busy: 0}"),
     **{
         f"dram.timing.{key}": (1, 7, 60)
         for key in ("rcd", "ras", "rp", "rc", "rrd", "cl", "wl", "ccd", "ccdl", "rtp", "wr")

@@ -192,8 +192,6 @@ class SubCore:
             self.rising = dynamic
         static = dynamic.static
         if static.is_memory:
-            if len(self.queue) >= self.config.memory_queue.entries:
-                return
             self.queue.append(QueueEntry(dynamic, t - 1 + self.config.memory_queue.register_read))
         elif static.is_variable:
             if not self._start_variable(dynamic, t):
@@ -207,7 +205,7 @@ class SubCore:
     def _start_variable(self, dynamic: Dynamic, t: int) -> bool:
         static = dynamic.static
         unit = self.units[static.kind]
-        if not unit.has_room(t, self.number_in_sm) or not self.registers.try_read_once(static, t + 1):
+        if not self.registers.try_read_once(static, t + 1):
             return False
         if isinstance(unit, SharedFp64):
             unit.queues[self.number_in_sm].append((dynamic, t + 1))

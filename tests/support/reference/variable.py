@@ -16,7 +16,7 @@ class VariableUnit:
         self.free = 0
 
     def has_room(self, t: int, sub_core: int) -> bool:
-        return self.free - t <= self.timing.queue_entries * self.timing.initiation_interval
+        return self.free - t <= (self.timing.queue_entries + 1) * self.timing.initiation_interval
 
     def take(self, t: int) -> int:
         """Start of an instruction that leaves Control in t."""
@@ -35,7 +35,7 @@ class SharedFp64:
         self.turn = 0
 
     def has_room(self, t: int, sub_core: int) -> bool:
-        return len(self.queues[sub_core]) < self.timing.queue_entries
+        return len(self.queues[sub_core]) <= self.timing.queue_entries
 
     def cycle(self, t: int) -> None:
         if t < self.free:
