@@ -148,14 +148,95 @@ def test_conflicts_keep_the_next_shared_access_waiting() -> None:
 
 
 @pytest.mark.parametrize(("width", "bytes_per_cycle", "cycles"),
-    [(".64", 256, 2), (".64", 128, 2), (".64", 64, 4), (".64", 32, 8), (".128", 128, 4), (".128", 64, 8), ("", 64, 2)])  # fmt: skip
+    [(".64", 256, 2), (".64", 128, 2), (".64", 64, 4), (".64", 32, 8), (".128", 128, 2), (".128", 64, 4), ("", 64, 2)])  # fmt: skip
 def test_wide_shared_loads_take_as_long_as_their_data_whatever_their_lanes(width, bytes_per_cycle, cycles) -> None:
+    # of 128 bits half as long, since a lone lane cannot differ from its neighbour
     lane = [op("S2R R0, SR_TID.X", 2, write=4), op("ISETP.EQ.AND P0, PT, R0, RZ, PT", 13, yields=True, wait="4")]
     loads = [op(f"@P0 LDS{width} R{8 + 4 * k}, [RZ]", write=k) for k in range(2)]
     key = f"shared_memory.data_bytes_per_cycle={bytes_per_cycle}"
     result = run([*lane, SETTLE, *loads, op("NOP", wait="01"), PAUSE], key, directives=SHARED)
     first, second = result.rows("LDS")["execute"].tolist()
     assert second - first == cycles
+
+
+# Lane n reads at (n & first) * 16 + (n & second) * 8: lanes that agree, first, second, wavefronts
+PAIRS = [("no", 0x1F, 0, 4), ("n ^ 1", 0, 0x1E, 2), ("n ^ 2", 1, 0x1C, 2), ("n ^ 4", 3, 0x18, 4), ("all", 0, 0, 2)]
+
+
+@pytest.mark.parametrize(("agree", "first", "second", "wavefronts"), PAIRS)
+def test_loads_of_128_bits_take_half_as_long_where_lanes_agree_in_pairs(agree, first, second, wavefronts) -> None:
+    address = [
+        op("S2R R0, SR_TID.X", 2, write=4),
+        op(f"LOP3.LUT R6, R0, {first:#x}, RZ, 0xc0, !PT", 6, wait="4"),
+        op(f"LOP3.LUT R7, R0, {second:#x}, RZ, 0xc0, !PT", 6),
+        op("SHF.L.U32 R7, R7, 0x3, RZ", 6),
+        op("IMAD R6, R6, 0x10, R7", 6),
+    ]
+    loads = [op(f"LDS.128 R{8 + 4 * k}, [R6]", write=k) for k in range(2)]
+    # a quarter of the bytes a cycle, or the address unit's four cycles for each would hide it
+    slow = "shared_memory.data_bytes_per_cycle=32"
+    result = run([*address, SETTLE, *loads, op("NOP", wait="01"), PAUSE], slow, directives=SHARED)
+    one, other = result.rows("LDS")["execute"].tolist()
+    assert other - one == 4 * wavefronts
+    assert result.counters["shared_wavefronts"] == 2 * wavefronts
+
+
+# ---- L1D: tag banks and data banks
+
+
+def strided(stride: int, *loads: str) -> list[str]:
+    """R4, R5: the buffer's address and `stride` bytes for each lane; then loads that hit, and the same once more."""
+    address = [
+        POINTER,
+        op("S2R R0, SR_TID.X", 2, write=4),
+        op(f"IMAD R6, R0, {stride:#x}, RZ", 6, wait="45"),
+        op("IADD3 R4, P0, R2, R6, RZ", 13, yields=True),
+        op("IADD3.X R5, RZ, R3, RZ, P0, !PT", 13, yields=True),
+    ]
+    return [*address, *loads, *[PAUSE] * 40, *loads, op("NOP", 2, wait="01"), PAUSE]
+
+
+def between(stride: int, width: str = "", *overrides: str, card: str = "a6000") -> int:
+    """Cycles of L1D's stages between two loads that hit."""
+    loads = [op(f"LDG.E{width} R{8 + 4 * k}, [R4.64]", write=k) for k in range(2)]
+    first, second = run(strided(stride, *loads), *overrides, card=card).rows("LDG")["execute"][-2:].tolist()
+    return second - first
+
+
+# A line a lane: by the hash 8 lines in each of 4 tag banks. Words of one bank of 32 take turns. The address unit takes 4.
+@pytest.mark.parametrize(
+    ("stride", "width", "cycles"),
+    [(4, "", 4), (128, "", 32), (132, "", 8), (260, "", 8), (32, "", 8), (16, "", 4), (8, ".64", 4), (16, ".128", 8)],
+)
+def test_a_load_takes_as_long_as_its_slowest_stage(stride: int, width: str, cycles: int) -> None:
+    assert between(stride, width) == cycles
+
+
+def test_data_wavefronts_take_two_cycles_each_on_turing() -> None:
+    assert [between(stride, card="rtx2070") for stride in (4, 8, 16, 128)] == [4, 4, 8, 64]
+
+
+@pytest.mark.parametrize(("banks", "cycles"), [(1, 32), (2, 16), (4, 8)])
+def test_lines_of_different_tag_banks_are_looked_up_at_once(banks: int, cycles: int) -> None:
+    assert between(132, "", f"sm.memory_unit.l1_data.tag_banks={banks}") == cycles
+
+
+def test_wavefronts_are_counted() -> None:
+    counters = run(strided(128, op("LDG.E R8, [R4.64]", write=0), op("NOP", wait="0"))).counters
+    assert counters["l1_tag_wavefronts"] == 2 * 8
+    assert counters["l1_data_wavefronts"] == 2 * 32
+
+
+def test_data_that_come_back_keep_the_pipe_from_hits() -> None:
+    # a load that misses looks its tag up in one cycle, and passes the data stage when its line has come
+    body = [
+        POINTER,
+        op("NOP", 2, wait="5"),
+        op("LDG.E.128 R8, [R2.64]", write=0),
+        op("LDG.E R12, [R2.64+0x400]", write=1),
+    ]
+    first, second = run([*body, op("NOP", 2, wait="01"), PAUSE]).rows("LDG")["execute"].tolist()
+    assert second - first == 4  # the address unit's; the eight of 32 lanes by 16 bytes come later
 
 
 # ---- coalescing: 32-byte sectors

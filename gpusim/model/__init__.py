@@ -5,8 +5,8 @@
     fetch, l0_instructions, l1_instructions                instructions come
     issue, scoreboard, fl_constants, control               one of them leaves for the pipeline
     allocate, operands, execute, tensor, events            it reads, executes, writes
-    address_unit, memory_unit, coalesce, l1_data, copies   the memory pipeline of an SM
-    interconnect, l2, dram, memory_system                  what SMs share
+    address_unit, memory_unit, coalesce, l1_data, held_stores, copies      the memory pipeline of an SM
+    interconnect, l2, dram, ecc, memory_system             what SMs share
     barriers, stalls                                       who waits, and why
     state, params, types, rows, counters, kinds, cache, ticks, in_flight, hashing     what the stages share
     policies/       schedulers, prefetchers, replacement: one file each, users' own as well

@@ -182,8 +182,8 @@ def pairs_agree(S: State, record: int, mask: Mask, apart: int, lower: Mask) -> F
 def shared_passes(S: State, sm: Sm, number: Access, width: int) -> tuple[int, int, int]:
     """Passes through the shared-memory banks, how many of them are for conflicts, and whether lanes agree in pairs.
 
-    A 64-bit access goes by half warps, a 128-bit one by quarter warps; a load whose lanes agree in pairs takes twice as
-    many at once. Lanes of one word share a pass, unless the access is atomic: then they take turns.
+    A 64-bit access goes by half warps, a 128-bit one by quarter warps; of a 128-bit load whose lanes agree in
+    pairs twice as many at once. Lanes of one word share a pass, unless the access is atomic: then they take turns.
     """
     access = S.accesses[number]
     record, mask = access.record, access.mask
@@ -191,7 +191,7 @@ def shared_passes(S: State, sm: Sm, number: Access, width: int) -> tuple[int, in
     group = WARP_SIZE // min(words, 4)
     stride = S.records[record].stride
     packed = 0
-    if access.kind == SHARED_LOAD and words > 1 and (stride == 0 or stride == EXPLICIT):
+    if access.kind == SHARED_LOAD and words == 4 and (stride == 0 or stride == EXPLICIT):
         packed = int(pairs_agree(S, record, mask, 1, NEIGHBOURS) or pairs_agree(S, record, mask, 2, SECOND_NEIGHBOURS))
     group *= 1 + packed
     passes, conflicts = bank_passes(S, sm, record, mask, words, group, access.kind == SHARED_ATOMIC)

@@ -41,7 +41,7 @@ def _agree(lanes: dict[int, int], apart: int) -> bool:
 def agree_in_pairs(dynamic: Dynamic) -> bool:
     """Whether a load from shared memory brings each lane's registers for two lanes."""
     lanes = dict(dynamic.step.accesses[0].lanes)
-    wide = dynamic.static.shared_kind == Kind.SHARED_LOAD and dynamic.static.access_bytes >= 8
+    wide = dynamic.static.shared_kind == Kind.SHARED_LOAD and dynamic.static.access_bytes == 16
     return wide and (_agree(lanes, 1) or _agree(lanes, 2))
 
 
