@@ -25,7 +25,7 @@ from gpusim.jit import JIT
 from gpusim.memory_limit import in_words, require_memory
 from gpusim.sass.assembler import AssembledKernel
 from gpusim.sass.fatbin import REPORT_SUFFIX
-from gpusim.sass.program import Program
+from gpusim.sass.program import Parameter, Program
 from gpusim.trace.trace import MEMORY_RECORD_DTYPE, ChunkList, CtaChunk, Launch, Trace
 
 CHUNK_INSTRUCTIONS = 1 << 18
@@ -155,6 +155,8 @@ def run(
 
 # ---- arguments
 
+_LARGEST_MEMBER = 8
+
 
 def _argument_bytes(argument: Argument, memory: GlobalMemory, launch_file: LaunchFile) -> bytes:
     if argument.buffer is not None:
@@ -164,8 +166,13 @@ def _argument_bytes(argument: Argument, memory: GlobalMemory, launch_file: Launc
 
 
 def _pack(program: Program, arguments: Sequence[tuple[str, bytes]], origin: str) -> bytes:
-    """Arguments at the kernel's parameter offsets. Raises GpusimError where count or sizes differ."""
+    """Arguments at the kernel's parameter offsets; where there are more, the members of structs in their order.
+
+    Raises GpusimError where count or sizes differ.
+    """
     parameters = program.parameters
+    if len(arguments) > len(parameters) and (members := _members(parameters, arguments)) is not None:
+        return members
     if len(arguments) != len(parameters):
         raise GpusimError(
             f"{origin}: kernel {program.name} takes {len(parameters)} arguments "
@@ -180,6 +187,24 @@ def _pack(program: Program, arguments: Sequence[tuple[str, bytes]], origin: str)
             )
         packed[parameter.offset : parameter.offset + parameter.size] = data
     return bytes(packed)
+
+
+def _members(parameters: Sequence[Parameter], arguments: Sequence[tuple[str, bytes]]) -> bytes | None:
+    """Arguments that fill the parameters one after the other, each at a multiple of its size; None if they do not."""
+    packed = bytearray(max((p.offset + p.size for p in parameters), default=0))
+    rest = [data for _, data in arguments]
+    for parameter in parameters:
+        used = 0
+        while rest and used < parameter.size:
+            size = len(rest[0])
+            used = -(-used // size) * size
+            if used + size > parameter.size:
+                return None
+            packed[parameter.offset + used : parameter.offset + used + size] = rest.pop(0)
+            used += size
+        if parameter.size - used >= _LARGEST_MEMBER:  # less may be what a struct ends in
+            return None
+    return None if rest else bytes(packed)
 
 
 def _three(sizes: Sequence[int] | None) -> tuple[int, int, int]:

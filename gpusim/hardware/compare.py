@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from gpusim.emulator.sources import OpenedSource
     from gpusim.model.setup.simulate import RunOptions
     from gpusim.results.result import KernelResult
+    from gpusim.sass.reports import Report
     from gpusim.trace.trace import Trace
 
 CYCLES = "gpc__cycles_elapsed.max"
@@ -145,13 +146,22 @@ def open_comparison(
     source, launch_file = open_files(report, launch)
     if launch_file is None or source.report is None:
         raise GpusimError(f"{report}: a report (.ncu-rep) and its launch file are needed")
-    named = launch_file.report
-    if named is not None and Path(named.path).name != Path(report).name:
-        raise GpusimError(f"{launch_file.path} belongs to {named.path}, not to {report}; give the files in one order")
-    origin = str(launch_file.path)
-    profiled = tuple(source.report.find(one.kernel, one.launch, origin) for one in launch_file.launches)
+    profiled = _profiled(source.report, launch_file)
     cards = tuple(load_config(config, overrides) if config else derive_card(each).load(overrides) for each in profiled)
     return OpenedComparison(source, launch_file, profiled, tuple(reported_figures(each) for each in profiled), cards)
+
+
+def _profiled(report: Report, launch_file: LaunchFile) -> tuple[ReportedLaunch, ...]:
+    """The launches that a launch file means, of a report that may have been renamed."""
+    origin, named = str(launch_file.path), launch_file.report
+    try:
+        return tuple(report.find(one.kernel, one.launch, origin) for one in launch_file.launches)
+    except GpusimError as error:
+        if named is None or Path(named.path).name == report.path.name:
+            raise
+        raise GpusimError(
+            f"{error}; {origin} names another report, {named.path}: give the files in one order"
+        ) from None
 
 
 def compare_report(opened: OpenedComparison, options: RunOptions) -> Iterator[Comparison]:

@@ -27,6 +27,7 @@ from gpusim.sass.program import Parameter, Program
 
 if TYPE_CHECKING:
     from gpusim.sass.disassembly import DisassembledFunction
+    from gpusim.sass.elf import Symbol
     from gpusim.sass.relocations import CubinGlobals
 
 DEFAULT_STACK_BYTES = 1024
@@ -37,6 +38,12 @@ _PARAM_CBANK, _KPARAM_INFO, _FRAME_SIZE, _MIN_STACK_SIZE, _REGCOUNT, _NUM_BARRIE
 _STT_FUNC = "STT_FUNC"
 _UNKNOWN_STACK = 0xFFFFFFFF
 _FLAGS_OFFSET = 48
+_SYMBOL_BYTES = 24  # of an entry in the symbol table; its value is at byte 8
+_SECTIONS_OFFSET, _SECTION_BYTES = (
+    40,
+    64,
+)  # where the file tells its table of sections, and the bytes of one; type at byte 4
+_UNWINDING = ".debug_frame"
 _SHF_BARRIERS_SHIFT, _SHF_BARRIERS_MASK = 20, 0x7F
 
 
@@ -105,9 +112,39 @@ class CubinFile:
         """(symbol index, name) of every kernel, in symbol order."""
         return [
             (index, symbol.name)
-            for index, symbol in enumerate(self.symbols)
-            if symbol.type == _STT_FUNC and symbol.bind != "STB_LOCAL" and f".text.{symbol.name}" in self.sections
+            for index, symbol in self._functions()
+            # static kernels and those of unnamed namespaces are local to their file, but have parameters of their own
+            if symbol.bind != "STB_LOCAL" or f".nv.constant0.{symbol.name}" in self.sections
         ]
+
+    def _functions(self) -> Iterator[tuple[int, Symbol]]:
+        """Symbols of functions that have a section of code, with their numbers."""
+        for index, symbol in enumerate(self.symbols):
+            if symbol.type == _STT_FUNC and f".text.{symbol.name}" in self.sections:
+                yield index, symbol
+
+    def with_offsets(self) -> bytes:
+        """The file with the values of symbols in code as offsets in their sections, which nvdisasm insists on.
+
+        Images that a profiler took from a card hold the addresses there instead.
+        """
+        table = next((s for s in self.sections.values() if s.type == "SHT_SYMTAB"), None)
+        if table is None:
+            return self.data
+        repaired, changed = bytearray(self.data), False
+        homes = [self.section_of(symbol.section) for symbol in self.symbols]
+        begin = {f".text.{symbol.name}": symbol.value for _, symbol in self._functions()}
+        for index, (symbol, home) in enumerate(zip(self.symbols, homes)):
+            if symbol.value and symbol.value >= begin.get(home, symbol.value + 1):
+                struct.pack_into("<Q", repaired, table.offset + index * _SYMBOL_BYTES + 8, symbol.value - begin[home])
+                changed |= symbol.value >= self.sections[home].size
+        if (
+            changed and _UNWINDING in self.section_names
+        ):  # it was relocated too, and nvdisasm would look for the end of it
+            headers = struct.unpack_from("<Q", repaired, _SECTIONS_OFFSET)[0]
+            entry = headers + self.section_names.index(_UNWINDING) * _SECTION_BYTES
+            repaired[entry + 4 : entry + 8] = bytes(4)  # its type: no section
+        return bytes(repaired)
 
     @cached_property
     def per_function(self) -> dict[tuple[int, int], int]:
@@ -217,7 +254,7 @@ def load_programs(
         raise GpusimError(f"{origin}: this cubin holds no kernel; add a __global__ function")
     launch_facts = [_launch_facts(cubin, index, kernel) for index, kernel in wanted]
     globals_ = read_globals(cubin)
-    functions = disassemble(data, origin)  # last: over sizes that cannot be it runs out of memory
+    functions = disassemble(cubin.with_offsets(), origin)  # last: over sizes that cannot be it runs out of memory
     facts = {
         **({} if isinstance(source, bytes) else {"source": Path(source).name}),
         "cubin_sha256": hashlib.sha256(data).hexdigest(),
