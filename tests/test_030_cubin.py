@@ -130,3 +130,44 @@ def test_missing_tools_are_told_with_the_remedy(monkeypatch, tmp_path, capsys):
     monkeypatch.setenv(toolchain.NVDISASM_VARIABLE, str(tmp_path / "none"))
     with pytest.raises(GpusimError, match=toolchain.NVDISASM_VARIABLE):
         toolchain.find_nvdisasm()
+
+
+SYMBOL, VALUE_AT, BIND_AT, GLOBAL = 24, 8, 4, 1
+
+
+def symbols_of(data: bytes) -> tuple[CubinFile, int]:
+    """An opened cubin, and where its table of symbols stands."""
+    cubin = CubinFile(data, "x")
+    return cubin, cubin.sections[".symtab"].offset
+
+
+def codes(data: bytes) -> list[tuple[str, bytes]]:
+    return [(program.name, program.instructions.tobytes()) for program in load_programs(data)]
+
+
+@needs_tools
+def test_symbols_may_hold_the_addresses_that_a_card_gave_them():
+    # Given an image as a profiler takes it from a card: symbols of code and of its sections have run-time addresses
+    data = compiled(DATA / "features.cu", 86).data
+    cubin, table = symbols_of(data)
+    moved = bytearray(data)
+    for index, symbol in enumerate(cubin.symbols):
+        if cubin.section_of(symbol.section).startswith(".text."):
+            at = table + index * SYMBOL + VALUE_AT
+            struct.pack_into("<Q", moved, at, 0x7F48_0000_0000 + 0x10000 * symbol.section + symbol.value)
+    assert moved != data
+    assert codes(bytes(moved)) == codes(data)
+    assert cubin.with_offsets() == data
+
+
+@needs_tools
+def test_kernels_that_are_local_to_their_file_are_found():
+    data = compiled(DATA / "features.cu", 86).data
+    cubin, table = symbols_of(data)
+    local = bytearray(data)
+    for index, _ in cubin.kernels():
+        at = table + index * SYMBOL + BIND_AT
+        assert local[at] >> 4 == GLOBAL
+        local[at] &= 0x0F
+    assert CubinFile(bytes(local), "x").symbols[cubin.kernels()[0][0]].bind == "STB_LOCAL"
+    assert codes(bytes(local)) == codes(data)

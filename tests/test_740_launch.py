@@ -56,6 +56,31 @@ def files(folder: Path, launch: str, kernel: str = SCALE) -> tuple[Path, Path]:
     return source, description
 
 
+def test_a_struct_may_be_given_by_its_members(tmp_path: Path) -> None:
+    # Given a parameter of 8 bytes as two of 4, each at a multiple of its size
+    low, high = GLOBAL_BASE & 0xFFFFFFFF, GLOBAL_BASE >> 32
+    members = f"[{{uint32: {low}}}, {{uint32: {high}}}, {{float32: 2.5}}, {{int32: 900}}]"
+    whole = "[{buffer: x}, {float32: 2.5}, {int32: 900}]"
+    results = []
+    for arguments in (whole, members):
+        _, summary = run_in_memory(*files(tmp_path, GOOD.replace(whole, arguments)))
+        results.append(summary.buffers["x"].tobytes())
+    assert results[0] == results[1]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        "[{uint32: 1}, {uint64: 1}, {float32: 2.5}, {int32: 900}]",  # the second does not fit behind the first
+        "[{uint32: 1}, {float32: 2.5}, {int32: 900}, {int32: 1}, {int32: 1}]",  # more than there is room for
+    ],
+)
+def test_members_that_do_not_fill_the_parameters_are_refused(tmp_path: Path, arguments: str) -> None:
+    whole = "[{buffer: x}, {float32: 2.5}, {int32: 900}]"
+    with pytest.raises(GpusimError, match=r"takes 3 arguments \(8 bytes, 4 bytes, 4 bytes\), the launch gives [45]"):
+        run_in_memory(*files(tmp_path, GOOD.replace(whole, arguments)))
+
+
 def test_launches_run_in_order_on_shared_buffers(tmp_path: Path) -> None:
     source, launch = files(tmp_path, GOOD)
     initial = fill_buffer("x", load_launch(launch).buffers["x"], tmp_path)

@@ -313,6 +313,7 @@ class LaunchPrefetch(Section):
     gpc_latency: Annotated[int, Field(ge=1, le=4096)] = Field(
         description="from an L1 miss to the arrival of a line of the GPC's cache"
     )
+    gpc_miss_latency: Cycles = Field(description="more than the way to L2, for a line that the GPC's cache has not")
 
 
 class InstructionHierarchy(Section):

@@ -80,8 +80,20 @@ def set_base(P: Params, sm: Sm, whole: Line) -> Place:
 
 
 @inlined
+def pass_gpc_cache(S: State, P: Params, sm: Sm, whole: Line, now: Cycle) -> None:
+    """A line from L2 is back in cycle `now`, but for what the GPC's cache takes of it."""
+    unit = S.sms[sm]
+    for waiting in range(unit.missing_count):
+        if memory_line(P, unit.missing_kind[waiting], unit.missing_line[waiting]) == whole:
+            ready = now + P.card[0].sm.instruction_hierarchy.launch.gpc_miss_latency
+            unit.missing_ready[waiting] = ready
+            unit.gpc_ready = min(unit.gpc_ready, ready)
+            return
+
+
+@inlined
 def arrive_from_gpc(S: State, P: Params, sm: Sm, now: Cycle) -> None:
-    """Lines of the GPC's cache that arrive by `now`."""
+    """Lines that arrive by `now` from the GPC's cache, or through it."""
     unit = S.sms[sm]
     while unit.gpc_ready <= now:
         for waiting in range(unit.missing_count):

@@ -27,7 +27,7 @@ from gpusim.model.held_stores import release_all_stores, stores_wake
 from gpusim.model.interconnect import ACKNOWLEDGE, READ_CODE, READ_LINE, next_reply, ring_place, take_acknowledgement
 from gpusim.model.issue import issue
 from gpusim.model.l1_data import fill_line, line_arrives
-from gpusim.model.l1_instructions import arrive_from_gpc, fill_l1_instructions, l1_instructions_wake, look_up_request
+from gpusim.model.l1_instructions import arrive_from_gpc, l1_instructions_wake, look_up_request, pass_gpc_cache
 from gpusim.model.memory_unit import fill_constant, grant_wake, memory_unit
 from gpusim.model.params import Params
 from gpusim.model.rows import local_warp, sub_core, wake_core
@@ -53,7 +53,7 @@ def replies(S: State, P: Params, sm: Sm, now: Cycle) -> None:
         if message.kind == READ_LINE:
             fill_line(S, P, sm, message.token, message.sectors, now)
         elif message.kind == READ_CODE:
-            fill_l1_instructions(S, P, sm, message.line, now)
+            pass_gpc_cache(S, P, sm, message.line, now)
         else:
             line_arrives(S, P, sm, message.token, now)
     while unit.ldc_replies > 0 and unit.ldc_reply_ready[unit.ldc_reply_head] <= now:

@@ -89,7 +89,7 @@ WARP = np.dtype(
         ("sequence", "i8"),  # instructions issued
         ("stall_until", "i8"),  # first cycle that the stall counter allows
         ("counters", "i8"),  # dependence counters SB0..SB5, 8 bits each
-        ("long_owner", "i8"),  # bit per counter: its last producer was a global, local or texture access
+        ("long_owner", "i8"),  # bit per counter: its last producer was a global or local access, or a copy
         ("next_check", "i8"),  # first cycle at which its eligibility can change
         ("reason", "i8"),  # Stall since `reason_since`
         ("reason_since", "i8"),

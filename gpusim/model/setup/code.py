@@ -206,6 +206,7 @@ class CodeBuilder:
             self._memory(row, index, info)
         else:
             row.kind = RULES.get(name, Kind.FIXED)
+            row.long_owner = row.kind == Kind.ASYNC_BARRIER
             row.unit = UNITS.get(info.unit, Unit.MISC)
             row.latency, row.interval = self._fixed(index, info)
             if info.latency_class == "tensor" and accumulates_fp32(info.opcode):

@@ -69,12 +69,12 @@ class L1Instructions:
         self.port_free = 0
         self.fetch_line = fetch_line
         launch = hierarchy.launch
-        self.gpc_latency = launch.gpc_latency
+        self.gpc_latency, self.gpc_miss_latency = launch.gpc_latency, launch.gpc_miss_latency
         self.gpc_lines = {
             "code": launch.code_bytes // self.line_bytes,
             "constant": launch.constant_bytes // self.line_bytes,
         }
-        self.from_gpc: list[tuple[int, tuple[str, int]]] = []  # arrival, line
+        self.from_gpc: dict[tuple[str, int], int] = {}  # arrival by line
         code_line = config.sm.sub_core.fetch.l0.line_bytes
         program = -(-instructions * 16 // code_line) * code_line
         for line in range(-(-min(launch.lines * code_line, program) // self.line_bytes)):
@@ -104,17 +104,21 @@ class L1Instructions:
         if request.key not in self.missing:
             self.missing[request.key] = []
             if request.key[1] < self.gpc_lines[request.key[0]]:
-                self.from_gpc.append((t + self.gpc_latency, request.key))
+                self.from_gpc[request.key] = t + self.gpc_latency
             else:
                 self.fetch_line(request.key, t + 1)
         self.missing[request.key].append(request)
 
     def lines_arrive(self, t: int) -> None:
-        """From the GPC's cache."""
-        while self.from_gpc and self.from_gpc[0][0] <= t:
-            self.line_arrives(self.from_gpc.pop(0)[1], t)
+        """From the GPC's cache or through it, in the order in which they were missed."""
+        for key in [key for key in self.missing if self.from_gpc.get(key, t + 1) <= t]:
+            del self.from_gpc[key]
+            self._line_arrives(key, t)
 
-    def line_arrives(self, key: tuple[str, int], t: int) -> None:
+    def line_from_l2(self, key: tuple[str, int], t: int) -> None:
+        self.from_gpc[key] = t + self.gpc_miss_latency
+
+    def _line_arrives(self, key: tuple[str, int], t: int) -> None:
         self.cache.fill(key, t)
         for request in self.missing.pop(key):
             self._reply(request, t)

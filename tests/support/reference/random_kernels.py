@@ -98,6 +98,7 @@ OVERRIDES: dict[str, tuple[object, ...]] = {
     "sm.instruction_hierarchy.launch.lines": (0, 2, 4, 11),
     "sm.instruction_hierarchy.launch.code_bytes": (0, 640, 130816),
     "sm.instruction_hierarchy.launch.gpc_latency": (1, 30),
+    "sm.instruction_hierarchy.launch.gpc_miss_latency": (0, 1, 141),
     "sm.instruction_hierarchy.l1_to_l0": (5, 39),
     f"{_SHARED}.grant_interval": (1, 2, 3),
     f"{_SHARED}.pending_instructions": (1, 4),

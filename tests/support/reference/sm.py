@@ -119,7 +119,7 @@ class ReferenceSm:
     # ---- memory
 
     def _fetch_line(self, key: tuple[str, int], ready: int) -> None:
-        arrives = self.l1_instructions.line_arrives
+        arrives = self.l1_instructions.line_from_l2
         self.ports.read(self._line_number(key), 0xF, ready, lambda at: arrives(key, at), keeps_copy=True)
 
     @staticmethod

@@ -246,7 +246,7 @@ class SubCore:
         for counter in (dynamic.static.write_counter, dynamic.static.read_counter):
             if counter is not None:
                 dynamic.warp.counters[counter] += 1
-                update = set.add if dynamic.static.kind in LONG_KINDS else set.discard
+                update = set.add if dynamic.static.kind in (*LONG_KINDS, Kind.ASYNC_BARRIER) else set.discard
                 update(dynamic.warp.long_counters, counter)
 
     def holds(self, warp: Warp) -> bool:
