@@ -268,7 +268,7 @@ def _problem(schema: Schema, path: KeyPath, values: Any, e: Mapping[str, Any], h
         return Problem(path, hints.get(str(path[-1])) or "unknown key" + _known(schema, path, values))
     allowed = schema.allowed(path, values)
     if allowed == "text" and isinstance(given, (bool, int, float)):
-        allowed = "text: in quotes, since it looks like a number or a word of YAML"
+        allowed = "text, which this is in quotes"
     if e["type"] == "missing":
         return Problem(path, f"missing (allowed: {allowed})", missing=True)
     text = _SHOWN.repr(given)

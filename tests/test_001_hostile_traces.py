@@ -150,7 +150,7 @@ def test_no_edited_index_does_harm(stored, tmp_path):
         (("launches", 0, "chunks", 0, "columns", "mask", "stored"), "|O8", "columns.mask.stored: '|O8' is not allowed"),
         (("launches", 0, "chunks", 0, "columns", "mask", "dtype"), "<u2", "a column has the fields of another version"),
         (("launches", 0, "chunks", 0, "warp_instructions"), 7, r"\d+ indices where the instructions have 7"),
-        (("programs", 0, "metadata", "opcodes", 0), 7, r"metadata.opcodes\[0\]: 7 is not allowed \(allowed: text\)"),
+        (("programs", 0, "metadata", "opcodes", 0), 7, r"metadata.opcodes\[0\]: 7 is not allowed \(allowed: text, which this is in quotes\)"),
         (("programs", 0, "metadata", "constants"), [], "metadata.constants: .* stands where a section should"),
         (("programs", 0, "metadata", "registers"), float("inf"), "metadata.registers: inf is not allowed"),
         (("programs", 0, "metadata", "architecture"), 61, "metadata.architecture: 61 is not allowed"),

@@ -159,6 +159,46 @@ def test_wide_shared_loads_take_as_long_as_their_data_whatever_their_lanes(width
     assert second - first == cycles
 
 
+QUEUED = [
+    ("LDG.E R{}, [R2.64]", "lg_throttle"),
+    ("STG.E [R2.64], R{}", "lg_throttle"),
+    ("LDS R{}, [R8]", "mio_throttle"),
+    ("MUFU.RCP R{}, R8", "mio_throttle"),
+    ("DADD R{}, R8, R10", "tex_throttle"),
+]
+
+
+@pytest.mark.parametrize(("text", "reason"), QUEUED)
+def test_a_warp_waits_for_room_in_the_queue_that_its_instruction_goes_to(text: str, reason: str) -> None:
+    lines = [POINTER, op("NOP", 2, wait="5"), PAUSE, *[op(text.format(20 + 2 * k)) for k in range(14)], PAUSE, PAUSE]
+    stalls = run(lines, directives=SHARED).stalls
+    assert stalls[reason] > 10
+    assert sum(stalls[name] for name in ("lg_throttle", "mio_throttle", "tex_throttle")) == stalls[reason]
+    assert stalls["dispatch_stall"] == 0
+
+
+def test_a_full_queue_holds_back_nobody_else() -> None:
+    # Given two warps of one sub-core: the first fills the memory queue, the second has arithmetic only
+    first = [op("S2R R0, SR_TID.X", 2, write=4), op("ISETP.GE.AND P0, PT, R0, 0x80, PT", 13, wait="4", yields=True)]
+    loads = [op(f"@!P0 LDG.E R{20 + k}, [R2.64]") for k in range(14)]
+    adds = [op(f"FADD R{40 + k}, RZ, 1") for k in range(14)]
+    lines = [
+        POINTER,
+        *first,
+        op("@P0 BRA `(ADDS)", 5, wait="5"),
+        *loads,
+        op("EXIT", 5),
+        "ADDS:",
+        op("NOP", 15),
+        *adds,
+        PAUSE,
+    ]
+    result = run(lines, block=160)
+    alone = result.gaps("FADD", warp=1)
+    assert result.issues("LDG")[0] < result.issues("FADD", warp=1)[0] < result.issues("LDG")[-1]
+    assert set(alone) == {1}
+
+
 # Lane n reads at (n & first) * 16 + (n & second) * 8: lanes that agree, first, second, wavefronts
 PAIRS = [("no", 0x1F, 0, 4), ("n ^ 1", 0, 0x1E, 2), ("n ^ 2", 1, 0x1C, 2), ("n ^ 4", 3, 0x18, 4), ("all", 0, 0, 2)]
 
@@ -320,7 +360,7 @@ def test_a_line_that_has_arrived_hits() -> None:
 def test_a_line_on_its_way_is_not_asked_for_again() -> None:
     result = loads("LDG.E R8, [R4.64]", "LDG.E R9, [R4.64]", between=0)
     assert result.counters["l1_load_sectors"] == 8
-    assert result.counters["l1_load_hits"] == 0
+    assert result.counters["l1_load_hits"] == result.counters["l1_load_hits_pending"] == 4
     assert data_sectors(result, "l2_read_sectors") == 4
     # both loads are served by one reply, two cycles apart on the 64-byte return path
     first, second = result.rows("LDG")["write_back"].tolist()

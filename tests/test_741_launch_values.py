@@ -126,7 +126,7 @@ def test_the_file_is_good_as_it_stands(folder: Path) -> None:
         ("block: [32, 2]", "block: [512, 4]", "a block has at most 1024 threads, these are 2048"),
         ("dynamic_shared: 16", "dynamic_shared: 200000", "kernel k would have 200000 bytes of shared memory per CTA .* sm_86 has 101376"),
         ("kernel: k", "kernel: 2001-99-99", "l.yaml:14: there is no kernel '2001-99-99'"),
-        ("kernel: k", "kernel: 3", "launches[0].kernel: 3 is not allowed (allowed: text)"),
+        ("kernel: k", "kernel: 3", "launches[0].kernel: 3 is not allowed (allowed: text, which this is in quotes)"),
     ],
 )  # fmt: skip
 def test_what_does_not_fit_is_refused_by_value_and_line(folder: Path, old: str, new: str, told: str) -> None:

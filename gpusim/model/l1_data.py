@@ -108,7 +108,8 @@ def bypass(S: State, P: Params, sm: Sm, number: Access, line: Line, sectors: Mas
 
 @inlined
 def look_up_line(S: State, P: Params, sm: Sm, number: Access, line: Line, sectors: Mask, time: Cycle) -> Mask:
-    """One line of a load: returns the sectors that hit; for the others the access waits."""
+    """One line of a load: returns the sectors that are there or on their way; the access waits for those that are not
+    there."""
     lines, sets, hash_base = S.l1_lines, S.l1_sets, sm * LINE_BUCKETS
     unit = S.sms[sm]
     l1_data, ways = P.card[0].sm.memory_unit.l1_data, P.derived[0].l1_ways
@@ -126,8 +127,9 @@ def look_up_line(S: State, P: Params, sm: Sm, number: Access, line: Line, sector
     else:
         use_line(P, replacement, lines, sets, s, ways, place)
     row = lines[place]
-    hits = sectors & row.valid
+    known = sectors & (row.valid | row.pending)
     missing = sectors & ~row.valid
+    S.counters[sm].l1_load_hits_pending += popcount64(missing & row.pending)
     if missing:
         request = missing & ~row.pending
         if request:
@@ -136,7 +138,7 @@ def look_up_line(S: State, P: Params, sm: Sm, number: Access, line: Line, sector
             row.pending |= request
             send(S, P, sm, time, READ_LINE, line, request, place)
         wait_for_line(S, sm, place, number)
-    return hits
+    return known
 
 
 @inlined

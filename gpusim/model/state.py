@@ -474,7 +474,7 @@ COUNTERS = np.dtype(
             "l1_instruction_accesses l1_instruction_misses constant_hits constant_misses "
             "register_cache_hits register_reads register_port_stall_cycles write_port_conflicts "
             "shared_wavefronts shared_bank_conflicts l1_tag_wavefronts l1_data_wavefronts request_port_cycles "
-            "l1_load_sectors l1_load_hits l1_store_sectors "
+            "l1_load_sectors l1_load_hits l1_load_hits_pending l1_store_sectors "
             "l2_read_sectors l2_read_hits l2_write_sectors dram_read_sectors dram_write_sectors dram_activates"
         ).split()
     ]

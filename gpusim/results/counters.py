@@ -73,9 +73,10 @@ COUNTERS: tuple[Counter, ...] = (
     Counter(
         "l1_load_hits",
         "sector",
-        "those found in L1D",
+        "those found in L1D or on their way there",
         "l1tex__t_sectors_pipe_lsu_mem_global_op_ld_lookup_hit.sum",
     ),
+    Counter("l1_load_hits_pending", "sector", "of these, those on their way"),
     Counter(
         "l1_store_sectors",
         "sector",

@@ -1,7 +1,7 @@
-"""Writes rtx2060s_histogram_input.npy, which rtx2060s_histogram.yaml reads: 4096 rows of 3984 bin numbers, padded to 4096.
+"""Writes rtx2060s_histogram_input.npy for rtx2060s_histogram.yaml: 4096 rows of 3984 bin numbers, padded to 4096.
 
-A random walk from 512 with the host program's step, (u - 1/2) (v - 1/2) 16, cut to 0 .. 1023; u, v from drand48 with seed
-0, whose two further draws a step are not used. A row begins from the first number of the row above.
+A random walk from 512 with the host program's step, (u - 1/2) (v - 1/2) 16, cut to 0 .. 1023; u, v from drand48 with
+seed 0, whose two further draws a step are not used. A row begins from the first number of the row above.
 """
 
 from pathlib import Path
