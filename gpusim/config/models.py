@@ -119,6 +119,7 @@ class Issue(Section):
     long_stall_limit: Cycles = Field(description="stall counts above this without yield are not honoured")
     long_stall_wait: Cycles = Field(description="what such an instruction waits instead")
     depbar_effect: Cycles = Field(description="from the issue of DEPBAR.LE to the first issue that it holds back")
+    exit_resolution: Cycles = Field(description="from where a warp's last stall count ends to where it may leave")
     imad_port_block: Cycles = Field(description="extra cycles the issue port is blocked after an IMAD")
 
 

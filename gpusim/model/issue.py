@@ -82,11 +82,34 @@ def in_pipeline(core: Record, local: Local) -> Flag:
 
 
 @inlined
-def waits_outside(warp: Record, now: Cycle) -> int:
+def resolved(P: Params, warp: Record) -> Cycle:
+    """When it is clear that a warp's last instruction has ended it."""
+    return warp.stall_until + P.card[0].sm.sub_core.issue.exit_resolution
+
+
+@inlined
+def leaves(P: Params, warp: Record, now: Cycle) -> int:
+    """Reason of a warp that has issued its last instruction; sets when that can change next."""
+    if warp.stall_until > now:
+        warp.next_check = warp.stall_until
+        return WAIT
+    if resolved(P, warp) > now:
+        warp.next_check = resolved(P, warp)
+        return BRANCH_RESOLVING
+    warp.next_check = FOREVER if in_flight(warp) else now + 1
+    return DRAIN
+
+
+@inlined
+def may_leave(P: Params, core: Record, warp: Record, local: Local, now: Cycle) -> Flag:
+    return resolved(P, warp) < now and not in_flight(warp) and not in_pipeline(core, local)
+
+
+@inlined
+def waits_outside(P: Params, warp: Record, now: Cycle) -> int:
     """Reason that lies in the warp alone, READY if none; sets when that can change next."""
     if warp.position == warp.end:
-        warp.next_check = FOREVER if in_flight(warp) else now + 1
-        return DRAIN
+        return leaves(P, warp, now)
     if warp.stall_until > now:
         warp.next_check = warp.stall_until
         return WAIT
@@ -165,7 +188,7 @@ def waits_for_room(P: Params, core: Record, warp: Record, local: Local, code: Re
 def eligibility(S: State, P: Params, sm: Sm, k: SubCore, local: Local, w: Row, now: Cycle) -> int:
     """READY if a warp could issue in cycle `now`, else the reason that it cannot; sets its next_check."""
     warp = S.warps[w]
-    reason = waits_outside(warp, now)
+    reason = waits_outside(P, warp, now)
     if reason != READY:
         return reason
     core = sub_core(S, sm, k)
@@ -217,7 +240,7 @@ def issue(S: State, P: Params, thread: int, sm: Sm, k: SubCore, now: Cycle) -> M
         reason = eligibility(S, P, sm, k, local, w, now)
         if reason == READY:
             ready |= 1 << local
-        elif reason == DRAIN and not in_flight(S.warps[w]) and not in_pipeline(core, local):
+        elif reason == DRAIN and may_leave(P, core, S.warps[w], local, now):
             finished |= 1 << local
         else:
             set_reason(S, thread, w, reason, now)

@@ -56,19 +56,25 @@ class Issue:
             self._issue(chosen, t)
 
     def _may_retire(self, warp: Warp, t: int) -> bool:
+        if t <= self._resolved(warp):
+            return False
         nothing_left = warp.outstanding == 0 and not any(warp.counters) and warp.matrix is None
         if warp.scoreboard is not None and not warp.scoreboard.is_clear(t):
             return False
         return nothing_left and not self.sub_core.holds(warp)
 
+    def _resolved(self, warp: Warp) -> int:
+        """When a warp whose stream is used up may leave."""
+        return warp.stall_until + self.config.exit_resolution
+
     # ---- conditions
 
     def _reason(self, warp: Warp, t: int) -> Stall | None:
         """The first condition that fails, None if the warp is ready."""
-        if warp.used_up:
-            return Stall.DRAIN
         if t < warp.stall_until:
             return Stall.WAIT
+        if warp.used_up:
+            return Stall.BRANCH_RESOLVING if t < self._resolved(warp) else Stall.DRAIN
         if warp.at_barrier is not None or t < warp.barrier_open:
             return Stall.BARRIER
         if t < warp.membar_end:
