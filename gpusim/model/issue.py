@@ -89,10 +89,7 @@ def resolved(P: Params, warp: Record) -> Cycle:
 
 @inlined
 def leaves(P: Params, warp: Record, now: Cycle) -> int:
-    """Reason of a warp that has issued its last instruction; sets when that can change next."""
-    if warp.stall_until > now:
-        warp.next_check = warp.stall_until
-        return WAIT
+    """Reason of a warp whose last instruction is behind it; sets when that can change next."""
     if resolved(P, warp) > now:
         warp.next_check = resolved(P, warp)
         return BRANCH_RESOLVING
@@ -108,11 +105,11 @@ def may_leave(P: Params, core: Record, warp: Record, local: Local, now: Cycle) -
 @inlined
 def waits_outside(P: Params, warp: Record, now: Cycle) -> int:
     """Reason that lies in the warp alone, READY if none; sets when that can change next."""
-    if warp.position == warp.end:
-        return leaves(P, warp, now)
     if warp.stall_until > now:
         warp.next_check = warp.stall_until
         return WAIT
+    if warp.position == warp.end:
+        return leaves(P, warp, now)
     if warp.at_barrier:
         warp.next_check = FOREVER
         return BARRIER
