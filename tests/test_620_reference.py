@@ -151,6 +151,11 @@ def test_replies_to_dropped_requests_are_ignored_as_in_the_reference():
     check(range(7005, 7010), extra=SMALL_INSTRUCTION_CACHES)
 
 
+def test_who_asks_for_nothing_passes_a_queue_that_ecc_has_overfilled():
+    check(range(1542, 1543))
+    check(range(433, 434))
+
+
 DEPENDENCE = "sm.sub_core.dependence"
 
 

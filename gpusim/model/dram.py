@@ -98,10 +98,10 @@ def free_transfer(S: State, channel: Record, node: Node) -> None:
 
 @inlined
 def room_in_queue(S: State, P: Params, number: Number, direction: int, sectors: int) -> Flag:
-    """Whether the channel of slice `number` takes some more sectors."""
+    """Whether the channel of slice `number` takes some more sectors; none always, though ECC may have overfilled it."""
     dram = P.card[0].dram
     entries = dram.queue_entries if direction == READ else dram.write_queue.entries
-    return S.channels[number % dram.channels].used[direction] + sectors <= entries
+    return sectors == 0 or S.channels[number % dram.channels].used[direction] + sectors <= entries
 
 
 @njit

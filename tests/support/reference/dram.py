@@ -67,7 +67,7 @@ class Channel:
     def has_room(self, direction: str, sectors: int) -> bool:
         entries = self.dram.queue_entries if direction == "read" else self.dram.write_queue.entries
         used = sum(t.left for t in [*self.arriving, *self.waiting] if t.direction == direction)
-        return used + sectors <= entries
+        return sectors == 0 or used + sectors <= entries
 
     def _ecc_traffic(self, transfer: Transfer) -> int:
         """ECC sectors read and written with a transfer."""
