@@ -159,7 +159,7 @@ def test_of_two_results_of_one_cycle_the_one_known_first_gets_the_port(first, se
 
 @pytest.mark.parametrize(
     ("text", "raw"),
-    [("MUFU.RCP R4, R2", 17), ("DADD R4, R2, R6", 44), ("S2UR UR4, SR_CTAID.X", 5)],
+    [("MUFU.RCP R4, R2", 17), ("DADD R4, R2, R6", 44), ("B2R.RESULT R4", 5)],
 )
 def test_variable_latency_from_issue_to_dependent_issue(text: str, raw: int) -> None:
     assert run([SETTLE, op(text, 2, write=0), op("FADD R8, RZ, 1", wait="0")]).distance(text.split()[0], "FADD") == raw

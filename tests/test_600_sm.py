@@ -18,6 +18,7 @@ from gpusim.trace.store import open_trace
 from gpusim.trace.trace import Trace
 
 NOP = op("NOP")
+TO_ADU = 9  # cycles from a BAR that nothing holds back to the ADU (paper 5.4, uniform address)
 BUNDLED = Path(__file__).resolve().parent.parent / "traces" / "ampere"
 
 # ---- CTA barriers
@@ -42,14 +43,15 @@ def test_a_barrier_lets_all_warps_go_in_the_same_cycle(release: int) -> None:
     arrivals = [result.issues("BAR", sub_core=k)[0] for k in range(4)]
     departures = [result.issues("FADD", sub_core=k)[0] for k in range(4)]
     assert max(arrivals) == arrivals[3] > max(arrivals[:3]) + 90
-    assert departures == [arrivals[3] + release] * 4
+    assert departures == [arrivals[3] + TO_ADU + release] * 4
 
 
 def test_waiting_at_a_barrier_is_a_barrier_stall() -> None:
     result = run(last_warp_late(op("BAR.SYNC 0x0"), op("FADD R5, RZ, 1")), block=128)
     arrivals = [result.issues("BAR", sub_core=k)[0] for k in range(4)]
-    # from the cycle after the arrival to the one before the departure, which is the cycle after the last arrival
-    assert result.stalls["barrier"] == sum(arrivals[3] - arrival for arrival in arrivals[:3])
+    # from the cycle after the issue to the one before the departure
+    departure = arrivals[3] + TO_ADU + 14
+    assert result.stalls["barrier"] == sum(departure - arrival - 1 for arrival in arrivals)
 
 
 def test_warps_that_have_ended_are_not_waited_for() -> None:
@@ -70,8 +72,8 @@ def test_an_arrival_without_waiting() -> None:
     lines = [*lines[:3], op("BAR.ARV 0x1, 0x40"), op("EXIT", 5), "MEET:"]
     lines += [op("ISETP.GE.AND P1, PT, R0, 0x20, PT", 13, yields=True), op("@P1 EXIT", 5), *[PAUSE] * 2]
     result = run([*lines, op("BAR.SYNC 0x1, 0x40"), op("FADD R5, RZ, 1")], block=128)
-    # Then warp 0 goes on at once, and warp 3 has not waited
-    assert result.issues("FADD")[0] - result.issues("BAR")[0] == 1
+    # Then warp 0 goes on as soon as its own barrier is executed, and warp 3 has not waited
+    assert result.issues("FADD")[0] - result.issues("BAR")[0] == TO_ADU + 14
     assert result.issues("EXIT", sub_core=3)[0] - result.issues("BAR", sub_core=3)[0] == 1
 
 

@@ -152,7 +152,7 @@ SENSITIVE = {
     "sm.sub_core.execution.sfu.raw=18": waits("MUFU.RCP R4, R2"),
     "sm.sub_core.execution.sfu.war=7": waits("MUFU.RCP R4, R2", "read"),
     "sm.sub_core.execution.fp64.raw=45": waits("DADD R4, R2, R2"),
-    "sm.sub_core.execution.misc_queue.raw=6": waits("S2UR UR4, SR_CTAID.X"),
+    "sm.sub_core.execution.misc_queue.raw=6": waits("B2R.RESULT RZ, P0"),
     "sm.sub_core.execution.fixed.fp32.latency=30": [
         op("FADD R4, RZ, 1", 1, write=0),
         op("NOP", 2),
@@ -174,7 +174,13 @@ SENSITIVE = {
     "sm.memory_latency.constant_load.regular.raw=[30, 29, 29]": [*waits("LDC R4, c[0x0][R7+0x160]")] * 2,
     "sm.memory_latency.shuffle.raw=25": waits("SHFL.IDX PT, R4, R2, RZ, 0x1f"),
     "sm.memory_latency.special_register.raw=16": waits("S2R R4, SR_TID.X"),
-    "sm.barriers.release=2": [op("BAR.SYNC 0x0")],
+    "sm.memory_latency.to_uniform.raw=16": waits("R2UR UR4, R2"),
+    "sm.memory_unit.adu_interval=3": [
+        op("S2UR UR4, SR_CTAID.X"),
+        op("S2UR UR5, SR_CTAID.X", write=0),
+        op("NOP", wait="0"),
+    ],
+    "sm.barriers.release=15": [op("BAR.SYNC 0x0")],
     "sm.barriers.membar_cta=54": [op("MEMBAR.SC.CTA"), op("NOP")],
     "interconnect.request_latency=55": waits("LDG.E R4, [R2.64]"),
     "interconnect.reply_latency=55": waits("LDG.E R4, [R2.64]"),

@@ -240,6 +240,7 @@ class MemoryLatency(Section):
     shared_atomic: FlatTiming
     shuffle: FlatTiming
     special_register: FlatTiming
+    to_uniform: FlatTiming
 
 
 class MemoryQueue(Section):
@@ -330,6 +331,7 @@ class MemoryUnit(Section):
     """The SM-shared memory unit."""
 
     grant_interval: Annotated[int, Field(ge=1, le=16)] = Field(description="cycles between accepted instructions")
+    adu_interval: Annotated[int, Field(ge=1, le=16)] = Field(description="cycles between instructions of the ADU")
     pending_instructions: Annotated[int, Field(ge=1, le=16)] = Field(description="accepted but not yet in a data path")
     pending_requests: Annotated[int, Field(ge=1, le=192)] = Field(description="pending request table entries")
     l1_data: L1Data

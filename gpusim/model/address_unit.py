@@ -1,7 +1,7 @@
 """The sub-core's memory unit: an in-order queue, register read and address calculation.
 
 Room for 4 instructions and one that comes from Control, checked at issue; one address calculation per 4 cycles; an
-entry is held until the SM-shared unit accepts it (arXiv 2503.20481 section 5.4, Table 1).
+entry is held until the SM-shared unit or the ADU accepts it (arXiv 2503.20481 section 5.4, Table 1).
 """
 
 from __future__ import annotations
@@ -10,11 +10,16 @@ from gpusim.constants import NO_COUNTER
 from gpusim.jit import inlined
 from gpusim.model.events import LOWER, push_event
 from gpusim.model.in_flight import take_access
+from gpusim.model.kinds import Kind
 from gpusim.model.operands import read_variable
 from gpusim.model.params import Params
-from gpusim.model.rows import core_row, local_of, slot_of, sub_core, warp_row
+from gpusim.model.rows import core_row, local_of, slot_of, sub_core, wake_throttled, warp_row
 from gpusim.model.state import FOREVER, QUEUE, State
-from gpusim.model.types import Cycle, Flag, Record, Sm, SubCore
+from gpusim.model.types import Access, Cycle, Flag, Record, Sm, SubCore
+
+ADU = int(Kind.ADU)
+LSU_OF, ADU_OF = 0, 1
+"""Which unit asks for the head of the queue."""
 
 
 @inlined
@@ -70,9 +75,34 @@ def address_to_grant(P: Params, code: Record) -> Cycle:
 
 
 @inlined
-def next_request(core: Record) -> Cycle:
-    """First cycle in which the head of the queue asks the SM-shared unit, FOREVER if it has no address yet."""
-    return core.queue_ready[core.queue_head] if core.queue_addressed > 0 else FOREVER
+def granted_after(P: Params, code: Record) -> Cycle:
+    """Cycles from issue to grant of an unqueued instruction, which Table 2's latencies include."""
+    return P.card[0].sm.sub_core.memory_queue.register_read + address_to_grant(P, code)
+
+
+@inlined
+def next_request(S: State, P: Params, core: Record, whose: int) -> Cycle:
+    """First cycle in which the head of the queue asks a unit, FOREVER if it has no address yet or asks another."""
+    if core.queue_addressed == 0:
+        return FOREVER
+    of_adu = P.code[S.accesses[next_access(core)].index].kind >= ADU
+    return core.queue_ready[core.queue_head] if of_adu == (whose == ADU_OF) else FOREVER
+
+
+@inlined
+def next_access(core: Record) -> Access:
+    """The instruction at the head of the queue."""
+    return core.queue_access[core.queue_head]
+
+
+@inlined
+def leave_queue(S: State, P: Params, sm: Sm, k: SubCore, now: Cycle) -> None:
+    """A unit has accepted the head of sub-core k's queue in cycle `now`."""
+    core = sub_core(S, sm, k)
+    core.queue_head = (core.queue_head + 1) % QUEUE
+    core.queue_count -= 1
+    core.queue_addressed -= 1
+    wake_throttled(S, P, sm, k, now)
 
 
 @inlined

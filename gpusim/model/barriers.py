@@ -14,6 +14,9 @@ from gpusim.model.stalls import close_reason
 from gpusim.model.state import BARRIERS, State
 from gpusim.model.types import Cycle, Index, Local, Record, Row, Slot, Sm
 
+COMES, ARRIVED = 1, 2
+"""Values of WARP.at_barrier: its BAR is on the way to the ADU, or has been executed there."""
+
 
 @inlined
 def cta_at(S: State, P: Params, sm: Sm, slot: Slot) -> Record:
@@ -29,7 +32,7 @@ def release_barrier(S: State, P: Params, sm: Sm, slot: Slot, barrier: int, now: 
     for number in range(S.gpu[0].warps_per_cta):
         place = (cta.first_slot + number) % P.card[0].sm.warps
         warp = S.warps[slot_row(P, sm, place)]
-        if warp.active and warp.at_barrier and warp.barrier == barrier:
+        if warp.active and warp.at_barrier == ARRIVED and warp.barrier == barrier:
             warp.at_barrier = 0
             warp.barrier_until = now + P.card[0].sm.barriers.release
             check_warp(warp, now + 1)
@@ -37,16 +40,23 @@ def release_barrier(S: State, P: Params, sm: Sm, slot: Slot, barrier: int, now: 
 
 
 @inlined
+def wait_at_barrier(warp: Record, code: Record) -> None:
+    """A warp has issued BAR: unless it only arrives, it waits from here on."""
+    if code.barrier_waits:
+        warp.at_barrier = COMES
+        warp.barrier = code.barrier
+
+
+@inlined
 def arrive(S: State, P: Params, sm: Sm, w: Row, index: Index, now: Cycle) -> None:
-    """Warp w has issued BAR in cycle `now`."""
+    """The ADU executes warp w's BAR in cycle `now`."""
     warp = S.warps[w]
     code = P.code[index]
     cta = cta_at(S, P, sm, warp.cta)
     barrier = code.barrier
     cta.arrived[barrier] += 1
     if code.barrier_waits:
-        warp.at_barrier = 1
-        warp.barrier = barrier
+        warp.at_barrier = ARRIVED
     cta.expected[barrier] = code.barrier_warps
     check_barrier(S, P, sm, warp.cta, barrier, now)
 

@@ -63,6 +63,16 @@ def finish_without_result(S: State, P: Params, sm: Sm, number: Access, time: Cyc
 
 
 @inlined
+def finish_empty(S: State, P: Params, sm: Sm, number: Access, done: Cycle) -> None:
+    """An instruction whose lanes are all predicated off ends, having done nothing."""
+    access = S.accesses[number]
+    if P.code[access.index].kind == GLOBAL_TO_SHARED:
+        finish(S, P, sm, number, done, COPY, access.group)
+    else:
+        finish(S, P, sm, number, done, COMPLETE, 0)
+
+
+@inlined
 def accept_group(S: State, P: Params, number: Access) -> None:
     """The memory unit has accepted the instruction; a copy belongs to the oldest group that still lacks one."""
     access = S.accesses[number]

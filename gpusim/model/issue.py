@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from gpusim.jit import inlined, popcount64, trailing_zeros64
 from gpusim.model.address_unit import queue_full
-from gpusim.model.barriers import arrive, retire_warp
+from gpusim.model.barriers import retire_warp, wait_at_barrier
 from gpusim.model.copies import all_groups_taken, close_group, issue_copy
 from gpusim.model.counters import field, value
 from gpusim.model.execute import results_waiting, room_from
@@ -366,6 +366,6 @@ def advance(S: State, P: Params, sm: Sm, w: Row, index: Index, mask: Mask, now: 
         if following != index + 1:
             flush(warp, P, following, now)
     if code.kind == BARRIER_KIND and mask:
-        arrive(S, P, sm, w, index, now)
+        wait_at_barrier(warp, code)
     elif code.kind == MEMBAR_KIND and mask:
         warp.membar_until = now + code.membar

@@ -14,22 +14,23 @@ class Kind(IntEnum):
     MISC_QUEUE = 3
     BRANCH = 4
     EXIT = 5
-    BARRIER = 6
-    DEPBAR = 7
-    ASYNC_BARRIER = 8  # LDGDEPBAR
-    MEMBAR = 9
-    MEMORY = 10  # first of the memory kinds
-    GLOBAL_LOAD = 10
-    GLOBAL_STORE = 11
-    GLOBAL_ATOMIC = 12
-    GLOBAL_REDUCTION = 13
-    SHARED_LOAD = 14
-    SHARED_STORE = 15
-    SHARED_ATOMIC = 16
-    SHUFFLE = 17
-    SPECIAL = 18  # S2R and others that pass the memory unit without an address
-    CONSTANT_LOAD = 19
-    GLOBAL_TO_SHARED = 20
+    DEPBAR = 6
+    ASYNC_BARRIER = 7  # LDGDEPBAR
+    MEMBAR = 8
+    MEMORY = 9  # first of those that pass the sub-core's memory queue
+    GLOBAL_LOAD = 9
+    GLOBAL_STORE = 10
+    GLOBAL_ATOMIC = 11
+    GLOBAL_REDUCTION = 12
+    SHARED_LOAD = 13
+    SHARED_STORE = 14
+    SHARED_ATOMIC = 15
+    SHUFFLE = 16
+    SPECIAL = 17  # S2R SR_TID and others that pass the memory unit without an address
+    GLOBAL_TO_SHARED = 18
+    ADU = 19  # first of those of the ADU: other S2R, S2UR, R2UR
+    CONSTANT_LOAD = 20
+    BARRIER = 21
 
 
 class Unit(IntEnum):

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from gpusim.constants import WARP_SIZE
 from gpusim.jit import inlined, njit, popcount64
-from gpusim.model.address_unit import address_to_grant
+from gpusim.model.address_unit import granted_after
 from gpusim.model.cache import NO_WAY, NONE, find_line, place_for, replace_line, use_line
 from gpusim.model.held_stores import data_cycles, hold_store
 from gpusim.model.in_flight import finish_load_or_copy, finish_without_result
@@ -24,7 +24,7 @@ from gpusim.model.kinds import Kind
 from gpusim.model.params import Params
 from gpusim.model.rows import slot_of
 from gpusim.model.state import LINE_BUCKETS, Fault, State
-from gpusim.model.types import Access, Cycle, Flag, Line, Mask, Place, Record, Sm
+from gpusim.model.types import Access, Cycle, Flag, Line, Mask, Place, Sm
 
 GLOBAL_ATOMIC = int(Kind.GLOBAL_ATOMIC)
 OVERFLOW, WRONG_WAY = int(Fault.WAITERS), int(Fault.REPLACEMENT)
@@ -85,12 +85,6 @@ def line_arrives(S: State, P: Params, sm: Sm, number: Access, now: Cycle) -> Non
 
 
 # ---- loads
-
-
-@inlined
-def granted_after(P: Params, code: Record) -> Cycle:
-    """Cycles from issue to grant of an unqueued instruction, which Table 2's latencies include."""
-    return P.card[0].sm.sub_core.memory_queue.register_read + address_to_grant(P, code)
 
 
 @inlined

@@ -1,4 +1,4 @@
-"""The SM-shared memory unit: round-robin grants to the sub-cores, then shared memory, L1D, constants or a plain hop.
+"""The SM-shared memory unit: round-robin grants to the sub-cores, then shared memory, L1D or a plain hop.
 
 One instruction per 2 cycles over all sub-cores (arXiv 2503.20481 section 5.4, Table 1). A grant decides the whole
 unloaded way of an instruction; only misses wait for replies.
@@ -6,36 +6,37 @@ unloaded way of an instruction; only misses wait for replies.
 
 from __future__ import annotations
 
-from gpusim.constants import CONSTANT_BANK_BITS, WARP_SIZE
-from gpusim.jit import inlined, njit, trailing_zeros64
-from gpusim.model.address_unit import next_request
-from gpusim.model.cache import NO_WAY, fill_tag, find_tag, use_tag
+from gpusim.constants import WARP_SIZE
+from gpusim.jit import inlined, njit
+from gpusim.model.address_unit import LSU_OF, granted_after, leave_queue, next_access, next_request
 from gpusim.model.coalesce import (
     SHARED,
     coalesce,
     count_passes,
     data_wavefronts,
-    lane_address,
     shared_passes,
     space_of,
     tag_wavefronts,
 )
-from gpusim.model.events import COMPLETE, COPY
 from gpusim.model.held_stores import release_stores
-from gpusim.model.in_flight import GLOBAL_TO_SHARED, accept_group, finish, finish_load, finish_without_result
+from gpusim.model.in_flight import (
+    GLOBAL_TO_SHARED,
+    accept_group,
+    finish_empty,
+    finish_load,
+    finish_without_result,
+)
 from gpusim.model.interconnect import DEPARTURE_BACKLOG, REPLY_LIMIT
 from gpusim.model.kinds import Kind
-from gpusim.model.l1_data import atomic, granted_after, load, room_for_lines, store
-from gpusim.model.l1_instructions import LDC, request_l1_instructions
+from gpusim.model.l1_data import atomic, load, room_for_lines, store
 from gpusim.model.params import Params
-from gpusim.model.rows import sub_core, wake_throttled
-from gpusim.model.state import FOREVER, LDC_WAITING, QUEUE, STARTS, SUB_CORES, Fault, State
-from gpusim.model.types import Access, Cycle, Flag, Line, Place, Sm, SubCore
+from gpusim.model.rows import sub_core
+from gpusim.model.state import FOREVER, STARTS, SUB_CORES, State
+from gpusim.model.types import Access, Cycle, Flag, Sm
 
 GLOBAL_LOAD, GLOBAL_STORE = int(Kind.GLOBAL_LOAD), int(Kind.GLOBAL_STORE)
 GLOBAL_ATOMIC, GLOBAL_REDUCTION = int(Kind.GLOBAL_ATOMIC), int(Kind.GLOBAL_REDUCTION)
-SHARED_STORE, SHARED_ATOMIC, CONSTANT_LOAD = int(Kind.SHARED_STORE), int(Kind.SHARED_ATOMIC), int(Kind.CONSTANT_LOAD)
-WRONG_WAY = int(Fault.REPLACEMENT)
+SHARED_STORE, SHARED_ATOMIC = int(Kind.SHARED_STORE), int(Kind.SHARED_ATOMIC)
 
 
 @inlined
@@ -54,8 +55,6 @@ def refused_until(S: State, P: Params, sm: Sm, kind: int, now: Cycle) -> Cycle:
     oldest = unit.starts[(unit.start_turn - limits.pending_instructions) % STARTS]
     if oldest > now:  # as many as may pend have been accepted and not started
         return oldest
-    if kind == CONSTANT_LOAD:
-        return now if unit.constants_pending < LDC_WAITING else FOREVER
     if not uses_l1(kind):
         return now
     if unit.out_free - now > DEPARTURE_BACKLOG:
@@ -79,16 +78,19 @@ def memory_unit(S: State, P: Params, sm: Sm, now: Cycle) -> None:
     for step in range(SUB_CORES):
         k = (unit.grant_turn + step) % SUB_CORES
         core = sub_core(S, sm, k)
-        if next_request(core) > now:
+        if next_request(S, P, core, LSU_OF) > now:
             continue
-        number = core.queue_access[core.queue_head]
+        number = next_access(core)
         resolve(S, P, number)
         refused = refused_until(S, P, sm, S.accesses[number].kind, now)
         if refused > now:
             unit.retry_at = min(unit.retry_at, refused)
             continue
         serve(S, P, sm, number, now)
-        granted(S, P, sm, k, now)
+        leave_queue(S, P, sm, k, now)
+        unit.next_grant = now + P.card[0].sm.memory_unit.grant_interval
+        unit.retry_at = unit.next_grant
+        unit.grant_turn = (k + 1) % SUB_CORES
         return
 
 
@@ -102,26 +104,12 @@ def resolve(S: State, P: Params, number: Access) -> None:
 
 
 @inlined
-def granted(S: State, P: Params, sm: Sm, k: SubCore, now: Cycle) -> None:
-    """The head of sub-core k's queue has been accepted in cycle `now`."""
-    unit = S.sms[sm]
-    core = sub_core(S, sm, k)
-    core.queue_head = (core.queue_head + 1) % QUEUE
-    core.queue_count -= 1
-    core.queue_addressed -= 1
-    wake_throttled(S, P, sm, k, now)
-    unit.next_grant = now + P.card[0].sm.memory_unit.grant_interval
-    unit.retry_at = unit.next_grant
-    unit.grant_turn = (k + 1) % SUB_CORES
-
-
-@inlined
-def grant_wake(S: State, sm: Sm, now: Cycle) -> Cycle:
+def grant_wake(S: State, P: Params, sm: Sm, now: Cycle) -> Cycle:
     """Next cycle in which the unit could accept something, replies aside."""
     unit = S.sms[sm]
     first = FOREVER
     for k in range(SUB_CORES):
-        asks = next_request(sub_core(S, sm, k))
+        asks = next_request(S, P, sub_core(S, sm, k), LSU_OF)
         first = min(first, max(asks, unit.next_grant) if asks > now else max(unit.retry_at, now + 1))
     return first
 
@@ -138,28 +126,16 @@ def serve(S: State, P: Params, sm: Sm, number: Access, now: Cycle) -> None:
     accept_group(S, P, number)
     start = now
     if access.mask == 0:  # predicated off: it passes the queue and does nothing
-        finish_empty(S, P, sm, number, now)
+        code = P.code[access.index]
+        finish_empty(S, P, sm, number, now + code.raw - granted_after(P, code))
     elif uses_l1(kind):
         start = global_access(S, P, sm, number, now)
-    elif kind == CONSTANT_LOAD:
-        constant_load(S, P, sm, number, now)
     else:
         start = shared_access(S, P, sm, number, now)
     if row >= 0:
         S.timeline[row].execute = start
     unit.starts[unit.start_turn] = start
     unit.start_turn = (unit.start_turn + 1) % STARTS
-
-
-@inlined
-def finish_empty(S: State, P: Params, sm: Sm, number: Access, now: Cycle) -> None:
-    access = S.accesses[number]
-    code = P.code[access.index]
-    done = now + code.raw - granted_after(P, code)
-    if code.kind == GLOBAL_TO_SHARED:
-        finish(S, P, sm, number, done, COPY, access.group)
-    else:
-        finish(S, P, sm, number, done, COMPLETE, 0)
 
 
 @inlined
@@ -219,69 +195,3 @@ def shared_access(S: State, P: Params, sm: Sm, number: Access, now: Cycle) -> Cy
         unit.shared_visible = visible
         finish_load(S, P, sm, number, visible)
     return start
-
-
-# ---- LDC and the SM's VL constant cache
-
-
-@inlined
-def constant_base(P: Params, sm: Sm, line: Line) -> Place:
-    """First entry of a line's set."""
-    cache = P.card[0].sm.memory_unit.constant_cache
-    return (sm * cache.sets + line % cache.sets) * cache.ways
-
-
-@inlined
-def constant_load(S: State, P: Params, sm: Sm, number: Access, now: Cycle) -> None:
-    """LDC: the VL constant cache, then the L1 instruction cache. The first active lane's address stands for all."""
-    access = S.accesses[number]
-    code = P.code[access.index]
-    cache = P.card[0].sm.memory_unit.constant_cache
-    address = lane_address(S, access.record, 0, trailing_zeros64(access.mask))
-    offset = address & (1 << CONSTANT_BANK_BITS) - 1
-    line = ((code.constant_bank << CONSTANT_BANK_BITS) + offset) // cache.line_bytes
-    place = find_tag(S.vl_constants, constant_base(P, sm, line), cache.ways, line)
-    if place >= 0:
-        use_tag(P, P.derived[0].vl_replacement, S.vl_constants, cache.ways, place, now)
-        finish_load(S, P, sm, number, now + code.raw - granted_after(P, code))
-    else:
-        S.counters[sm].constant_misses += 1
-        wait_for_constant(S, P, sm, number, line, now)
-
-
-@inlined
-def wait_for_constant(S: State, P: Params, sm: Sm, number: Access, line: Line, now: Cycle) -> None:
-    """An LDC waits for a line, which is asked for unless another waits for it already."""
-    unit = S.sms[sm]
-    last = unit.constants_pending
-    known = False
-    for earlier in range(last):
-        if unit.constant_line[earlier] == line:
-            known = True
-            break
-    unit.constant_line[last] = line
-    unit.constant_access[last] = number
-    unit.constants_pending = last + 1
-    if not known:
-        request_l1_instructions(S, P, sm, now, LDC, 0, line)
-
-
-@inlined
-def fill_constant(S: State, P: Params, sm: Sm, line: Line, now: Cycle) -> None:
-    """A line for LDC arrives: the loads that waited for it are as if just granted."""
-    unit = S.sms[sm]
-    ways = P.card[0].sm.memory_unit.constant_cache.ways
-    base = constant_base(P, sm, line)
-    if fill_tag(P, P.derived[0].vl_replacement, S.vl_constants, base, ways, line, now) == NO_WAY:
-        S.gpu[0].fault = WRONG_WAY
-    kept = 0
-    for waiting in range(unit.constants_pending):
-        number = unit.constant_access[waiting]
-        if unit.constant_line[waiting] == line:
-            code = P.code[S.accesses[number].index]
-            finish_load(S, P, sm, number, now + code.raw - granted_after(P, code))
-        else:
-            unit.constant_line[kept] = unit.constant_line[waiting]
-            unit.constant_access[kept] = number
-            kept += 1
-    unit.constants_pending = kept

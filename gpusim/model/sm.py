@@ -17,6 +17,7 @@ from __future__ import annotations
 from gpusim.constants import SECTOR_BYTES
 from gpusim.jit import inlined, njit, popcount64
 from gpusim.model.address_unit import address_unit, address_wake
+from gpusim.model.adu import adu, adu_wake, fill_constant
 from gpusim.model.allocate import allocate
 from gpusim.model.control import control, raise_counters
 from gpusim.model.events import next_event, run_events
@@ -28,7 +29,7 @@ from gpusim.model.interconnect import ACKNOWLEDGE, READ_CODE, READ_LINE, next_re
 from gpusim.model.issue import issue
 from gpusim.model.l1_data import fill_line, line_arrives
 from gpusim.model.l1_instructions import arrive_from_gpc, l1_instructions_wake, look_up_request, pass_gpc_cache
-from gpusim.model.memory_unit import fill_constant, grant_wake, memory_unit
+from gpusim.model.memory_unit import grant_wake, memory_unit
 from gpusim.model.params import Params
 from gpusim.model.rows import local_warp, sub_core, wake_core
 from gpusim.model.state import FOREVER, LDC_WAITING, MESSAGES, SUB_CORES, State
@@ -109,11 +110,18 @@ def sm_cycle(S: State, P: Params, thread: int, sm: Sm, now: Cycle) -> None:
     arrive_from_gpc(S, P, sm, now)
     look_up_request(S, P, sm, now)
     memory_unit(S, P, sm, now)
+    adu(S, P, sm, now)
     fp64_unit(S, P, sm, now)
     for k in range(SUB_CORES):
         if sub_core(S, sm, k).wake <= now or not P.derived[0].skip:
             sub_core_cycle(S, P, thread, sm, k, now)
-    wake = min(next_reply(S, sm), l1_instructions_wake(S, sm, now), grant_wake(S, sm, now), fp64_wake(S, sm, now))
+    wake = min(
+        next_reply(S, sm),
+        l1_instructions_wake(S, sm, now),
+        grant_wake(S, P, sm, now),
+        adu_wake(S, P, sm, now),
+        fp64_wake(S, sm, now),
+    )
     wake = min(wake, stores_wake(S, sm))
     if unit.ldc_replies > 0:
         wake = min(wake, unit.ldc_reply_ready[unit.ldc_reply_head])

@@ -96,7 +96,7 @@ WARP = np.dtype(
         ("resident_since", "i8"),
         ("outstanding", "i8"),  # memory instructions not completed
         ("registers_due", "i8"),  # scoreboards: register reads and variable-latency results not completed
-        ("at_barrier", "i8"),  # 1: waits
+        ("at_barrier", "i8"),  # not 0: waits, see gpusim.model.barriers
         ("barrier", "i8"),  # its barrier number
         ("barrier_until", "i8"),
         ("membar_until", "i8"),
@@ -222,6 +222,8 @@ SM = np.dtype(
         ("next_grant", "i8"),
         ("grant_turn", "i8"),
         ("retry_at", "i8"),  # first cycle worth offering refused requests again, replies aside
+        ("adu_free", "i8"),  # first cycle in which the ADU takes an instruction
+        ("adu_turn", "i8"),  # sub-core that it asks first
         ("l1_free", "i8"),
         ("shared_free", "i8"),
         ("shared_visible", "i8"),  # completions of the shared-memory pipe are in order

@@ -53,7 +53,7 @@ def apply_encoding(instruction: Instruction, line: DisassembledLine, isa: Isa) -
     form = line.low >> _FORM_BIT & 0x7
     for operand in instruction.operands:
         # texture instructions use these bits for other fields; memory instructions never reuse
-        if operand.slot != NO_SLOT and instruction.info.unit != "memory":
+        if operand.slot != NO_SLOT and instruction.info.unit not in ("memory", "adu"):
             operand.reuse = reuse >> operand.slot & 1
     if form in IMMEDIATE_FORMS and immediates and instruction.info.immediate != "int":
         immediates[0].immediate = line.low >> 32

@@ -14,12 +14,12 @@ from gpusim import resources
 from gpusim.constants import MemorySpace
 from gpusim.errors import GpusimError
 
-Unit: TypeAlias = Literal["int", "fp32", "half", "tensor", "uniform", "branch", "misc", "sfu", "fp64", "memory"]
+Unit: TypeAlias = Literal["int", "fp32", "half", "tensor", "uniform", "branch", "misc", "sfu", "fp64", "memory", "adu"]
 """Execution units that a table may name."""
 LatencyClass: TypeAlias = Literal[
     "int", "fp32", "imad", "imad_wide", "half", "predicate", "uniform", "branch", "exit", "misc", "misc_queue", "sfu",
     "tensor", "fp64", "memory_global", "memory_shared", "memory_local", "memory_constant", "memory_misc", "texture",
-    "barrier", "membar", "depbar", "ldgdepbar", "ldgsts",
+    "barrier", "membar", "depbar", "ldgdepbar", "ldgsts", "special_register", "to_uniform",
 ]  # fmt: skip
 """Latency classes that a table may name; the timing configuration gives them cycles."""
 Destinations: TypeAlias = Literal[

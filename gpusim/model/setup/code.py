@@ -38,10 +38,10 @@ UNITS = {
 """Latch that a fixed-latency unit of the opcode table uses; half precision runs on the FP32 unit."""
 
 VARIABLE = {"sfu": Kind.SFU, "fp64": Kind.FP64, "misc_queue": Kind.MISC_QUEUE}
-FIXED_AS = {"barrier": "misc", "depbar": "misc", "ldgdepbar": "misc", "membar": "misc"}
+FIXED_AS = {"depbar": "misc", "ldgdepbar": "misc", "membar": "misc"}
 """Classes with a rule of their own at issue, and the class whose timing they have otherwise."""
 RULES = {
-    "branch": Kind.BRANCH, "exit": Kind.EXIT, "barrier": Kind.BARRIER, "depbar": Kind.DEPBAR,
+    "branch": Kind.BRANCH, "exit": Kind.EXIT, "depbar": Kind.DEPBAR,
     "ldgdepbar": Kind.ASYNC_BARRIER, "membar": Kind.MEMBAR,
 }  # fmt: skip
 IN_SHARED = {
@@ -202,7 +202,7 @@ class CodeBuilder:
                 timing.initiation_interval,
             )
             row.throttle = self._throttle(name)
-        elif info.unit == "memory" and name not in RULES:
+        elif info.unit in ("memory", "adu") and name not in RULES:
             self._memory(row, index, info)
         else:
             row.kind = RULES.get(name, Kind.FIXED)
@@ -222,13 +222,9 @@ class CodeBuilder:
         return timing.latency, timing.initiation_interval
 
     def _rules(self, row: SimpleNamespace, index: int, info: OpcodeInfo) -> None:
-        """Barriers, DEPBAR and memory barriers."""
-        immediates = [int(operand.immediate) for operand in self._operands(index, OperandKind.IMMEDIATE)]
-        if row.kind == Kind.BARRIER:
-            row.barrier = immediates[0] % 16 if immediates else 0
-            row.barrier_warps = immediates[1] // 32 if len(immediates) > 1 else 0
-            row.barrier_waits = "ARV" not in info.opcode.split(".")
-        elif row.kind == Kind.DEPBAR:
+        """DEPBAR and memory barriers."""
+        if row.kind == Kind.DEPBAR:
+            immediates = self._immediates(index)
             for operand in self._operands(index, OperandKind.DEPENDENCE_COUNTER):
                 if operand.register == COUNTER_LIST:
                     row.waits |= counter_mask(int(operand.immediate))
@@ -245,6 +241,16 @@ class CodeBuilder:
                 barriers.membar_cta,
             )
 
+    def _immediates(self, index: int) -> list[int]:
+        return [int(operand.immediate) for operand in self._operands(index, OperandKind.IMMEDIATE)]
+
+    def _barrier(self, row: SimpleNamespace, index: int, info: OpcodeInfo) -> None:
+        """Number of a CTA barrier, how many warps it expects, and whether its warp waits."""
+        immediates = self._immediates(index)
+        row.barrier = immediates[0] % 16 if immediates else 0
+        row.barrier_warps = immediates[1] // 32 if len(immediates) > 1 else 0
+        row.barrier_waits = "ARV" not in info.opcode.split(".")
+
     def _throttle(self, name: str) -> Stall:
         """Of a unit of variable latency, by Nsight Compute's name; TEX's queue leads to a shared FP64 unit."""
         if name != "fp64":
@@ -258,7 +264,9 @@ class CodeBuilder:
         base = info.opcode.split(".")[0]
         row.space, row.access_bytes = instruction.space, instruction.access_bytes
         row.uniform_address = all(o.register == RZ for o in self._operands(index, OperandKind.MEMORY))
-        row.kind, table = self._memory_kind(base, info, latency)
+        row.kind, table = self._memory_kind(index, base, info, latency)
+        if row.kind == Kind.BARRIER:
+            self._barrier(row, index, info)
         row.raw, row.war = self._latencies(row, index, table)
         row.shared_kind, row.shared_raw = row.kind, row.raw
         if row.space == MemorySpace.GENERIC and row.kind in IN_SHARED:
@@ -290,10 +298,10 @@ class CodeBuilder:
         width = {8: 1, 16: 2}.get(int(row.access_bytes), 0)
         return table.raw[width], table.war[width]
 
-    def _memory_kind(self, base: str, info: OpcodeInfo, latency: MemoryLatency) -> tuple[Kind, Latencies]:
+    def _memory_kind(self, index: int, base: str, info: OpcodeInfo, latency: MemoryLatency) -> tuple[Kind, Latencies]:
         name = info.latency_class
-        if name == "memory_constant":
-            return Kind.CONSTANT_LOAD, latency.constant_load
+        if info.unit == "adu":
+            return self._adu_kind(index, name, latency)
         if name == "ldgsts":
             return Kind.GLOBAL_TO_SHARED, latency.global_to_shared
         if name == "memory_misc":
@@ -318,6 +326,21 @@ class CodeBuilder:
                 else (Kind.GLOBAL_LOAD, latency.global_load)
             )
         raise GpusimError(f"{self.program.name}: {info.opcode}: instructions of class '{name}' are not modelled")
+
+    def _adu_kind(self, index: int, name: str, latency: MemoryLatency) -> tuple[Kind, Latencies]:
+        """Of what the opcode table gives to the ADU; S2R of a thread's own index is the LSU's (isa/common.yaml)."""
+        if name == "memory_constant":
+            return Kind.CONSTANT_LOAD, latency.constant_load
+        if name == "barrier":
+            return Kind.BARRIER, latency.special_register
+        if name == "to_uniform":
+            return Kind.ADU, latency.to_uniform
+        registers = [
+            self.program.special_registers[o.immediate] for o in self._operands(index, OperandKind.SPECIAL_REGISTER)
+        ]
+        of_thread = any(register.startswith("SR_TID") for register in registers)
+        uniform = self.program.opcode_of(index).startswith("S2UR")
+        return (Kind.SPECIAL if of_thread and not uniform else Kind.ADU), latency.special_register
 
 
 def operand_bits(opcode: str) -> int:

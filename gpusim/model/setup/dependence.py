@@ -31,7 +31,8 @@ FILES = {
 }
 """Prefix of a register's name, and the number that is no register."""
 MEMORY_CLASSES = frozenset({"memory_global", "memory_shared", "memory_local", "memory_misc", "ldgsts", "texture"})
-"""Latency classes that the bypass does not reach. Compilers let LDC take its address as early as an ALU does: 4."""
+"""Latency classes that the bypass does not reach. Compilers let LDC take its address as early as an ALU does: 4; so
+may all that the ADU executes."""
 PREDICATE_OPERANDS = frozenset({"int", "fp32", "imad", "imad_wide", "half", "predicate"})
 """Latency classes that take a predicate operand as data. Branches, votes and barriers take it as late as a guard."""
 VARIABLE = {Kind.SFU: 1, Kind.FP64: 2, Kind.MISC_QUEUE: 3}

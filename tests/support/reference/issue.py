@@ -196,7 +196,7 @@ class Issue:
         if static.kind == Kind.MEMBAR:
             warp.membar_end = t + static.membar
         if static.kind == Kind.BARRIER:
-            self._arrive(warp, static, t)
+            warp.come_to_barrier(static)
 
     def _copy(self, dynamic: Dynamic) -> None:
         dynamic.group = dynamic.warp.open_group
@@ -220,12 +220,3 @@ class Issue:
         warp.waits_for = None
         warp.next_fetch = warp.next_step.static.index
         warp.fetch_from = t + self.branch_refill
-
-    def _arrive(self, warp: Warp, static: Static, t: int) -> None:
-        cta = warp.cta
-        arrival = cta.arrived.setdefault(static.barrier, 0) + 1
-        cta.arrived[static.barrier] = arrival
-        cta.expected[static.barrier] = static.barrier_warps
-        if static.barrier_waits:
-            warp.at_barrier = static.barrier
-        cta.check_barriers(t + self.sm.barriers.release)

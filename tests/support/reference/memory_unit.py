@@ -1,22 +1,19 @@
-"""The SM-shared memory unit: grants, shared memory, LDC, L1D (timing model, section 12)."""
+"""The SM-shared memory unit: grants, shared memory, L1D (timing model, section 12)."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from gpusim.config.models import GpuConfig
 from gpusim.constants import MemorySpace
 from gpusim.model.kinds import Kind
-from reference.caches import L1Instructions, SmallCache
 from reference.coalescing import agree_in_pairs, global_accesses, shared_passes, space_of
 from reference.l1_data import L1Data
 from reference.memory_system import SmPorts
 from reference.warp import Dynamic
 
 SHARED_KINDS = (Kind.SHARED_LOAD, Kind.SHARED_STORE, Kind.SHARED_ATOMIC, Kind.SHUFFLE, Kind.SPECIAL)
-WAITING_LDCS = 64
-BANK_BYTES = 1 << 20
 
 
 @dataclass(eq=False)
@@ -27,21 +24,16 @@ class QueueEntry:
     readable_from: int
     asks_from: int | None = None
 
-
-@dataclass
-class WaitingLdc:
-    dynamic: Dynamic
-    line: int
+    def asks(self, t: int) -> bool:
+        return self.asks_from is not None and t >= self.asks_from
 
 
-@dataclass
-class Ldc:
-    """Constant cache of LDC instructions."""
-
-    cache: SmallCache
-    line_bytes: int
-    waiting: list[WaitingLdc] = field(default_factory=list)
-    arrivals: list[tuple[int, int]] = field(default_factory=list)
+def after_grant(config: GpuConfig, dynamic: Dynamic, raw: int) -> int:
+    """raw less what it contains before the grant."""
+    queue = config.sm.sub_core.memory_queue
+    uniform = dynamic.static.uniform_address
+    to_grant = queue.address_to_grant_uniform if uniform else queue.address_to_grant_regular
+    return raw - queue.register_read - to_grant
 
 
 class MemoryUnit:
@@ -51,35 +43,17 @@ class MemoryUnit:
         self,
         config: GpuConfig,
         ports: SmPorts,
-        l1_instructions: L1Instructions,
         l1_lines: int,
         finish: Callable[[Dynamic, int], None],
     ) -> None:
         unit = config.sm.memory_unit
-        self.config, self.unit, self.queue_config = config, unit, config.sm.sub_core.memory_queue
-        self.l1_instructions, self.finish = l1_instructions, finish
+        self.config, self.unit, self.finish = config, unit, finish
         self.l1 = L1Data(config, ports, l1_lines, finish)
-        geometry = unit.constant_cache
-        self.ldc = Ldc(SmallCache(geometry), geometry.line_bytes)
         self.next_grant = 0
         self.turn = 0
         self.starts: list[int] = []
         self.pipe_free = 0
         self.last_result = 0
-
-    # ---- step 1, second part
-
-    def constant_lines_arrive(self, t: int) -> None:
-        for arrival in [a for a in self.ldc.arrivals if a[0] <= t]:
-            self.ldc.arrivals.remove(arrival)
-            line = arrival[1]
-            self.ldc.cache.fill(line, t)
-            ready = [w for w in self.ldc.waiting if w.line == line]
-            self.ldc.waiting = [w for w in self.ldc.waiting if w.line != line]
-            for waiting in ready:
-                self.finish(waiting.dynamic, t + self.after_grant(waiting.dynamic))
-
-    # ---- step 3
 
     def grant(self, t: int, queues: list[list[QueueEntry]]) -> None:
         self.l1.release_stores(t)
@@ -87,7 +61,12 @@ class MemoryUnit:
             return
         for number in [(self.turn + k) % 4 for k in range(4)]:
             queue = queues[number]
-            if not queue or queue[0].asks_from is None or t < queue[0].asks_from or self._refused(queue[0].dynamic, t):
+            if (
+                not queue
+                or queue[0].dynamic.static.is_adu
+                or not queue[0].asks(t)
+                or self._refused(queue[0].dynamic, t)
+            ):
                 continue
             dynamic = queue.pop(0).dynamic
             self.next_grant = t + self.unit.grant_interval
@@ -100,8 +79,6 @@ class MemoryUnit:
         back = self.unit.pending_instructions
         if len(self.starts) >= back and self.starts[-back] > t:
             return True
-        if dynamic.static.kind == Kind.CONSTANT_LOAD:
-            return len(self.ldc.waiting) >= WAITING_LDCS
         return self._kind(dynamic) not in SHARED_KINDS and self.l1.refuses(dynamic, t)
 
     def _kind(self, dynamic: Dynamic) -> Kind:
@@ -110,15 +87,9 @@ class MemoryUnit:
         return dynamic.static.shared_kind if in_shared else dynamic.static.kind
 
     def after_grant(self, dynamic: Dynamic) -> int:
-        """raw less what it contains before the grant."""
-        to_grant = (
-            self.queue_config.address_to_grant_uniform
-            if dynamic.static.uniform_address
-            else self.queue_config.address_to_grant_regular
-        )
         in_shared = space_of(dynamic) == MemorySpace.SHARED
         raw = dynamic.static.shared_raw if in_shared else dynamic.static.raw
-        return raw - self.queue_config.register_read - to_grant
+        return after_grant(self.config, dynamic, raw)
 
     def _start(self, dynamic: Dynamic, t: int) -> int:
         kind = self._kind(dynamic)
@@ -127,9 +98,6 @@ class MemoryUnit:
             return t
         if kind in SHARED_KINDS:
             return self._shared(dynamic, t)
-        if kind == Kind.CONSTANT_LOAD:
-            self._load_constant(dynamic, t)
-            return t
         return self.l1.access(dynamic, t, global_accesses(dynamic), self.after_grant(dynamic))
 
     def _shared(self, dynamic: Dynamic, t: int) -> int:
@@ -148,15 +116,3 @@ class MemoryUnit:
             self.last_result = max(start + conflicts + self.after_grant(dynamic), self.last_result)
             self.finish(dynamic, self.last_result)
         return start
-
-    def _load_constant(self, dynamic: Dynamic, t: int) -> None:
-        _, address = dynamic.step.accesses[0].lanes[0]
-        line = (dynamic.static.constant_bank * BANK_BYTES + address % BANK_BYTES) // self.ldc.line_bytes
-        if line in self.ldc.cache:
-            self.ldc.cache.use(line, t)
-            self.finish(dynamic, t + self.after_grant(dynamic))
-            return
-        if not any(w.line == line for w in self.ldc.waiting):
-            byte = line * self.ldc.line_bytes
-            self.l1_instructions.request("constant", byte, t, lambda at: self.ldc.arrivals.append((at, line)))
-        self.ldc.waiting.append(WaitingLdc(dynamic, line))

@@ -87,6 +87,10 @@ class Static:
         return self.kind >= Kind.MEMORY
 
     @cached_property
+    def is_adu(self) -> bool:
+        return self.kind >= Kind.ADU
+
+    @cached_property
     def is_variable(self) -> bool:
         return self.kind in VARIABLE
 

@@ -6,7 +6,7 @@ from collections import defaultdict
 from typing import NamedTuple
 
 from gpusim.config.models import Forwarding, GpuConfig
-from gpusim.model.kinds import Kind, Unit
+from gpusim.model.kinds import Unit
 from gpusim.sass.program import OperandKind
 from reference.operands import Read, Register
 from reference.program import Static
@@ -59,7 +59,7 @@ class Distances:
             return self.dependence.predicate_operand if early else self.predicate
         rule = next((r for r in self.dependence.forwarding if self._applies(r, producer, consumer)), None)
         distance = rule.latency if rule else producer.latency
-        from_memory = consumer.is_memory and consumer.kind != Kind.CONSTANT_LOAD
+        from_memory = consumer.is_memory and not consumer.is_adu
         return distance + self.dependence.memory_operand * (from_memory and read.register.is_regular)
 
     @staticmethod

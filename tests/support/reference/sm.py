@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from gpusim.config.models import GpuConfig
 from gpusim.results.stalls import Stall
 from gpusim.trace.trace import Launch
+from reference.adu import Adu
 from reference.caches import L1Instructions
 from reference.memory_system import MemorySystem, SmPorts
 from reference.memory_unit import MemoryUnit
@@ -65,7 +66,8 @@ class ReferenceSm:
         self.distances = Distances(config)
         self.l1_instructions = L1Instructions(config, len(streams.program), self._fetch_line)
         lines = l1_lines(config, launch, self.slots)
-        self.shared = MemoryUnit(config, ports, self.l1_instructions, lines, self._memory_done)
+        self.shared = MemoryUnit(config, ports, lines, self._memory_done)
+        self.adu = Adu(config, self.l1_instructions, self._memory_done)
         execution, size = config.sm.sub_core.execution, len(self.streams.program)
         self.fp64 = SharedFp64(execution.fp64, self._run_fp64) if execution.fp64_shared else None
         self.sub_cores = [SubCore(config, k, self.l1_instructions, size, self.fp64) for k in range(SUB_CORES)]
@@ -138,10 +140,12 @@ class ReferenceSm:
     def cycle(self, t: int) -> None:
         self._start_ctas(t)
         self.ports.take_replies(t)
-        self.shared.constant_lines_arrive(t)
+        self.adu.constant_lines_arrive(t)
         self.l1_instructions.lines_arrive(t)
         self.l1_instructions.lookup(t)
-        self.shared.grant(t, [core.queue for core in self.sub_cores])
+        queues = [core.queue for core in self.sub_cores]
+        self.shared.grant(t, queues)
+        self.adu.cycle(t, queues)
         if self.fp64:
             self.fp64.cycle(t)
         for core in self.sub_cores:

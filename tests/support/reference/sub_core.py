@@ -17,7 +17,7 @@ from reference.warp import Dynamic, Warp
 
 COUNTER_ONLY, LOAD, NO_RESULT, COPY, OTHER_RESULT, GROUP = range(6)
 """Kinds of completions, in the order in which they are taken."""
-STORES = (Kind.GLOBAL_STORE, Kind.SHARED_STORE, Kind.GLOBAL_REDUCTION)
+WITHOUT_RESULT = (Kind.GLOBAL_STORE, Kind.SHARED_STORE, Kind.GLOBAL_REDUCTION, Kind.BARRIER)
 RESULTS_AHEAD = 62
 
 
@@ -75,7 +75,7 @@ class SubCore:
         how = LOAD
         if kind == Kind.GLOBAL_TO_SHARED:
             how = COPY
-        elif kind in STORES or dynamic.step.mask == 0:
+        elif kind in WITHOUT_RESULT or dynamic.step.mask == 0:
             how = NO_RESULT
         self.complete(cycle, how, dynamic, dynamic.static.write_counter)
 

@@ -60,7 +60,7 @@ class Cta:
                 continue
             self.arrived[barrier] = 0
             for warp in self.warps:
-                if warp.at_barrier == barrier:
+                if warp.at_barrier == barrier and warp.has_arrived:
                     warp.at_barrier = None
                     warp.barrier_open = opens
 
@@ -84,7 +84,8 @@ class Warp:
     waits_for: int | None = None
     demanded: int | None = None
     stall_until: int = 0
-    at_barrier: int | None = None
+    at_barrier: int | None = None  # waits at it, or for its BAR to be executed
+    has_arrived: bool = False  # that has been
     barrier_open: int = 0
     membar_end: int = 0
     hold: DepbarHold | None = None
@@ -111,6 +112,20 @@ class Warp:
             counter = self.closed_groups.pop(0).counter
             if counter is not None:
                 self.counters[counter] -= 1
+
+    def come_to_barrier(self, static: Static) -> None:
+        """BAR issues."""
+        if static.barrier_waits:
+            self.at_barrier, self.has_arrived = static.barrier, False
+
+    def arrive(self, static: Static, opens: int) -> None:
+        """BAR is executed; if that completes the barrier, its warps can issue from `opens` on."""
+        cta = self.cta
+        cta.arrived[static.barrier] = cta.arrived.get(static.barrier, 0) + 1
+        cta.expected[static.barrier] = static.barrier_warps
+        if static.barrier_waits:
+            self.has_arrived = True
+        cta.check_barriers(opens)
 
     @property
     def used_up(self) -> bool:
