@@ -18,8 +18,9 @@ SHOWN = 10
 """Instructions per kernel, those at which card and model differ most."""
 NO_SAMPLES = "no warp-state samples per instruction were measured (Nsight Compute's section SourceCounters has them)"
 MEANING = (
-    "Total variation distance (TVD) between the card's warp-state samples and the model's warp-cycles, by instruction "
-    "and by instruction and stall reason; by chance: the mean if as many samples were drawn from the model itself."
+    "Total variation distance (TVD) between the card's warp-state samples and the model's warp-cycles: over "
+    "instructions, and with reasons over pairs of instruction and stall reason. By chance: the mean if as many samples "
+    "were drawn from the model itself."
 )
 
 PC_FIGURES: tuple[tuple[str, str, Callable[[PcComparison], float | None], str], ...] = (
@@ -32,7 +33,7 @@ PC_FIGURES: tuple[tuple[str, str, Callable[[PcComparison], float | None], str], 
 )
 """Name in files, heading, value and format of each figure."""
 _HEADINGS = ("kernel", *(heading for _, heading, _, _ in PC_FIGURES))
-_DIFFERENCES = ("pc", "instruction", "card %", "model %", "card's main reason", "model's main reason")
+_DIFFERENCES = ("pc", "instruction", "card %", "model %", "card's reason", "model's reason")
 
 
 def _summary(row: Comparison, each: PcComparison) -> list[str]:
