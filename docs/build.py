@@ -16,6 +16,7 @@ TABLES = {
     "timeline": columns.TIMELINE_FRAME,
     "sweeps": (*columns.SWEEP_FRAME, columns.ERROR_COLUMN),
     "comparisons": columns.COMPARISON_FRAME[: -2 * len(columns.STALLS)],
+    "compared instructions": columns.PC_COMPARISON_FRAME[: -2 * len(columns.STALLS)],
 }
 """What stands between `<!-- columns: NAME -->` and `<!-- end -->`."""
 
@@ -27,7 +28,7 @@ def with_tables(page: str) -> str:
         lines = "\n".join(columns.markdown(TABLES[marker[1]]))
         return f"<!-- columns: {marker[1]} -->\n{lines}\n<!-- end -->"
 
-    return re.sub(r"<!-- columns: (\w+) -->\n.*?<!-- end -->", table, page, flags=re.DOTALL)
+    return re.sub(r"<!-- columns: ([\w ]+) -->\n.*?<!-- end -->", table, page, flags=re.DOTALL)
 
 
 if __name__ == "__main__":

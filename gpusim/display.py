@@ -40,6 +40,13 @@ def html_table(
     return f"<table><caption>{escape(caption)}</caption>{head}{''.join(kept)}{tail}</table>"
 
 
+def markdown_table(headings: Sequence[str], rows: Iterable[Sequence[str]], sides: str) -> list[str]:
+    """Lines of a Markdown table. `sides`: l or r, how the columns are aligned; those beyond it to the right."""
+    rule = ["---" if side == "l" else "--:" for side in sides.ljust(len(headings), "r")]
+    escaped = ([cell.replace("|", "\\|") for cell in row] for row in rows)  # assembly has absolute values, |R2|
+    return [f"| {' | '.join(cells)} |" for cells in (headings, rule, *escaped)]
+
+
 def html_facts(caption: str, facts: Mapping[str, object], titles: Mapping[str, str] | None = None) -> str:
     """A table of names and values without headings."""
     return html_table(caption, (), facts.items(), titles)

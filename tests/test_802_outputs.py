@@ -57,6 +57,7 @@ COMMANDS = (
     ("compare", "absent.csv", "--csv"),
     ("compare", "absent.csv", "--json"),
     ("compare", "absent.csv", "--markdown"),
+    ("compare", "absent.csv", "--per-pc"),
     ("validate", "paper", "--csv"),
 )
 

@@ -18,6 +18,7 @@ from trace_cases import make_program, make_trace
 
 from gpusim.hardware.compare import Comparison, Figures
 from gpusim.hardware.counts import CountCheck, CountMismatch
+from gpusim.hardware.per_pc import compare_pcs
 from gpusim.report.compare import print_comparison
 from gpusim.report.counts import print_counts
 from gpusim.report.layout import Sheet, flow
@@ -186,6 +187,26 @@ def test_a_comparison_keeps_every_number(width):
     assert "RTX 3080 Laptop GPU" in text
     wanted = ["123,456,789 / 223,456,789", "98,765,432 / 88,765,432", "87,654,321 / 77,654,321", "12.5 / 22.5"]
     assert_whole(text, *wanted, "+81.0", "123.456", "3.500", "-119.956", "7.125", "0.625", "81.00 %")
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_a_comparison_by_instruction_keeps_every_number(width):
+    kernel = make_kernel_result()
+    stalls = kernel.pc_stalls * 10**9
+    samples = {"imc_miss": {0x10: 123_456}, "long_scoreboard": {0x20: 23_456, 0x30: 10_000}}
+    each = compare_pcs(samples, replace(kernel, pc_stalls=stalls), make_program())
+    known, unknown = (
+        Comparison("add.ncu-rep launch 0", name, "card", Figures(1.0), Figures(1.0), False, 1.0, per_pc)
+        for name, per_pc in ((TEMPLATE, each), ("other", None))
+    )
+    text = drawn(lambda console: print_comparison(console, [known, unknown], per_pc=True), width)
+    assert TEMPLATE in text
+    figures = (each.correlation, each.distance, each.chance_distance, each.reason_distance, each.chance_reason_distance)
+    assert_whole(
+        text, "156,912", *(f"{value:.3f}" for value in figures), *make_program().text, "78.68", "14.95", "6.37"
+    )
+    assert text.count("imc_miss") == 1
+    assert "other, add:0: no warp-state samples" in " ".join(text.split())
 
 
 @pytest.mark.parametrize("width", WIDTHS)

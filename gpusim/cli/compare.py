@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -34,6 +34,12 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
     parser.add_argument("--csv", metavar="FILE", help="write a row per kernel, all stall reasons included")
     parser.add_argument("--json", metavar="FILE", help="write the same as JSON")
     parser.add_argument("--markdown", metavar="FILE", help="write the tables as Markdown")
+    parser.add_argument(
+        "--per-pc",
+        metavar="FILE",
+        help="also compare where warps stood with the report's warp-state samples, instruction by instruction; "
+        "write a CSV row for each",
+    )
     parser.set_defaults(command=run)
 
 
@@ -41,7 +47,9 @@ def run(args: argparse.Namespace) -> int:
     """Compare and print; returns the exit code."""
     from gpusim.results.files import output_files
 
-    outputs = output_files({"--csv": args.csv, "--json": args.json, "--markdown": args.markdown})
+    outputs = output_files(
+        {"--csv": args.csv, "--json": args.json, "--markdown": args.markdown, "--per-pc": args.per_pc}
+    )
     rows: list[Comparison] = []
     try:
         rows.extend(_compared(args))
@@ -53,14 +61,20 @@ def run(args: argparse.Namespace) -> int:
 
 def _deliver(rows: list[Comparison], outputs: Mapping[str, OutputFile]) -> bool:
     """Write and print what was compared; returns whether all of it could be written."""
-    from gpusim.report.compare import print_comparison, write_csv, write_json, write_markdown
+    from gpusim.report.compare import print_comparison, write_csv, write_json, write_markdown, write_pc_csv
     from gpusim.report.text import console_for
 
     if not rows:
         return True
-    writers = {"--csv": write_csv, "--json": write_json, "--markdown": write_markdown}
+    per_pc = "--per-pc" in outputs
+    writers: Mapping[str, Callable[..., None]] = {
+        "--csv": write_csv,
+        "--json": write_json,
+        "--markdown": partial(write_markdown, per_pc=per_pc),
+        "--per-pc": write_pc_csv,
+    }
     writes = [partial(writers[option], output, rows) for option, output in outputs.items()]
-    return deliver(lambda: print_comparison(console_for(sys.stdout), rows), writes)
+    return deliver(lambda: print_comparison(console_for(sys.stdout), rows, per_pc), writes)
 
 
 def _compared(args: argparse.Namespace) -> Iterator[Comparison]:

@@ -2,7 +2,8 @@
 
 Hardware figures come from an Nsight Compute report, or from a CSV of measured cycles whose rows name a trace or a
 kernel file. Definitions are Nsight Compute's: active cycles are the mean over all SMs, hit rates those of sectors that
-global loads look up in L1 and SMs read from L2, stall ratios warp-cycles per issued instruction.
+global loads look up in L1 and SMs read from L2, stall ratios warp-cycles per issued instruction. Warp-state samples,
+where the report has them, are compared instruction by instruction (`gpusim.hardware.per_pc`).
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from gpusim.compiling import Stopwatch
 from gpusim.config import load_config
 from gpusim.errors import GpusimError
+from gpusim.hardware.per_pc import PcComparison, compare_pcs
 from gpusim.plainfile import plain_size
 from gpusim.results.columns import STALL_RATIO
 from gpusim.results.stalls import STALL_REASONS
@@ -58,7 +60,10 @@ class Figures:
 
 @dataclass(frozen=True)
 class Comparison:
-    """One kernel measured and simulated. `source` names the report and launch or the row of the CSV."""
+    """One kernel measured and simulated.
+
+    `source` names the report and launch or the row of the CSV; `per_pc` is None where no samples were measured.
+    """
 
     source: str
     kernel: str
@@ -67,6 +72,12 @@ class Comparison:
     simulated: Figures
     counts_differ: bool
     cpu_seconds: float
+    per_pc: PcComparison | None = None
+
+    @property
+    def label(self) -> str:
+        """Kernel and where it was measured: `add, vec_add:0`."""
+        return f"{self.kernel}, {self.source.replace('.ncu-rep launch ', ':')}"
 
     @property
     def error(self) -> float:
@@ -182,9 +193,10 @@ def compare_report(opened: OpenedComparison, options: RunOptions) -> Iterator[Co
         trace = open_trace(Path(folder) / "trace")
         for k, (each, card) in enumerate(zip(opened.profiled, opened.cards)):
             clock = Stopwatch()
-            simulated = simulated_figures(_simulate_one(trace, k, card, options), card)
-            figures = opened.hardware[k], simulated, not checks[k].ok, clock.cpu_seconds
-            yield Comparison(each.label, each.function, card.name, *figures)
+            result = _simulate_one(trace, k, card, options)
+            figures = opened.hardware[k], simulated_figures(result, card), not checks[k].ok, clock.cpu_seconds
+            per_pc = compare_pcs(each.samples, result, trace.launches[k].program) if each.samples else None
+            yield Comparison(each.label, each.function, card.name, *figures, per_pc)
 
 
 def _simulate_one(trace: Trace, index: int, config: GpuConfig, options: RunOptions) -> KernelResult:

@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from gpusim.sass.reports import Report
 
 
+OUTSIDE = "behind the last instruction"
+"""Text of an instruction that a profile counted and the kernel does not have."""
+
+
 @dataclass(frozen=True)
 class CountMismatch:
     """One instruction whose executions differ; `pc` is the byte offset in the kernel."""
@@ -56,7 +60,7 @@ def check_counts(launch: ReportedLaunch, program: Program, executed: np.ndarray)
         inside = 0 <= index < len(program)
         reported, ours = launch.executed.get(pc, 0), int(executed[index]) if inside else 0
         if reported != ours:
-            text = program.text[index] if inside else "behind the last instruction"
+            text = program.text[index] if inside else OUTSIDE
             mismatches.append(CountMismatch(pc, text, reported, ours))
     reported = sum(launch.executed.values())
     return CountCheck(launch.label, launch.kernel, "per pc", len(program), reported, total, tuple(mismatches))

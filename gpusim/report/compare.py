@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
-from gpusim.display import counted, html_table
+from gpusim.display import counted, html_table, markdown_table
 from gpusim.hardware.compare import Comparison, Figures, mean_absolute_error
 from gpusim.report.layout import Sheet, paragraph
-from gpusim.results.columns import COMPARISON_FRAME
+from gpusim.report.per_pc import PC_FIGURES, pc_markdown, pc_records, print_pcs
+from gpusim.results.columns import COMPARISON_FRAME, PC_COMPARISON_FRAME
 from gpusim.results.files import OutputFile, replacing
 from gpusim.results.stalls import STALL_REASONS
 
@@ -49,20 +50,15 @@ def cells(row: Comparison) -> list[str]:
     ]
     note = " (executed counts differ)" if row.counts_differ else ""
     card = row.card.removeprefix("NVIDIA ").removeprefix("GeForce ")
-    return [short_name(row) + note, card, pairs[0], f"{row.error:+.1f}", *pairs[1:]]
+    return [row.label + note, card, pairs[0], f"{row.error:+.1f}", *pairs[1:]]
 
 
 def _shown(value: float | None, shape: str) -> str:
     return "-" if value is None else shape.format(value)
 
 
-def short_name(row: Comparison) -> str:
-    """Kernel and where it was measured."""
-    return f"{row.kernel}, {row.source.replace('.ncu-rep launch ', ':')}"
-
-
-def print_comparison(console: Console, rows: Sequence[Comparison]) -> None:
-    """The table of kernels, the mean error, and the stall reasons of each."""
+def print_comparison(console: Console, rows: Sequence[Comparison], per_pc: bool = False) -> None:
+    """The table of kernels, the stall reasons of each, the mean error; `per_pc`: the comparison by instruction, too."""
     sheet = Sheet(*headings(), sides="ll", title="card / model")
     for row in rows:
         sheet.add(*cells(row))
@@ -70,11 +66,13 @@ def print_comparison(console: Console, rows: Sequence[Comparison]) -> None:
     for row in rows:
         if row.hardware.stalls:
             console.print()
-            paragraph(console, "warp-cycles per issued instruction", "bold", name=f"{short_name(row)}:")
+            paragraph(console, "warp-cycles per issued instruction", "bold", name=f"{row.label}:")
             _stall_sheet(row).print(console)
     console.print()
     mean = mean_absolute_error(rows)
     paragraph(console, f"mean absolute error of the cycles of {len(rows)} kernels: {mean:.2f} %")
+    if per_pc:
+        print_pcs(console, rows)
 
 
 def main_reasons(row: Comparison) -> list[str]:
@@ -94,18 +92,18 @@ def _stall_sheet(row: Comparison) -> Sheet:
     return sheet
 
 
-def markdown(rows: Sequence[Comparison]) -> str:
-    """The same as two Markdown tables: the kernels, and their main stall reasons as `card / model`."""
-    lines = _markdown_table(headings(), [cells(row) for row in rows], left=2)
+def markdown(rows: Sequence[Comparison], per_pc: bool = False) -> str:
+    """The same as Markdown tables: the kernels, and their main stall reasons as `card / model`."""
+    lines = markdown_table(headings(), [cells(row) for row in rows], "ll")
     error = mean_absolute_error(rows)
     lines += ["", f"Mean absolute error of the cycles of {len(rows)} kernels: {error:.2f} %.", ""]
     reasons = [reason for reason in STALL_REASONS if any(reason in main_reasons(r) for r in rows if r.hardware.stalls)]
-    stalls = [
-        [short_name(row), *(_ratio_pair(row, reason) for reason in reasons)] for row in rows if row.hardware.stalls
-    ]
+    stalls = [[row.label, *(_ratio_pair(row, reason) for reason in reasons)] for row in rows if row.hardware.stalls]
     if stalls:
         lines += ["Warp-cycles per issued instruction by stall reason, card / model:", ""]
-        lines += _markdown_table(["kernel", *reasons], stalls, left=1)
+        lines += markdown_table(["kernel", *reasons], stalls, "l")
+    if per_pc:
+        lines += pc_markdown(rows)
     return "\n".join(lines) + "\n"
 
 
@@ -115,17 +113,13 @@ def _ratio_pair(row: Comparison, reason: str) -> str:
     return f"{known} / {row.simulated.stalls.get(reason, 0.0):.2f}"
 
 
-def _markdown_table(heads: Sequence[str], rows: Sequence[Sequence[str]], left: int) -> list[str]:
-    rule = ["---" if k < left else "--:" for k in range(len(heads))]
-    return [f"| {' | '.join(cells_)} |" for cells_ in (heads, rule, *rows)]
-
-
 def record(row: Comparison) -> dict[str, Any]:
     """A row for files: plain numbers, None where a figure is not known."""
     out: dict[str, Any] = {"kernel": row.kernel, "source": row.source, "card": row.card}
     for name, _, get, _ in _FIGURES:
         out |= {f"{name}_card": get(row.hardware), f"{name}_model": get(row.simulated)}
     out |= {"error_percent": row.error, "counts_differ": row.counts_differ, "cpu_seconds": row.cpu_seconds}
+    out |= {name: row.per_pc and get(row.per_pc) for name, _, get, _ in PC_FIGURES}
     for reason in STALL_REASONS:
         out |= {f"{reason}_card": row.hardware.stalls.get(reason), f"{reason}_model": row.simulated.stalls.get(reason)}
     return out
@@ -157,6 +151,15 @@ class Comparisons:
 
         return frame_of(map(record, self.rows), COMPARISON_FRAME)
 
+    def pc_frame(self) -> pandas.DataFrame:
+        """A row per instruction of each kernel whose report has warp-state samples, which stand beside warp-cycles.
+
+        Units are in `attrs["units"]`.
+        """
+        from gpusim.results.frames import frame_of
+
+        return frame_of(pc_records(self.rows), PC_COMPARISON_FRAME)
+
     def __repr__(self) -> str:
         error = f", mean absolute error of the cycles {self.mean_absolute_error:.2f} %" if self.rows else ""
         return f"<Comparisons: {counted(len(self), 'kernel')}{error}>"
@@ -168,10 +171,19 @@ class Comparisons:
 def write_csv(output: OutputFile | Path | str, rows: Sequence[Comparison]) -> None:
     """A row per kernel. Raises GpusimError where the file cannot be written."""
     records = [record(row) for row in rows]
+    _write_records(output, list(records[0]), records)
+
+
+def write_pc_csv(output: OutputFile | Path | str, rows: Sequence[Comparison]) -> None:
+    """A row per instruction of each kernel with samples. Raises GpusimError where the file cannot be written."""
+    _write_records(output, [column.name for column in PC_COMPARISON_FRAME], pc_records(rows))
+
+
+def _write_records(output: OutputFile | Path | str, names: Sequence[str], records: Iterable[dict[str, Any]]) -> None:
     with replacing(output) as file:
-        writer = csv.DictWriter(file, list(records[0]), lineterminator="\n")
+        writer = csv.DictWriter(file, names, lineterminator="\n")
         writer.writeheader()
-        writer.writerows([{key: _cell(value) for key, value in each.items()} for each in records])
+        writer.writerows({key: _cell(value) for key, value in each.items()} for each in records)
 
 
 def write_json(output: OutputFile | Path | str, rows: Sequence[Comparison]) -> None:
@@ -182,10 +194,10 @@ def write_json(output: OutputFile | Path | str, rows: Sequence[Comparison]) -> N
         file.write("\n")
 
 
-def write_markdown(output: OutputFile | Path | str, rows: Sequence[Comparison]) -> None:
+def write_markdown(output: OutputFile | Path | str, rows: Sequence[Comparison], per_pc: bool = False) -> None:
     """The tables of `markdown`. Raises GpusimError where the file cannot be written."""
     with replacing(output) as file:
-        file.write(markdown(rows))
+        file.write(markdown(rows, per_pc))
 
 
 def _cell(value: Any) -> Any:

@@ -13,6 +13,8 @@ from gpusim.results.stalls import STALL_MEANINGS
 
 STALL_RATIO = "smsp__average_warps_issue_stalled_{}_per_issue_active.ratio"
 """Nsight Compute's name of a stall reason's warp-cycles per issued instruction."""
+PC_SAMPLES = "smsp__pcsamp_sample_count"
+"""Nsight Compute's name of the number of warp-state samples."""
 
 
 @dataclass(frozen=True)
@@ -124,6 +126,12 @@ COMPARISON_FRAME: tuple[Column, ...] = (
     Column("error_percent", "%", "(simulated - measured) / measured of the cycles"),
     Column("counts_differ", "", "whether an instruction executed more or less often than the report says"),
     Column("cpu_seconds", "s", "CPU seconds that the simulation took"),
+    Column("samples", "sample", "warp-state samples, measured; missing where there are none", PC_SAMPLES),
+    Column("pc_correlation", "", "Spearman's rank correlation of samples and warp-cycles by instruction, -1 to 1"),
+    Column("pc_distance", "", "total variation distance of samples and warp-cycles by instruction, 0 to 1"),
+    Column("pc_distance_chance", "", "mean of pc_distance if as many samples were drawn from the model"),
+    Column("pc_reason_distance", "", "total variation distance by instruction and stall reason, 0 to 1"),
+    Column("pc_reason_distance_chance", "", "mean of pc_reason_distance if as many samples were drawn from the model"),
     *(
         Column(f"{reason.name.lower()}_{side}", "warp-cycle/warp instruction", f"{meaning}, {word}", stall.nsight)
         for (reason, meaning), stall in zip(STALL_MEANINGS.items(), STALLS)
@@ -131,6 +139,26 @@ COMPARISON_FRAME: tuple[Column, ...] = (
     ),
 )
 """Of a row per compared kernel: what gpusim.compare gives."""
+
+PC_COMPARISON_FRAME: tuple[Column, ...] = (
+    *COMPARISON_FRAME[:2],
+    Column("pc", "byte", "offset of the instruction in its kernel"),
+    Column("text", "", "assembly"),
+    Column("issues", "warp instruction", "how often it issued, simulated", "inst_executed"),
+    Column("samples", "sample", "of warps that stood at it, measured", PC_SAMPLES),
+    Column("warp_cycles", "warp-cycle", "of warps that stood at it, simulated"),
+    Column("card_percent", "%", "of the kernel's samples"),
+    Column("model_percent", "%", "of the kernel's warp-cycles"),
+    *(
+        Column(f"{reason.name.lower()}_{side}", "%", f"of the kernel's {what}: {meaning}", nsight)
+        for reason, meaning in STALL_MEANINGS.items()
+        for side, what, nsight in (
+            ("card", "samples", f"smsp__pcsamp_warps_issue_stalled_{reason.name.lower()}"),
+            ("model", "warp-cycles", ""),
+        )
+    ),
+)
+"""Of a row per instruction of a compared kernel with samples: Comparisons.pc_frame, `gpusim compare --per-pc`."""
 
 
 def titles(columns: Sequence[Column]) -> dict[str, str]:

@@ -25,6 +25,10 @@ EXECUTED = "inst_executed"
 """Warp-level executions per instruction, predicated-off ones included."""
 EXECUTED_TOTAL = "smsp__inst_executed.sum"
 FUNCTION_PC = "launch__function_pcs"
+SAMPLES = "smsp__pcsamp_warps_issue_stalled_"
+"""Before a stall reason: how often a sampled warp stood at an instruction for it, also while another warp issued."""
+NOT_ISSUED = "_not_issued"
+"""Ends the names of those of the samples above that fell into cycles in which no warp issued."""
 
 Sizes = tuple[int, int, int]
 
@@ -38,6 +42,8 @@ class ReportedLaunch:
         metrics: every metric's value by name, as the report gives it (cycles, percent, bytes, text).
         executed: warp-level executions by byte offset in the kernel, of the instructions that were executed; None
             where the report carries no such counts.
+        samples: warp-state samples by stall reason, as Nsight Compute names it, and byte offset in the kernel of the
+            instruction at which the sampled warp stood; empty where the report carries none.
     """
 
     report: Path
@@ -49,6 +55,7 @@ class ReportedLaunch:
     dynamic_shared: int
     metrics: Mapping[str, Any]
     executed: Mapping[int, int] | None
+    samples: Mapping[str, Mapping[int, int]]
 
     @property
     def label(self) -> str:
@@ -202,7 +209,8 @@ def _read_launch(path: Path, index: int, action: Any) -> ReportedLaunch:
         block=block,
         dynamic_shared=shared,
         metrics=metrics,
-        executed=_executed(action),
+        executed=_by_offset(action, EXECUTED),
+        samples=_samples(action),
     )
 
 
@@ -212,9 +220,16 @@ def _sizes(metrics: Mapping[str, Any], what: str) -> Sizes:
     return x, y, z
 
 
-def _executed(action: Any) -> dict[int, int] | None:
-    """Executions by byte offset from the kernel's first instruction."""
-    metric, start = action.metric_by_name(EXECUTED), action.metric_by_name(FUNCTION_PC)
+def _samples(action: Any) -> dict[str, dict[int, int]]:
+    """Samples by stall reason and byte offset, of the reasons that were seen."""
+    names = [name for name in action.metric_names() if name.startswith(SAMPLES) and not name.endswith(NOT_ISSUED)]
+    counts = {name.removeprefix(SAMPLES): _by_offset(action, name) or {} for name in names}
+    return {reason: each for reason, each in counts.items() if any(each.values())}
+
+
+def _by_offset(action: Any, name: str) -> dict[int, int] | None:
+    """A metric's counts by byte offset from the kernel's first instruction, None where it has none."""
+    metric, start = action.metric_by_name(name), action.metric_by_name(FUNCTION_PC)
     if metric is None or start is None or not metric.num_instances() or not start.num_instances():
         return None
     first, pcs = start.as_uint64(0), metric.correlation_ids()

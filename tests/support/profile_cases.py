@@ -47,7 +47,10 @@ class FakeMetric:
 
 @dataclass
 class FakeLaunch:
-    """What a profile tells of a launch; `executed` by byte offset, None for a profile without such counts."""
+    """What a profile tells of a launch.
+
+    `executed` by byte offset, None for a profile without such counts; `samples` by stall reason and byte offset.
+    """
 
     kernel: str
     mangled: str
@@ -55,6 +58,7 @@ class FakeLaunch:
     block: tuple[int, int, int] = (32, 1, 1)
     executed: dict[int, int] | None = None
     metrics: dict[str, Any] = field(default_factory=dict)
+    samples: dict[str, dict[int, int]] = field(default_factory=dict)
 
     def all_metrics(self) -> dict[str, FakeMetric]:
         found = {f"device__attribute_{name}": FakeMetric(value) for name, value in CARD.items()}
@@ -63,9 +67,16 @@ class FakeLaunch:
         found["launch__shared_mem_per_block_dynamic"] = FakeMetric(0.0)
         found["launch__function_pcs"] = FakeMetric(float(FIRST_PC), {0: FIRST_PC})
         if self.executed is not None:
-            instances = {FIRST_PC + offset: count for offset, count in self.executed.items()} | {0: 0}
-            found["inst_executed"] = FakeMetric(sum(self.executed.values()), instances)
+            found["inst_executed"] = _by_pc(self.executed)
+        for reason, counts in self.samples.items():
+            found[f"smsp__pcsamp_warps_issue_stalled_{reason}"] = _by_pc(counts)
+            found[f"smsp__pcsamp_warps_issue_stalled_{reason}_not_issued"] = _by_pc(dict.fromkeys(counts, 0))
         return found | {name: FakeMetric(value) for name, value in self.metrics.items()}
+
+
+def _by_pc(counts: Mapping[int, int]) -> FakeMetric:
+    """Counts by byte offset as instances, of which one is unused."""
+    return FakeMetric(sum(counts.values()), {FIRST_PC + offset: count for offset, count in counts.items()} | {0: 0})
 
 
 class FakeAction:
