@@ -37,7 +37,7 @@ def check_footprint(config: GpuConfig, threads: int, instructions: int, register
 
 def footprint(config: GpuConfig, threads: int, instructions: int, registers: int) -> Iterator[Part]:
     """The parts of a State, those of some importance."""
-    sms, sm, l2, dram = config.sms, config.sm, config.l2, config.dram
+    sms, sm, l2, dram = config.sms, config.sm, config.l2, config.dram_in_clocks
     cores, unit, hierarchy = sms * st.SUB_CORES, sm.memory_unit, sm.instruction_hierarchy
     messages = 2 * st.MESSAGE.itemsize + st.NODE.itemsize + WORD
     each = st.SM.itemsize + st.SUB_CORES * st.SUB_CORE.itemsize + st.IN_FLIGHT * st.ACCESS.itemsize
