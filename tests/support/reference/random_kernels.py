@@ -185,8 +185,12 @@ SCOREBOARDS: dict[str, tuple[object, ...]] = {
 """What a program with scoreboards may change as well."""
 
 
+LONG_REFRESH = "dram.refresh={per_bank: true, interval: 4000, rfc: 77, rrefd: 9}"
+"""Leaves time to work whatever the clock and the timing."""
+
+
 def _overrides(random: Random) -> tuple[str, ...]:
-    drawn = _draw(random, OVERRIDES, 0.35)
+    drawn = [LONG_REFRESH, *_draw(random, OVERRIDES, 0.35)]
     if random.random() < 0.35:
         drawn += [f"{_CORE}.dependence.mode=scoreboard", *_draw(random, SCOREBOARDS, 0.7)]
     return tuple(drawn)
