@@ -8,7 +8,6 @@ earliest issue of a consumer, one called `war` to the earliest issue of an instr
 
 from __future__ import annotations
 
-from functools import cached_property
 from math import ceil
 from typing import Annotated, Literal, Self
 
@@ -518,7 +517,7 @@ class GpuConfig(Section):
         """Clock of DRAM commands."""
         return self.clocks.memory_mhz / self.dram.data_clocks_per_command_clock
 
-    @cached_property
+    @property
     def dram_in_clocks(self) -> Dram:
         """The DRAM with all its times in command clocks."""
         dram, mhz = self.dram, self.command_mhz
@@ -526,12 +525,14 @@ class GpuConfig(Section):
 
     @model_validator(mode="after")
     def _refresh_leaves_time(self) -> GpuConfig:
-        timing, refresh = self.dram_in_clocks.timing, self.dram_in_clocks.refresh
-        activations = self.dram.banks * max(timing.rrd, timing.rrdl, timing.faw)
-        least = refresh.rfc + activations + sum(dict(timing).values())
-        if refresh.interval <= least:
+        dram = self.dram_in_clocks
+        timing = {key: int(clocks) for key, clocks in dram.timing}
+        refresh = {key: int(clocks) for key, clocks in dram.refresh}
+        activations = self.dram.banks * max(timing["rrd"], timing["rrdl"], timing["faw"])
+        least = refresh["rfc"] + activations + sum(timing.values())
+        if refresh["interval"] <= least:
             raise ValueError(
-                f"dram.refresh.interval: of {refresh.interval} command clocks, no time to work is left beside"
+                f"dram.refresh.interval: of {refresh['interval']} command clocks, no time to work is left beside"
                 f" {least} of rfc and timing"
             )
         return self

@@ -132,10 +132,10 @@ def build_derived(
         clocks=ratio.denominator, clock_cycles=ratio.numerator,
         row_lines=dram.row_bytes // LINE_BYTES,
         burst=-(-SECTOR_BYTES // (dram.bytes_per_transfer * dram.data_clocks_per_command_clock)),
-        refresh_step=dram.refresh.interval // (dram.banks if dram.refresh.per_bank else 1),
+        refresh_step=int(dram.refresh.interval) // (dram.banks if dram.refresh.per_bank else 1),
         inline_ecc=dram.ecc == "inline",
         # the last: those whose commands are given and whose data have not reached L2
-        transfers=dram.queue_entries + dram.write_queue.entries + dram.timing.cl + 16,
+        transfers=dram.queue_entries + dram.write_queue.entries + int(dram.timing.cl) + 16,
     )  # fmt: skip
     assert values.keys() == set(DERIVED.names or ()), "DERIVED and its values have different names"
     return np.array([tuple(values[name] for name in DERIVED.names or ())], DERIVED).view(np.recarray)
