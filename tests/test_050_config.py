@@ -153,7 +153,7 @@ def test_a_standard_says_all_that_the_part_decides(name):
 
 def test_times_become_clocks_of_the_cards_memory():
     slow, fast = (load_config("a40", [f"clocks.memory_mhz={mhz}"]).dram_in_clocks.timing for mhz in (4000, 8000))
-    assert (slow.rcd, fast.rcd, slow.wl, fast.wl) == (16, 31, 6, 6)  # 15.4 ns in clocks of 1 and 0.5 ns; 6 clocks
+    assert (slow.rcd, fast.rcd, slow.wl, fast.wl) == (15, 30, 6, 6)  # 15 ns in clocks of 1 and 0.5 ns; 6 clocks
     assert load_config("a40", ["dram.timing.rcd=14 ns", "clocks.memory_mhz=4000"]).dram_in_clocks.timing.rcd == 14
     assert load_config("a40", ["dram.timing.rcd=0.01 ns"]).dram_in_clocks.timing.rcd == 1
     assert load_config("a40", ["dram.timing.rcd=5"]).dram_in_clocks.timing.rcd == 5

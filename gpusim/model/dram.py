@@ -198,6 +198,28 @@ def one_clock(S: State, P: Params, number: Number, clock: Clock) -> Clock:
                     following = clock + 1
                 if row == NONE or S.transfers[oldest].number < S.transfers[row].number:
                     row = oldest
+    # banks without work in this direction get ready for the other one
+    other = 1 - direction
+    banks = channel.busy[other] & ~channel.busy[direction]
+    early = NONE
+    while banks:
+        b = trailing_zeros64(banks)
+        banks &= banks - 1
+        bank = bank_at(S, P, number, b)
+        if bank.hit[other] == NONE:
+            oldest = bank.head[other]
+            ready = bank.precharge_ok if bank.row >= 0 else max(bank.activate_ok, channel.activate_ok)
+            if ready > clock:
+                following = min(following, ready)
+            elif row != NONE:
+                following = clock + 1
+            else:
+                if early != NONE:
+                    following = clock + 1
+                if early == NONE or S.transfers[oldest].number < S.transfers[early].number:
+                    early = oldest
+    if row == NONE:
+        row = early
     if row != NONE:
         following = min(following, row_command(S, P, number, row, clock))
     if column != NONE:

@@ -165,16 +165,26 @@ class Channel:
             self.waiting.append(transfer)
         self._choose_direction()
         mine = [t for t in self.waiting if t.direction == self.direction]
-        hits = [t for t in mine if t.row == self.banks[t.bank].row]
-        column = next((t for t in hits if self._column_possible(t, c)), None)
-        oldest = {t.bank: t for t in reversed(mine)}
-        no_hit = set(oldest) - {t.bank for t in hits}
-        heads = sorted((oldest[bank] for bank in no_hit), key=lambda t: t.number)
-        row = next((t for t in heads if self._row_possible(t, c)), None)
+        busy = {t.bank for t in mine}
+        others = [t for t in self.waiting if t.direction != self.direction and t.bank not in busy]
+        column = next((t for t in mine if self._hits(t) and self._column_possible(t, c)), None)
+        row = self._row_wanted(mine, c) or self._row_wanted(others, c)
         if column:
             self._column_command(column, c)
         if row:
             self._row_command(row, c)
+
+    def _hits(self, transfer: Transfer) -> bool:
+        return transfer.row == self.banks[transfer.bank].row
+
+    def _row_wanted(self, transfers: list[Transfer], c: int) -> Transfer | None:
+        """The oldest of the banks' oldest transfers whose row command may be given, of banks without a hit."""
+        oldest = {t.bank: t for t in reversed(transfers)}
+        for transfer in transfers:
+            if self._hits(transfer):
+                oldest.pop(transfer.bank, None)
+        heads = sorted(oldest.values(), key=lambda t: t.number)
+        return next((t for t in heads if self._row_possible(t, c)), None)
 
     def _choose_direction(self) -> None:
         count = dict.fromkeys(DIRECTIONS, 0)
