@@ -190,7 +190,7 @@ def one_clock(S: State, P: Params, number: Number, clock: Clock) -> Clock:
                 column = hit
         else:
             oldest = bank.head[direction]
-            ready = bank.precharge_ok if bank.row >= 0 else max(bank.activate_ok, channel.activate_ok)
+            ready = row_ready(channel, bank, clock)
             if ready > clock:
                 following = min(following, ready)
             else:
@@ -208,7 +208,7 @@ def one_clock(S: State, P: Params, number: Number, clock: Clock) -> Clock:
         bank = bank_at(S, P, number, b)
         if bank.hit[other] == NONE:
             oldest = bank.head[other]
-            ready = bank.precharge_ok if bank.row >= 0 else max(bank.activate_ok, channel.activate_ok)
+            ready = row_ready(channel, bank, clock)
             if ready > clock:
                 following = min(following, ready)
             elif row != NONE:
@@ -248,7 +248,7 @@ def refresh_until(S: State, P: Params, number: Number, clock: Clock) -> None:
             bank = bank_at(S, P, number, channel.refreshes % dram.banks)
             begin = close_for_refresh(P, bank, due)
             bank.activate_ok = begin + refresh.rfc
-            channel.activate_ok = max(channel.activate_ok, begin + refresh.rrefd)
+            channel.refresh_begin, channel.refresh_end = begin, begin + refresh.rrefd
         else:
             begin = due
             for b in range(dram.banks):
@@ -257,6 +257,15 @@ def refresh_until(S: State, P: Params, number: Number, clock: Clock) -> None:
                 bank_at(S, P, number, b).activate_ok = begin + refresh.rfc
         channel.refreshes += 1
         due = next_refresh(P, channel)
+
+
+@inlined
+def row_ready(channel: Record, bank: Record, clock: Clock) -> Clock:
+    """First clock from `clock` on in which a bank's open row may be closed, or one be opened."""
+    if bank.row >= 0:
+        return bank.precharge_ok
+    ready = max(clock, max(bank.activate_ok, channel.activate_ok))
+    return channel.refresh_end if channel.refresh_begin <= ready < channel.refresh_end else ready
 
 
 @inlined

@@ -443,6 +443,8 @@ CHANNEL = np.dtype(
         ("activations", "i8", (ACTIVATIONS,)),  # clocks of the last ones
         ("activated", "i8"),  # how many there have been
         ("refreshes", "i8"),
+        ("refresh_begin", "i8"),  # clocks around the last one of a bank in which no bank is activated
+        ("refresh_end", "i8"),
         ("ecc_uses", "i8"),
         ("ecc_used", "i8", (ECC_SECTORS,)),  # of each ECC sector kept: number of its last use, 0 none
         ("ecc_group", "i8", (ECC_SECTORS,)),  # what it protects

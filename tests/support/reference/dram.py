@@ -61,6 +61,7 @@ class Channel:
     activate_from: int = 0
     activations: list[int] = field(default_factory=list)  # clocks
     refreshes: int = 0
+    no_activation: range = range(0)
     arrived: int = 0
     ecc: list[EccSector] = field(default_factory=list)  # the one used last at the end
 
@@ -146,7 +147,7 @@ class Channel:
             for bank in turn:
                 bank.activate_from = begin + self.refresh.rfc
             if self.refresh.per_bank:
-                self.activate_from = max(self.activate_from, begin + self.refresh.rrefd)
+                self.no_activation = range(begin, begin + self.refresh.rrefd)
 
     def _close(self, bank: Bank, c: int) -> int:
         """Close a bank's row from clock c on: when its refresh may begin."""
@@ -206,7 +207,9 @@ class Channel:
 
     def _row_possible(self, transfer: Transfer, c: int) -> bool:
         bank = self.banks[transfer.bank]
-        return c >= (max(bank.activate_from, self.activate_from) if bank.row is None else bank.precharge_from)
+        if bank.row is None:
+            return c >= max(bank.activate_from, self.activate_from) and c not in self.no_activation
+        return c >= bank.precharge_from
 
     def _column_command(self, transfer: Transfer, c: int) -> None:
         timing, bank = self.timing, self.banks[transfer.bank]
