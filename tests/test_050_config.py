@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 from gpusim.config import expand, json_schema, list_configs, load_config
+from gpusim.errors import GpusimError
 from gpusim.resources import find
 from gpusim.yamlfile import read
 
@@ -92,7 +93,7 @@ def test_unloaded_latencies_add_up_to_the_measured_ones(card, l1_hit, l2_hit):
 def test_dram_latency_keeps_its_nanoseconds_on_all_ampere_cards():
     for card in ("a6000", "a40", "a10g", "rtx3060laptop", "rtx3070", "rtx3080", "rtx3080ti", "rtx3090"):
         config = load_config(card)
-        assert config.dram.latency / config.clocks.core_mhz * 1000 == pytest.approx(149.3, rel=0.005)
+        assert config.dram.latency / config.clocks.core_mhz * 1000 == pytest.approx(140.1, rel=0.005)
 
 
 def test_turing_differs_from_ampere_as_the_sources_say():
@@ -121,7 +122,7 @@ def test_only_blackwell_is_experimental():
     assert [card for card in CARDS if load_config(card).experimental] == ["rtx5070ti"]
 
 
-@pytest.mark.parametrize("path", sorted(find("configs").glob("*.yaml")), ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", sorted(find("configs").rglob("*.yaml")), ids=lambda path: path.stem)
 def test_every_number_has_a_source_beside_it(path):
     source = read(path)
     unsourced = []
@@ -130,9 +131,81 @@ def test_every_number_has_a_source_beside_it(path):
         for key in leaf:
             value = value[key]
         comments = [source.comments(leaf[:length]) for length in range(1, len(leaf) + 1)]
-        if not isinstance(value, str | bool) and not any(above or beside for above, beside in comments):
+        is_number = not isinstance(value, str | bool) or str(value).endswith(" ns")
+        if is_number and not any(above or beside for above, beside in comments):
             unsourced.append(".".join(leaf))
     assert not unsourced
+
+
+# ---- DRAM standards
+
+STANDARDS = sorted(path.stem for path in (find("configs") / "dram").glob("*.yaml"))
+
+
+@pytest.mark.parametrize("name", STANDARDS)
+def test_a_standard_says_all_that_the_part_decides(name):
+    standard, card = read(find("configs") / "dram" / f"{name}.yaml").values["dram"], load_config("a40").dram
+    cards_own = {"standard", "channels", "latency", "queue_entries", "write_queue", "ecc", "ecc_sectors"}
+    assert set(standard) | cards_own == set(type(card).model_fields)
+    assert set(standard["timing"]) == set(type(card.timing).model_fields)
+    assert set(standard["refresh"]) == set(type(card.refresh).model_fields)
+
+
+def test_times_become_clocks_of_the_cards_memory():
+    slow, fast = (load_config("a40", [f"clocks.memory_mhz={mhz}"]).dram_in_clocks.timing for mhz in (4000, 8000))
+    assert (slow.rcd, fast.rcd, slow.wl, fast.wl) == (15, 30, 6, 6)  # 15 ns in clocks of 1 and 0.5 ns; 6 clocks
+    assert load_config("a40", ["dram.timing.rcd=14 ns", "clocks.memory_mhz=4000"]).dram_in_clocks.timing.rcd == 14
+    assert load_config("a40", ["dram.timing.rcd=0.01 ns"]).dram_in_clocks.timing.rcd == 1
+    assert load_config("a40", ["dram.timing.rcd=5"]).dram_in_clocks.timing.rcd == 5
+
+
+def test_what_stands_behind_a_standard_changes_it(tmp_path):
+    hbm2, gddr6 = load_config("a100").dram, load_config("a40").dram
+    changed = load_config("a40", ["dram.standard=hbm2", "dram.timing.rcd=9"]).dram
+    assert (changed.timing.rcd, changed.timing.rp) == (9, hbm2.timing.rp)
+    assert (changed.channels, changed.ecc) == (gddr6.channels, gddr6.ecc)
+    assert load_config("a40", ["dram.timing.rcd=9", "dram.standard=hbm2"]).dram.timing == hbm2.timing
+    assert load_config(load_config("a40"), {"dram": {"standard": "hbm2"}}).dram.timing == hbm2.timing
+    # a file's own values win over those of the standard that it names, wherever they stand in it
+    card = tmp_path / "card.yaml"
+    card.write_text("base: a40\nname: mine\ndram: {row_bytes: 4096, timing: {rcd: 9}, standard: hbm2}\n")
+    loaded = load_config(card)
+    assert (loaded.dram.row_bytes, loaded.dram.timing.rcd, loaded.dram.timing.rp) == (4096, 9, hbm2.timing.rp)
+    (tmp_path / "again.yaml").write_text(loaded.to_yaml())
+    assert load_config(tmp_path / "again.yaml") == loaded
+    assert "hbm2.yaml:" in expand(card)
+
+
+def test_a_standard_of_ones_own_lies_beside_its_card(tmp_path, monkeypatch):
+    (tmp_path / "part.yaml").write_text("dram: {timing: {rcd: 3 ns}}  # measured\n")
+    (tmp_path / "card.yaml").write_text("base: a40\nname: mine\ndram: {standard: part.yaml}\n")
+    assert load_config(tmp_path / "card.yaml").dram.timing.rcd == "3 ns"
+    monkeypatch.chdir(tmp_path)
+    assert load_config("a40", ["dram.standard=part.yaml"]).dram.standard == str(tmp_path / "part.yaml")
+
+
+@pytest.mark.parametrize(
+    ("override", "said"),
+    [
+        ("dram.standard=hbm3", "packaged: gddr6, gddr6x, hbm2, hbm2e"),
+        ("dram.standard=7", "text"),
+        ("dram.timing.rcd=7 us", "a time such as 15.4 ns"),
+        ("dram.timing.rcd=0", "integer, 1 to"),
+        ("dram.refresh.rfc=1800 ns", "no time to work is left"),
+    ],
+)
+def test_what_is_wrong_with_a_standard_is_said(override, said):
+    with pytest.raises(GpusimError, match=said):
+        load_config("a40", [override])
+
+
+def test_a_standard_holds_nothing_but_dram(tmp_path):
+    (tmp_path / "part.yaml").write_text("sms: 3\ndram: {banks: 8}\n")
+    with pytest.raises(GpusimError, match=r"part.yaml: a DRAM standard is a section dram"):
+        load_config("a40", [f"dram.standard={tmp_path / 'part.yaml'}"])
+
+
+# ---- inheritance
 
 
 def test_a_file_inherits_from_a_chain_and_changes_only_what_it_names(tmp_path):

@@ -401,11 +401,11 @@ def test_counts_add_up() -> None:
 
 def test_l2_hit_and_dram_latencies_are_those_of_the_sources() -> None:
     # Given a cold load, and a strong one of the same line, which finds it in L2 (A40: 250 cycles to L2)
-    # DRAM: 269 cycles to the queue and back, and 52 clocks of 0.45 cycles to open a row, read and move a sector
+    # DRAM: 252 cycles to the queue and back, and 60 clocks of 0.9 cycles to open a row, read and move a sector
     result = loads("LDG.E R8, [R2.64]", "LDG.E.STRONG.GPU R9, [R2.64]", between=30)
     rows = result.rows("LDG")
     assert rows["write_back"][1] + 1 - rows["issue"][1] == pytest.approx(250, abs=3)
-    assert rows["write_back"][0] + 1 - rows["issue"][0] == pytest.approx(250 + 269 + 52 * 0.45, abs=3)
+    assert rows["write_back"][0] + 1 - rows["issue"][0] == pytest.approx(250 + 252 + 60 * 0.9, abs=3)
 
 
 # ---- predicated-off, constants, atomics

@@ -19,15 +19,18 @@ from gpusim.model.setup.simulate import simulate
 
 POINTER = op("LDC.64 R2, c[0x0][0x160]", 2, write=5)
 READY = [POINTER, op("NOP", 2, wait="5"), *[PAUSE] * 20]
-CLOCKS = ("clocks.core_mhz=1000", "clocks.memory_mhz=2000")
-ONE_BANK = ("l2.slices=1", "dram.channels=1", "dram.banks=1", "dram.bank_groups=1", *CLOCKS)
-BURST = 4
+CLOCKS = ("clocks.core_mhz=1000", "clocks.memory_mhz=4000")
+NO_REFRESH = "dram.refresh={per_bank: false, interval: 1000000, rfc: 0, rrefd: 0}"
+ONE_BANK = (NO_REFRESH, "l2.slices=1", "dram.channels=1", "dram.banks=1", "dram.bank_groups=1", *CLOCKS)
+BURST = 2
+WAY_TO_DRAM = 250 + 252 + 1
+"""Cycles of a load of DRAM without DRAM's own."""
 PAGE = 2048
 
 
 def timing(**changed: int) -> tuple[str, ...]:
     """Overrides of DRAM timing that make everything short but what is measured."""
-    short = {"rcd": 1, "ras": 1, "rp": 1, "rc": 1, "rrd": 1, "cl": 1, "ccd": 1, "ccdl": 1, "rtp": 1}
+    short = dict.fromkeys(("rcd", "rcdw", "ras", "rp", "rc", "rrd", "rrdl", "faw", "cl", "ccd", "ccdl", "rtp"), 1)
     return tuple(f"dram.timing.{key}={value}" for key, value in (short | changed).items())
 
 
@@ -99,13 +102,13 @@ def test_l2_clock_scales_latency_and_bandwidth() -> None:
     assert sector_ticks(slow.l2.bytes_per_cycle / 2) == 32
 
 
-def test_dram_clocks_are_half_the_data_clocks() -> None:
-    assert core_per_command_clock(load_config("a6000", [])) == Fraction(1800, 4000)
+def test_dram_clocks_are_a_quarter_of_the_data_clocks() -> None:
+    assert core_per_command_clock(load_config("a6000", [])) == Fraction(1800, 2000)
     assert latency(offset=0, overrides=(*ONE_BANK, *timing())) + 1 == latency(
         offset=0, overrides=(*ONE_BANK, *timing(cl=2))
     )
-    slower = latency(offset=0, overrides=(*ONE_BANK, *timing(cl=101), "clocks.memory_mhz=1000"))
-    assert slower - latency(offset=0, overrides=(*ONE_BANK, *timing(cl=1), "clocks.memory_mhz=1000")) == 200
+    slower = latency(offset=0, overrides=(*ONE_BANK, *timing(cl=101), "clocks.memory_mhz=2000"))
+    assert slower - latency(offset=0, overrides=(*ONE_BANK, *timing(cl=1), "clocks.memory_mhz=2000")) == 200
 
 
 # ---- DRAM timing, each parameter from one value to the next
@@ -117,7 +120,7 @@ def test_a_row_conflict_takes_precharge_activation_and_read(key: str, value: int
     conflict = latency(load(0, 0), offset=PAGE, overrides=(*ONE_BANK, *timing(**{key: value})))
     hit = latency(load(0, 0), offset=128, overrides=(*ONE_BANK, *timing(**{key: value})))
     assert conflict - hit == (1 + value if key in ("rp", "rcd") else 2)
-    assert hit == 250 + 269 + 1 + (value if key == "cl" else 1) + BURST
+    assert hit == WAY_TO_DRAM + (value if key == "cl" else 1) + BURST
 
 
 @pytest.mark.parametrize("value", [60, 61])
@@ -132,6 +135,36 @@ def test_activations_of_two_banks_are_apart(value: int) -> None:
     banks = (*ONE_BANK, "dram.banks=2", *timing(rrd=value))
     first, second = done(load(0, 0), load(PAGE, 1), overrides=banks)
     assert second - first == value
+
+
+TWO_GROUPS = (*ONE_BANK, "dram.banks=8", "dram.bank_groups=2")
+OTHER_GROUP, OTHER_BANK = 128, 2 * PAGE + 128
+"""Behind an access of line 0: one of another bank group, and of another bank of the same group, in TWO_GROUPS."""
+
+
+@pytest.mark.parametrize(
+    ("rrd", "rrdl", "offset", "apart"),
+    [
+        (40, 60, OTHER_BANK, 60),
+        (40, 61, OTHER_BANK, 61),
+        (40, 60, OTHER_GROUP, 40),
+        (41, 60, OTHER_GROUP, 41),
+        (40, 1, OTHER_BANK, 40),
+    ],
+)
+def test_activations_are_further_apart_in_a_group(rrd: int, rrdl: int, offset: int, apart: int) -> None:
+    first, second = done(load(0, 0), load(offset, 1), overrides=(*TWO_GROUPS, *timing(rrd=rrd, rrdl=rrdl)))
+    assert second - first == apart
+
+
+@pytest.mark.parametrize(("faw", "apart"), [(1, 80), (80, 80), (81, 81), (150, 150), (151, 151)])
+def test_four_activations_fall_into_a_window(faw: int, apart: int) -> None:
+    # Given five lines of five banks
+    lines = [load(offset, n) for n, offset in enumerate((0, 128, 2 * PAGE, 2 * PAGE + 128, 4 * PAGE))]
+    times = done(*lines, overrides=(*TWO_GROUPS, *timing(rrd=20, faw=faw)))
+    # Then the fifth activation is the first that the window delays
+    assert [time - times[0] for time in times[:4]] == [0, 20, 40, 60]
+    assert times[4] - times[0] == apart
 
 
 @pytest.mark.parametrize(("ccd", "ccdl", "same", "other"), [(4, 6, 6, 4), (4, 7, 7, 4), (5, 6, 6, 5), (1, 1, 4, 4)])
@@ -221,20 +254,33 @@ def test_a_sector_is_read_from_dram_unless_all_of_it_was_written(lanes: int, ask
     assert counters["dram_read_sectors"] == asked
 
 
-def test_the_bus_turns_round_between_writes_and_reads() -> None:
-    # Given two written lines of which one gives way to a read, which goes first; a second read comes during the write
-    def late(wtr: int) -> int:
-        overrides = (*STORES, *timing(), f"dram.timing.wtr={wtr}", "dram.timing.wl=50", "dram.timing.turnaround=0")
-        written = [store(0), store(128), *[PAUSE] * 30]
-        return done(*written, load(256, 1), op("NOP", 10), load(384, 2), overrides=(*overrides, "l2.ways=2"))[1]
+def behind_a_write(*extra: str, written: int = 0, read: int = 384, **changed: int) -> int:
+    """Cycle of a read behind the write of a line, which gives way to a read that goes first."""
+    overrides = (*TWO_GROUPS, *timing(**({"wl": 1, "wtr": 1, "wtrl": 1, "turnaround": 0} | changed)))
+    small = ("l2.sets=1", "l2.ways=2", AT_ONCE, "dram.write_queue={entries: 20, high: 12, low: 0}")
+    lines = [store(written), store(written + 128), *[PAUSE] * 30, load(256, 1), op("NOP", 10), load(read, 2)]
+    return done(*lines, overrides=(*overrides, *small, *extra))[1]
 
-    assert late(101) - late(100) == 1
+
+@pytest.mark.parametrize("key", ["wl", "wtr", "wtrl", "turnaround", "rcdw"])
+def test_the_bus_turns_round_between_writes_and_reads(key: str) -> None:
+    read = 512 if key == "wtrl" else 384  # of the group that was written, and of the other one
+    rows = 2 * PAGE if key == "rcdw" else 0  # another row than that of the reads
+    times = [behind_a_write(**{key: value}, read=read, written=rows) for value in (1, 100, 101, 102)]
+    assert [later - earlier for earlier, later in pairwise(times)][1:] == [1, 1]
+    assert times[0] < times[1]
+
+
+def test_a_write_delays_reads_of_its_bank_group_longer() -> None:
+    same, other = [[behind_a_write(wtr=60, wtrl=value, read=read) for value in (1, 60, 80)] for read in (512, 384)]
+    assert (same[0], same[2] - same[1]) == (same[1], 20)
+    assert other == [other[0]] * 3
 
 
 @pytest.mark.parametrize(("wr", "apart"), [(1, 60), (50, 1 + BURST + 50 + 20 + 20)])
 def test_a_written_bank_closes_after_its_write_recovery_however_far_apart_reads_are(wr: int, apart: int) -> None:
     # Given a bank that after a read may close as late as the next column command of any bank may come
-    overrides = (*STORES, *timing(ccd=60, rtp=60, rp=20, rcd=20), "dram.timing.wl=1", f"dram.timing.wr={wr}")
+    overrides = (*STORES, *timing(ccd=60, rtp=60, rp=20, rcdw=20), "dram.timing.wl=1", f"dram.timing.wr={wr}")
     rows = [store(PAGE * n) for n in range(5)]
 
     def read_behind(writes: int) -> int:
@@ -268,6 +314,53 @@ def test_a_kernel_ends_when_its_writes_are_acknowledged() -> None:
     result = run([*READY, store(0)], AT_ONCE)
     start, card = int(result.rows("STG")["execute"][0]), load_config("a6000", SMALL)
     assert result.result.cycles == card.kernel_launch_cycles + start + 13 + shortest_round_trip(card)
+
+
+# ---- refresh
+
+IDLE = [PAUSE] * 100
+"""4500 cycles, so that a load behind them and one before comes to DRAM some 1800 clocks behind a refresh in clock 4000."""
+
+
+def behind_a_refresh(
+    interval: int, rfc: int, *, per_bank: bool, offset: int = 128, rrefd: int = 0, banks: int = 1, **changed: int
+) -> int:
+    """Cycle of a load behind a refresh of the bank whose row 0 an earlier one has opened."""
+    values = f"interval: {interval}, rfc: {rfc}, rrefd: {rrefd}, per_bank: {str(per_bank).lower()}"
+    overrides = (*ONE_BANK, f"dram.banks={banks}", *timing(**changed), f"dram.refresh={{{values}}}")
+    return done(load(0, 0), *IDLE, load(offset, 1), overrides=overrides)[1]
+
+
+@pytest.mark.parametrize("per_bank", [False, True])
+def test_a_bank_opens_no_row_before_its_refresh_is_over(per_bank: bool) -> None:
+    times = [behind_a_refresh(4000, rfc, per_bank=per_bank) for rfc in (0, 1, 1000, 3000, 3001, 3002)]
+    assert times[0] == times[1] == times[2] < times[3]
+    assert [time - times[3] for time in times[4:]] == [1, 2]
+    # the open row is closed before
+    closed = [behind_a_refresh(4000, 3000, per_bank=per_bank, rp=rp) for rp in (1, 30, 31)]
+    assert [time - times[3] for time in closed] == [0, 29, 30]
+
+
+@pytest.mark.parametrize("per_bank", [False, True])
+def test_a_refresh_closes_the_row(per_bank: bool) -> None:
+    for interval, more in ((1_000_000, 0), (4000, 1)):
+        times = [behind_a_refresh(interval, 1, per_bank=per_bank, rcd=rcd) for rcd in (40, 41)]
+        assert times[1] - times[0] == more
+
+
+def test_other_banks_work_during_a_refresh_of_one() -> None:
+    # Given two banks, of which one is refreshed in clock 4000 and the other in clock 8000
+    free = behind_a_refresh(8000, 0, per_bank=True, banks=2, offset=PAGE)
+    assert behind_a_refresh(8000, 3000, per_bank=True, banks=2, offset=PAGE) == free
+    assert behind_a_refresh(4000, 3000, per_bank=False, banks=2, offset=PAGE) > free
+    # Then a distance from the refresh is all that delays a row of the other bank
+    times = [behind_a_refresh(8000, 1, per_bank=True, banks=2, offset=PAGE, rrefd=n) for n in (1000, 3000, 3001)]
+    assert times[0] == free < times[1] == times[2] - 1
+
+
+def test_refreshes_of_an_idle_channel_leave_its_last_rows_closed() -> None:
+    times = [behind_a_refresh(interval, 1, per_bank=True) for interval in (400, 4000)]
+    assert times[0] == times[1]
 
 
 # ---- stores that merge
@@ -342,6 +435,23 @@ def test_a_set_with_too_many_dirty_lines_writes_the_oldest_back(ways: int, writt
     assert in_part.counters["dram_write_sectors"] == 0
 
 
+def test_writes_wait_while_a_set_has_too_many_dirty_lines() -> None:
+    # Given lines of one set of which one may be dirty, and a write queue that has room for the sectors of one
+    lanes = [op("S2R R0, SR_TID.X", 2, write=4), op("IMAD.WIDE.U32 R6, R0, 0x4, R2", 6, wait="4"), op("NOP", 11)]
+    small = ("l2.sets=1", *ONE_BANK, "dram.write_queue={entries: 4, high: 3, low: 0}", AT_ONCE)
+
+    def acknowledged(lines: int, rcdw: int, ways: int = 1) -> int:
+        whole = [op(f"STG.E [R6.64+{hex(128 * n)}], R0", 12) for n in range(lines)]
+        overrides = (*small, *timing(rcdw=rcdw), f"l2.dirty_ways={ways}")
+        result = run([*READY, *lanes, *whole, op("MEMBAR.SC.CTA"), PAUSE], *overrides)
+        return result.issues("MEMBAR")[0] - result.issues("STG")[-1]
+
+    # Then the third one waits until the first line's sectors have left the queue
+    assert acknowledged(2, 600) == acknowledged(2, 500)
+    assert acknowledged(3, 600, ways=3) == acknowledged(3, 500, ways=3) < acknowledged(3, 500)
+    assert [acknowledged(3, rcdw) - acknowledged(3, 500) for rcdw in (501, 600)] == [1, 100]
+
+
 def test_inline_ecc_fills_sectors_written_in_part() -> None:
     for ecc, filled in (("none", 0), ("beside", 0), ("inline", 1)):
         counters = run([*READY, store(0), store(4), *[PAUSE] * 30], *ONE_BANK, f"dram.ecc={ecc}").counters
@@ -367,16 +477,6 @@ def test_changed_ecc_sectors_are_written_when_their_place_is_needed() -> None:
     )  # two lines are replaced, and what fills the next takes their ECC's place
 
 
-@pytest.mark.parametrize(("busy", "late"), [(0, 0), (1, 0), (900, 1)])
-def test_a_channel_gives_no_command_while_it_refreshes(busy: int, late: int) -> None:
-    times = [
-        latency(offset=0, overrides=(*ONE_BANK, f"dram.refresh={{interval: {interval}, busy: {busy}}}"))
-        for interval in (1_000_000, 1000)
-    ]
-    assert (times[1] > times[0]) == bool(late)
-    assert times[1] - times[0] <= busy
-
-
 def test_an_empty_kernel_takes_as_long_as_on_cards() -> None:
     # Nsight Compute reports of MOV R1, c[0x0][0x28] and EXIT: 2119 cycles on an RTX 3080, 2107 on an A40, 278 of them active
     result = run([op("MOV R1, c[0x0][0x28]")], "sm.sub_core.fetch.prefetcher=stream_buffer", "sms=84").result
@@ -386,7 +486,7 @@ def test_an_empty_kernel_takes_as_long_as_on_cards() -> None:
 
 def test_constants_that_l2_does_not_hold_come_from_dram() -> None:
     cycles = [run([op("MOV R1, c[0x0][0x160]")], f"l2.holds_code={held}").result.cycles for held in ("false", "true")]
-    assert cycles[0] - cycles[1] == pytest.approx(269 + (24 + 3 * 6 + 24 + 4) * 0.45, abs=1)  # four sectors of one row
+    assert cycles[0] - cycles[1] == pytest.approx(252 + (31 + 3 * 4 + 28 + 2) * 0.9, abs=1.5)  # four sectors of one row
 
 
 SLICE = ("l2.slices=1", "dram.channels=1")

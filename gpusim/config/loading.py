@@ -169,14 +169,47 @@ def _chain(path: Path) -> list[Document]:
 
 
 def _draft(path: Path) -> Draft:
-    draft = Draft(label=str(path), sources=_chain(path))
-    for source in draft.sources:
+    draft = Draft(label=str(path))
+    for source in _chain(path):
         values = {key: value for key, value in source.values.items() if key != "base"}
+        _take_standard(draft, values, source.place(("dram", "standard")))
+        draft.sources.append(source)
         _merge(draft.values, values)
         draft.places.update(source.places)
         draft.problems += source.problems
     draft.places.pop(("base",), None)
     return draft
+
+
+# ---- DRAM standards
+
+
+def _take_standard(draft: Draft, values: dict[str, object], place: Place) -> None:
+    """Put the values of the DRAM standard that some values name, which stands at `place`, below them."""
+    dram = values.get("dram")
+    name = dram.get("standard") if isinstance(dram, dict) else None
+    if not isinstance(dram, dict) or not isinstance(name, str):
+        return
+    packaged = {path.stem: path for path in sorted((find("configs") / "dram").glob("*.yaml"))}
+    own = ((Path(place.file).parent if place.line else Path()) / Path(name).expanduser()).resolve()
+    if name not in packaged and not own.is_file():
+        hint = nearest(name, packaged)
+        draft.problems.append(
+            f"{place}: dram.standard: no DRAM standard '{name}': neither a file nor packaged{hint};"
+            f" packaged: {', '.join(packaged)}"
+        )
+        return
+    if name not in packaged:
+        dram["standard"] = str(own)
+    source = yamlfile.read(packaged.get(name, own))
+    held = source.values.get("dram") if isinstance(source.values, dict) else None
+    if not isinstance(held, dict) or len(source.values) > 1 or "standard" in held:
+        draft.problems.append(f"{source.name}: a DRAM standard is a section dram, without standard, and nothing else")
+        return
+    draft.sources.append(source)
+    draft.problems += source.problems
+    _merge(draft.values, source.values)
+    draft.places.update(source.places)
 
 
 def _merge(into: dict[str, object], values: dict[str, object]) -> None:
@@ -214,10 +247,11 @@ def _put(draft: Draft, place: Place, key: str, value: object) -> None:
     if isinstance(path, str):
         draft.problems.append(f"{place}: {key}: {path}")
         return
-    draft.places.update((inner, place) for inner in _paths_in(value, path))
-    values = {path[-1]: value}
+    values: dict[str, object] = {path[-1]: value}
     for step in reversed(path[:-1]):
         values = {step: values}
+    _take_standard(draft, values, place)
+    draft.places.update((inner, place) for inner in _paths_in(value, path))
     _merge(draft.values, values)
 
 

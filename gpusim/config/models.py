@@ -8,7 +8,8 @@ earliest issue of a consumer, one called `war` to the earliest issue of an instr
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from math import ceil
+from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, WithJsonSchema, model_validator
 
@@ -20,7 +21,12 @@ Count = Annotated[int, Field(ge=1, le=1 << 20)]
 Size = Annotated[int, Field(ge=1, le=1 << 30)]
 Nanoseconds = Annotated[float, Field(ge=0, le=1_000_000)]
 Megahertz = Annotated[float, Field(ge=1, le=1_000_000)]
-CommandClocks = Annotated[int, Field(ge=1, le=255)]
+_Time = Annotated[
+    str, Field(pattern=r"^[0-9]{1,6}(\.[0-9]{1,3})? ns$", description="a time such as 15.4 ns, in clocks rounded up")
+]
+DramTime = Annotated[int, Field(ge=1, le=1_000_000)] | _Time
+"""Command clocks of DRAM, or a time."""
+DramTimeOrNone = Annotated[int, Field(ge=0, le=1_000_000)] | _Time
 ByWidth = tuple[Cycles, Cycles, Cycles]
 """A latency for accesses of 32, 64 and 128 bits per lane."""
 
@@ -412,38 +418,57 @@ class WriteQueue(Section):
         return self
 
 
-class DramTiming(Section):
-    """Least distances between commands of a channel, command clocks, under their customary names (tRCD, ...)."""
+class DramTimes(Section):
+    """Least distances between commands of a channel, in command clocks or as times."""
 
-    rcd: CommandClocks = Field(description="activation to column command")
-    ras: CommandClocks = Field(description="activation to precharge")
-    rp: CommandClocks = Field(description="precharge to activation")
-    rc: CommandClocks = Field(description="activation to activation of the same bank")
-    rrd: CommandClocks = Field(description="activation to activation of another bank")
-    cl: CommandClocks = Field(description="read command to data")
-    wl: CommandClocks = Field(description="write command to data")
-    ccd: CommandClocks = Field(description="column command to the next")
-    ccdl: CommandClocks = Field(description="column command to the next of the same bank group")
-    rtp: CommandClocks = Field(description="read to precharge of its bank")
-    wr: CommandClocks = Field(description="end of written data to precharge")
-    wtr: CommandClocks = Field(description="end of written data to read command")
-    turnaround: Annotated[int, Field(ge=0, le=255)] = Field(description="end of read data to written data")
+    def in_clocks(self, mhz: float) -> Self:
+        """The same in clocks of `mhz`; a time takes all clocks that it falls into, at least one."""
+        values: dict[str, object] = dict(self)
+        return self.model_copy(update={key: _clocks(value, mhz) for key, value in values.items()})
 
 
-class Refresh(Section):
-    """Every `interval` command clocks a channel gives no command for `busy` of them."""
+def _clocks(value: object, mhz: float) -> object:
+    if not isinstance(value, str):
+        return value
+    clocks = float(value.removesuffix(" ns")) * mhz / 1000
+    return max(1, ceil(round(clocks, 6)))
 
-    interval: Annotated[int, Field(ge=1, le=1_000_000)]
-    busy: Annotated[int, Field(ge=0, le=100_000)] = Field(description="that other banks' work does not hide")
 
-    @model_validator(mode="after")
-    def _leaves_time(self) -> Refresh:
-        if self.busy >= self.interval:
-            raise ValueError("busy must be below interval")
-        return self
+class DramTiming(DramTimes):
+    """Under their customary names, without the t (tRCD, ...); those with an l: within one bank group."""
+
+    rcd: DramTime = Field(description="activation to read command")
+    rcdw: DramTime = Field(description="activation to write command")
+    ras: DramTime = Field(description="activation to precharge")
+    rp: DramTime = Field(description="precharge to activation")
+    rc: DramTime = Field(description="activation to activation of the same bank")
+    rrd: DramTime = Field(description="activation to activation of another bank")
+    rrdl: DramTime = Field(description="activation to activation of another bank of the same bank group")
+    faw: DramTime = Field(description="activation to the fourth one behind it")
+    cl: DramTime = Field(description="read command to data")
+    wl: DramTime = Field(description="write command to data")
+    ccd: DramTime = Field(description="column command to the next in its direction")
+    ccdl: DramTime = Field(description="column command to the next in its direction of the same bank group")
+    rtp: DramTime = Field(description="read to precharge of its bank")
+    wr: DramTime = Field(description="end of written data to precharge")
+    wtr: DramTime = Field(description="end of written data to read command")
+    wtrl: DramTime = Field(description="end of written data to read command of the same bank group")
+    turnaround: DramTimeOrNone = Field(description="end of read data to written data")
+
+
+class Refresh(DramTimes):
+    """Refreshes close rows: those of all banks every `interval`, or of one bank after the other, each every `interval`."""
+
+    per_bank: bool = Field(description="one bank after the other, while the others work")
+    interval: DramTime = Field(description="from a bank's refresh to its next (tREFI)")
+    rfc: DramTimeOrNone = Field(description="refresh to activation of the same bank (tRFC, tRFCpb)")
+    rrefd: DramTimeOrNone = Field(description="per_bank: refresh to activation of another bank")
 
 
 class Dram(Section):
+    standard: str | None = Field(
+        default=None, description="file of configs/dram, or one's own, whose values are taken where this stands"
+    )
     channels: Annotated[int, Field(ge=1, le=512)]
     latency: Cycles = Field(description="L2 miss to the channel's queue and back, without the DRAM's own timing")
     bytes_per_transfer: Count = Field(description="of a channel per data clock; a sector of 32 bytes is one burst")
@@ -488,6 +513,31 @@ class GpuConfig(Section):
         """SM cycles by which a kernel is longer than its work."""
         launch = self.kernel_launch_latency
         return launch.at(self.clocks.core_mhz) + round(launch.cycles_per_sm * self.sms)
+
+    @property
+    def command_mhz(self) -> float:
+        """Clock of DRAM commands."""
+        return self.clocks.memory_mhz / self.dram.data_clocks_per_command_clock
+
+    @property
+    def dram_in_clocks(self) -> Dram:
+        """The DRAM with all its times in command clocks."""
+        dram, mhz = self.dram, self.command_mhz
+        return dram.model_copy(update={"timing": dram.timing.in_clocks(mhz), "refresh": dram.refresh.in_clocks(mhz)})
+
+    @model_validator(mode="after")
+    def _refresh_leaves_time(self) -> GpuConfig:
+        dram = self.dram_in_clocks
+        timing = {key: int(clocks) for key, clocks in dram.timing}
+        refresh = {key: int(clocks) for key, clocks in dram.refresh}
+        activations = self.dram.banks * max(timing["rrd"], timing["rrdl"], timing["faw"])
+        least = refresh["rfc"] + activations + sum(timing.values())
+        if refresh["interval"] <= least:
+            raise ValueError(
+                f"dram.refresh.interval: of {refresh['interval']} command clocks, no time to work is left beside"
+                f" {least} of rfc and timing"
+            )
+        return self
 
     @property
     def l2_bytes(self) -> int:

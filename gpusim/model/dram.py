@@ -2,7 +2,7 @@
 
 Time here counts command clocks; clock c falls into the SM cycle of `cycle_of(c)`. In a clock a channel gives at most
 one column command, which moves one sector, and one row command (activation or precharge). Rows stay open until another
-is wanted. Writes wait until there are many, since turning the bus round costs time.
+is wanted or their bank is refreshed. Writes wait until there are many, since turning the bus round costs time.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from gpusim.jit import inlined, njit, popcount64, trailing_zeros64
 from gpusim.model.cache import NONE
 from gpusim.model.ecc import ecc_traffic
 from gpusim.model.params import Params
-from gpusim.model.state import FOREVER, State
+from gpusim.model.state import ACTIVATIONS, FOREVER, MOST_GROUPS, State
 from gpusim.model.types import Clock, Cycle, Flag, Line, Mask, Node, Number, Place, Record, Sm
 
 READ, WRITE_BACK = 0, 1
@@ -53,6 +53,12 @@ def bank_and_row(P: Params, line: Line) -> tuple[int, int]:
 def group_of(P: Params, bank: int) -> int:
     """Bank group of a bank."""
     return bank // (P.card[0].dram.banks // P.card[0].dram.bank_groups)
+
+
+@inlined
+def of_group(P: Params, direction: int, bank: int) -> int:
+    """Where CHANNEL.group_ok has a direction's clock of a bank's group."""
+    return direction * MOST_GROUPS + group_of(P, bank)
 
 
 @inlined
@@ -160,16 +166,14 @@ def one_clock(S: State, P: Params, number: Number, clock: Clock) -> Clock:
     Returns a clock before which no further command can be given; nothing happens in those in between.
     """
     channel = S.channels[number]
+    refresh_until(S, P, number, clock)
     admit(S, P, number, clock)
-    refresh = P.card[0].dram.refresh
-    since = clock % refresh.interval
-    if since < refresh.busy:
-        channel.direction = wanted_direction(P, channel)
-        return min(first_time(S, channel, ARRIVING), clock - since + refresh.busy)
     direction = wanted_direction(P, channel)
     channel.direction = direction
     column, row = NONE, NONE
     following = first_time(S, channel, ARRIVING)
+    if channel.queued[READ] + channel.queued[WRITE_BACK] > 0:
+        following = min(following, next_refresh(P, channel))
     next_column = FOREVER
     bus_ready = channel.column_ok[direction]
     banks = channel.busy[direction]
@@ -179,14 +183,14 @@ def one_clock(S: State, P: Params, number: Number, clock: Clock) -> Clock:
         bank = bank_at(S, P, number, b)
         hit = bank.hit[direction]
         if hit != NONE:
-            ready = max(bank.column_ok, max(bus_ready, channel.group_ok[group_of(P, b)]))
+            ready = max(bank.column_ok[direction], max(bus_ready, channel.group_ok[of_group(P, direction, b)]))
             if ready > clock:
                 next_column = min(next_column, ready)
             elif column == NONE or S.transfers[hit].number < S.transfers[column].number:
                 column = hit
         else:
             oldest = bank.head[direction]
-            ready = bank.precharge_ok if bank.row >= 0 else max(bank.activate_ok, channel.activate_ok)
+            ready = row_ready(channel, bank, clock)
             if ready > clock:
                 following = min(following, ready)
             else:
@@ -194,6 +198,28 @@ def one_clock(S: State, P: Params, number: Number, clock: Clock) -> Clock:
                     following = clock + 1
                 if row == NONE or S.transfers[oldest].number < S.transfers[row].number:
                     row = oldest
+    # banks without work in this direction get ready for the other one
+    other = 1 - direction
+    banks = channel.busy[other] & ~channel.busy[direction]
+    early = NONE
+    while banks:
+        b = trailing_zeros64(banks)
+        banks &= banks - 1
+        bank = bank_at(S, P, number, b)
+        if bank.hit[other] == NONE:
+            oldest = bank.head[other]
+            ready = row_ready(channel, bank, clock)
+            if ready > clock:
+                following = min(following, ready)
+            elif row != NONE:
+                following = clock + 1
+            else:
+                if early != NONE:
+                    following = clock + 1
+                if early == NONE or S.transfers[oldest].number < S.transfers[early].number:
+                    early = oldest
+    if row == NONE:
+        row = early
     if row != NONE:
         following = min(following, row_command(S, P, number, row, clock))
     if column != NONE:
@@ -202,6 +228,61 @@ def one_clock(S: State, P: Params, number: Number, clock: Clock) -> Clock:
         if wanted_direction(P, channel) != direction:
             following = clock + 1
     return min(following, next_column)
+
+
+@inlined
+def next_refresh(P: Params, channel: Record) -> Clock:
+    """Clock of a channel's next refresh."""
+    return (channel.refreshes + 1) * P.derived[0].refresh_step
+
+
+@inlined
+def refresh_until(S: State, P: Params, number: Number, clock: Clock) -> None:
+    """Begin the refreshes that are due up to a clock, of one bank after the other or of all at once."""
+    channel = S.channels[number]
+    dram = P.card[0].dram
+    refresh = dram.refresh
+    due = next_refresh(P, channel)
+    while due <= clock:
+        if refresh.per_bank:
+            bank = bank_at(S, P, number, channel.refreshes % dram.banks)
+            begin = close_for_refresh(P, bank, due)
+            bank.activate_ok = begin + refresh.rfc
+            channel.refresh_begin, channel.refresh_end = begin, begin + refresh.rrefd
+        else:
+            begin = due
+            for b in range(dram.banks):
+                begin = max(begin, close_for_refresh(P, bank_at(S, P, number, b), due))
+            for b in range(dram.banks):
+                bank_at(S, P, number, b).activate_ok = begin + refresh.rfc
+        channel.refreshes += 1
+        due = next_refresh(P, channel)
+
+
+@inlined
+def row_ready(channel: Record, bank: Record, clock: Clock) -> Clock:
+    """First clock from `clock` on in which a bank's open row may be closed, or one be opened."""
+    if bank.row >= 0:
+        return bank.precharge_ok
+    ready = max(clock, max(bank.activate_ok, channel.activate_ok))
+    return channel.refresh_end if channel.refresh_begin <= ready < channel.refresh_end else ready
+
+
+@inlined
+def close_for_refresh(P: Params, bank: Record, clock: Clock) -> Clock:
+    """Close a bank's row from `clock` on; returns the first one in which its refresh can begin."""
+    begin = max(clock, bank.activate_ok)
+    if bank.row >= 0:
+        begin = max(begin, max(clock, bank.precharge_ok) + P.card[0].dram.timing.rp)
+        close_row(bank)
+    return begin
+
+
+@inlined
+def close_row(bank: Record) -> None:
+    bank.row = -1
+    bank.hit[READ] = NONE
+    bank.hit[WRITE_BACK] = NONE
 
 
 @inlined
@@ -244,23 +325,31 @@ def next_hit(S: State, node: Node, row: int) -> Node:
 def row_command(S: State, P: Params, number: Number, node: Node, clock: Clock) -> Clock:
     """Open the row of a transfer, or close the one in its way. Returns the first clock of the bank's next command."""
     timing = P.card[0].dram.timing
+    channel = S.channels[number]
     entry = S.transfers[node]
     bank = bank_at(S, P, number, entry.bank)
     if bank.row >= 0:
-        bank.row = -1
-        bank.hit[READ] = NONE
-        bank.hit[WRITE_BACK] = NONE
+        close_row(bank)
         bank.activate_ok = max(bank.activate_ok, clock + timing.rp)
         return clock + timing.rp
     bank.row = entry.row
     for direction in range(2):
         bank.hit[direction] = next_hit(S, bank.head[direction], bank.row)
-    bank.column_ok = clock + timing.rcd
+    bank.column_ok[READ] = clock + timing.rcd
+    bank.column_ok[WRITE_BACK] = clock + timing.rcdw
     bank.precharge_ok = clock + timing.ras
-    bank.activate_ok = clock + timing.rc
-    S.channels[number].activate_ok = clock + timing.rrd
+    in_group = P.card[0].dram.banks // P.card[0].dram.bank_groups
+    first = entry.bank - entry.bank % in_group
+    for other in range(first, first + in_group):
+        near = bank_at(S, P, number, other)
+        near.activate_ok = max(near.activate_ok, clock + timing.rrdl)
+    bank.activate_ok = max(bank.activate_ok, clock + timing.rc)
+    channel.activations[channel.activated % ACTIVATIONS] = clock
+    channel.activated += 1
+    fourth_last = channel.activations[channel.activated % ACTIVATIONS]
+    channel.activate_ok = max(clock + timing.rrd, fourth_last + timing.faw)
     S.counters[entry.sm].dram_activates += 1
-    return clock + timing.rcd
+    return bank.column_ok[entry.direction]
 
 
 @inlined
@@ -275,7 +364,7 @@ def column_command(S: State, P: Params, number: Number, node: Node, clock: Clock
     channel.used[direction] -= 1
     channel.queued[direction] -= 1
     apart = max(timing.ccd, burst)
-    channel.group_ok[group_of(P, entry.bank)] = clock + max(timing.ccdl, apart)
+    channel.group_ok[of_group(P, direction, entry.bank)] = clock + max(timing.ccdl, apart)
     channel.column_ok[direction] = clock + apart
     if direction == READ:
         end = clock + timing.cl + burst
@@ -284,6 +373,8 @@ def column_command(S: State, P: Params, number: Number, node: Node, clock: Clock
     else:
         end = clock + timing.wl + burst
         channel.column_ok[READ] = max(clock + apart, end + timing.wtr)
+        group = of_group(P, READ, entry.bank)
+        channel.group_ok[group] = max(channel.group_ok[group], end + timing.wtrl)
         bank.precharge_ok = max(bank.precharge_ok, end + timing.wr)
     if entry.left == 0:
         leave_bank(S, channel, bank, node)

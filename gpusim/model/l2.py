@@ -89,6 +89,17 @@ def written_whole(row: Record) -> Flag:
 
 
 @inlined
+def oldest_to_write(S: State, P: Params, s: Place) -> Place:
+    """The line of set s that is written back when one more becomes dirty, or -1."""
+    oldest = NONE
+    if S.l2_sets[s].dirty >= P.card[0].l2.dirty_ways:
+        oldest = S.l2_sets[s].oldest
+        while oldest != NONE and (S.l2_lines[oldest].dirty == 0 or not written_whole(S.l2_lines[oldest])):
+            oldest = S.l2_lines[oldest].newer
+    return oldest
+
+
+@inlined
 def make_dirty(S: State, P: Params, number: Number, sm: Sm, place: Place, sectors: Mask, now: Cycle) -> None:
     """Sectors of a line change. With too many dirty lines in its set the oldest that has been written as a whole is
     written back, if there is room: one of which only parts have come is likely to get more of them."""
@@ -98,12 +109,8 @@ def make_dirty(S: State, P: Params, number: Number, sm: Sm, place: Place, sector
     if before:
         return
     s = set_of(P, number, row.line)
+    oldest = oldest_to_write(S, P, s)
     S.l2_sets[s].dirty += 1
-    if S.l2_sets[s].dirty <= P.card[0].l2.dirty_ways:
-        return
-    oldest = S.l2_sets[s].oldest
-    while oldest != NONE and (S.l2_lines[oldest].dirty == 0 or not written_whole(S.l2_lines[oldest])):
-        oldest = S.l2_lines[oldest].newer
     if oldest != NONE and room_in_queue(S, P, number, WRITE_BACK, popcount64(S.l2_lines[oldest].dirty)):
         write_back(S, P, number, sm, s, oldest, now)
 
@@ -198,6 +205,11 @@ def lacking(S: State, P: Params, number: Number, entry: Record) -> tuple[int, in
         if victim == NONE:
             return DATA, 0
         dirty = popcount64(S.l2_lines[victim].dirty)
+        if not room_in_queue(S, P, number, WRITE_BACK, dirty):
+            return ROOM + WRITE_BACK, dirty
+    if (entry.kind == WRITE or entry.kind == ATOMIC) and (place == NONE or S.l2_lines[place].dirty == 0):
+        oldest = oldest_to_write(S, P, set_of(P, number, line))
+        dirty = popcount64(S.l2_lines[oldest].dirty) if oldest != NONE else 0
         if not room_in_queue(S, P, number, WRITE_BACK, dirty):
             return ROOM + WRITE_BACK, dirty
     return NOTHING, 0

@@ -48,6 +48,7 @@ DERIVED = np.dtype(
         ("clock_cycles", "i8"),  # ... so many SM cycles
         ("row_lines", "i8"),  # lines of a DRAM row
         ("burst", "i8"),  # command clocks that a sector's data take
+        ("refresh_step", "i8"),  # command clocks from a channel's refresh to the next
         ("inline_ecc", "i8"),  # 1: dram.ecc is inline
         ("transfers", "i8"),  # TRANSFERs of a channel
     ]

@@ -414,12 +414,17 @@ SLICE = np.dtype(
 COPIES = np.dtype([("head", "i8"), ("tail", "i8")])
 """Requests on their way back to the slice that passed them on, in the order of arrival: cycle * slices + slice left."""
 
+MOST_GROUPS = 8
+"""Bank groups that a channel may have."""
+ACTIVATIONS = 4
+"""So many activations may fall into the window of tFAW."""
+
 BANK = np.dtype(
     [
         ("row", "i8"),  # open row, -1 none
-        ("column_ok", "i8"),  # first clocks of each command
+        ("column_ok", "i8", (2,)),  # first clocks of each command: reads, writes
         ("precharge_ok", "i8"),
-        ("activate_ok", "i8"),
+        ("activate_ok", "i8"),  # of a refresh too
         ("hit", "i8", (2,)),  # by direction: the oldest transfer that wants the open row, -1 none
         ("head", "i8", (2,)),  # transfers by direction, oldest first
         ("tail", "i8", (2,)),
@@ -435,8 +440,13 @@ CHANNEL = np.dtype(
         ("direction", "i8"),  # READ or WRITE_BACK
         ("number", "i8"),  # transfers arrived
         ("column_ok", "i8", (2,)),  # first clock of the next command by direction
-        ("group_ok", "i8", (8,)),
+        ("group_ok", "i8", (2 * MOST_GROUPS,)),  # of those of a bank group: see dram.of_group
         ("activate_ok", "i8"),
+        ("activations", "i8", (ACTIVATIONS,)),  # clocks of the last ones
+        ("activated", "i8"),  # how many there have been
+        ("refreshes", "i8"),
+        ("refresh_begin", "i8"),  # clocks around the last one of a bank in which no bank is activated
+        ("refresh_end", "i8"),
         ("ecc_uses", "i8"),
         ("ecc_used", "i8", (ECC_SECTORS,)),  # of each ECC sector kept: number of its last use, 0 none
         ("ecc_group", "i8", (ECC_SECTORS,)),  # what it protects

@@ -48,6 +48,7 @@ def dram(params: Params) -> tuple[np.recarray, np.recarray, np.recarray]:
     channels = records(int(card.channels), st.CHANNEL)
     channels.clock = st.FOREVER
     channels.head, channels.tail = -1, -1
+    channels.activations = -st.FOREVER
     banks = records(len(channels) * int(card.banks), st.BANK)
     banks.row, banks.hit, banks.head, banks.tail = -1, -1, -1, -1
     each = int(params.derived[0].transfers)

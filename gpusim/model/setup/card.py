@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from fractions import Fraction
 from functools import cache
-from typing import Annotated, Any, Literal, get_args, get_origin
+from types import UnionType
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 import numpy as np
 from annotated_types import MaxLen
@@ -30,6 +31,8 @@ def _shape(field: FieldInfo) -> tuple[int, ...] | None:
     kind = field.annotation
     if kind in (int, bool) or (get_origin(kind) is Literal and all(isinstance(each, int) for each in get_args(kind))):
         return ()
+    if get_origin(kind) in (Union, UnionType) and any(_is_integer(each) for each in get_args(kind)):
+        return ()  # a time, which is in clocks by then
     if get_origin(kind) is tuple and Ellipsis not in get_args(kind):
         return (len(get_args(kind)),)
     longest = next((item.max_length for item in field.metadata if isinstance(item, MaxLen)), None)
@@ -65,8 +68,9 @@ def _value(value: Any, dtype: np.dtype) -> Any:
 
 
 def build_card(config: GpuConfig) -> np.recarray:
-    """[1] the configuration's numbers as Params.card has them."""
+    """[1] the configuration's numbers as Params.card has them, times of DRAM in command clocks."""
     dtype = record_dtype(GpuConfig)
+    config = config.model_copy(update={"dram": config.dram_in_clocks})
     return np.array([_values(config, dtype)], dtype).view(np.recarray)
 
 
@@ -110,7 +114,7 @@ def build_derived(
     slice_odd, slice_bits = split(config.l2.slices)
     set_odd, set_bits = split(config.l2.sets)
     ratio = core_per_command_clock(config)
-    dram = config.dram
+    dram = config.dram_in_clocks
     values = dict(
         skip=skip, record_timeline=timeline, window=window,
         scheduler=policies.number("scheduler", issue.scheduler),
@@ -128,9 +132,10 @@ def build_derived(
         clocks=ratio.denominator, clock_cycles=ratio.numerator,
         row_lines=dram.row_bytes // LINE_BYTES,
         burst=-(-SECTOR_BYTES // (dram.bytes_per_transfer * dram.data_clocks_per_command_clock)),
+        refresh_step=int(dram.refresh.interval) // (dram.banks if dram.refresh.per_bank else 1),
         inline_ecc=dram.ecc == "inline",
         # the last: those whose commands are given and whose data have not reached L2
-        transfers=dram.queue_entries + dram.write_queue.entries + dram.timing.cl + 16,
+        transfers=dram.queue_entries + dram.write_queue.entries + int(dram.timing.cl) + 16,
     )  # fmt: skip
     assert values.keys() == set(DERIVED.names or ()), "DERIVED and its values have different names"
     return np.array([tuple(values[name] for name in DERIVED.names or ())], DERIVED).view(np.recarray)
@@ -157,8 +162,7 @@ def l2_latency(config: GpuConfig) -> int:
 
 def core_per_command_clock(config: GpuConfig) -> Fraction:
     """SM cycles per DRAM command clock, as a ratio of small integers."""
-    command_mhz = config.clocks.memory_mhz / config.dram.data_clocks_per_command_clock
-    return Fraction(config.clocks.core_mhz / command_mhz).limit_denominator(10_000)
+    return Fraction(config.clocks.core_mhz / config.command_mhz).limit_denominator(10_000)
 
 
 def shortest_round_trip(config: GpuConfig) -> int:

@@ -37,7 +37,7 @@ def check_footprint(config: GpuConfig, threads: int, instructions: int, register
 
 def footprint(config: GpuConfig, threads: int, instructions: int, registers: int) -> Iterator[Part]:
     """The parts of a State, those of some importance."""
-    sms, sm, l2, dram = config.sms, config.sm, config.l2, config.dram
+    sms, sm, l2, dram = config.sms, config.sm, config.l2, config.dram_in_clocks
     cores, unit, hierarchy = sms * st.SUB_CORES, sm.memory_unit, sm.instruction_hierarchy
     messages = 2 * st.MESSAGE.itemsize + st.NODE.itemsize + WORD
     each = st.SM.itemsize + st.SUB_CORES * st.SUB_CORE.itemsize + st.IN_FLIGHT * st.ACCESS.itemsize
@@ -55,7 +55,7 @@ def footprint(config: GpuConfig, threads: int, instructions: int, registers: int
     yield "L1 lines", "sm.memory_unit.l1_data.unified_kb and sets, sms", sms * each
     lines = l2.slices * l2.sets * l2.ways
     yield "L2 lines", "l2.slices, l2.sets, l2.ways", lines * (st.LINE.itemsize + 4 * WORD)
-    transfers = dram.queue_entries + dram.write_queue.entries + dram.timing.cl
+    transfers = dram.queue_entries + dram.write_queue.entries + int(dram.timing.cl)
     each = transfers * st.TRANSFER.itemsize + dram.banks * st.BANK.itemsize
     yield "DRAM queues", "dram.channels, dram.queue_entries, dram.write_queue.entries", dram.channels * each
     yield "scoreboards", "sms, sm.warps", sms * sm.warps * registers * st.REGISTER.itemsize

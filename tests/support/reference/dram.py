@@ -5,10 +5,21 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from fractions import Fraction
+from math import ceil
 
-from gpusim.config.models import GpuConfig
+from gpusim.config.models import DramTimes, GpuConfig
 
 DIRECTIONS = ("read", "write")
+
+
+class Clocks:
+    """A section whose times are in clocks."""
+
+    def __init__(self, section: DramTimes, mhz: float) -> None:
+        for key, value in section.model_dump().items():
+            if isinstance(value, str):
+                value = max(1, ceil(round(float(value.split()[0]) * mhz / 1000, 6)))
+            setattr(self, key, value)
 
 
 @dataclass(eq=False)
@@ -28,7 +39,7 @@ class Transfer:
 @dataclass(eq=False)
 class Bank:
     row: int | None = None
-    column_from: int = 0
+    column_from: dict[str, int] = field(default_factory=lambda: dict.fromkeys(DIRECTIONS, 0))
     precharge_from: int = 0
     activate_from: int = 0
 
@@ -48,6 +59,9 @@ class Channel:
     waiting: list[Transfer] = field(default_factory=list)
     filling: list[tuple[int, Transfer]] = field(default_factory=list)
     activate_from: int = 0
+    activations: list[int] = field(default_factory=list)  # clocks
+    refreshes: int = 0
+    no_activation: range = range(0)
     arrived: int = 0
     ecc: list[EccSector] = field(default_factory=list)  # the one used last at the end
 
@@ -55,12 +69,14 @@ class Channel:
         dram, clocks = self.config.dram, self.config.clocks
         command_mhz = clocks.memory_mhz / dram.data_clocks_per_command_clock
         self.cycles_per_clock = Fraction(clocks.core_mhz / command_mhz).limit_denominator(10_000)
-        self.dram, self.timing = dram, dram.timing
+        self.dram = dram
+        self.timing = Clocks(dram.timing, command_mhz)
+        self.refresh = Clocks(dram.refresh, command_mhz)
         self.burst = -(-32 // (dram.bytes_per_transfer * dram.data_clocks_per_command_clock))
         self.banks = [Bank() for _ in range(dram.banks)]
         self.per_group = dram.banks // dram.bank_groups
         self.column_from = dict.fromkeys(DIRECTIONS, 0)
-        self.group_from = [0] * dram.bank_groups
+        self.group_from = {direction: [0] * dram.bank_groups for direction in DIRECTIONS}
 
     # ---- L2's side
 
@@ -117,26 +133,59 @@ class Channel:
     def _cycle_of(self, clock: int) -> int:
         return -(-clock * self.cycles_per_clock.numerator // self.cycles_per_clock.denominator)
 
+    def _refresh(self, c: int) -> None:
+        """The refreshes due up to clock c."""
+        step = self.refresh.interval // (len(self.banks) if self.refresh.per_bank else 1)
+        while (self.refreshes + 1) * step <= c:
+            self.refreshes += 1
+            due = self.refreshes * step
+            if self.refresh.per_bank:
+                turn = [self.banks[(self.refreshes - 1) % len(self.banks)]]
+            else:
+                turn = self.banks
+            begin = max(self._close(bank, due) for bank in turn)
+            for bank in turn:
+                bank.activate_from = begin + self.refresh.rfc
+            if self.refresh.per_bank:
+                self.no_activation = range(begin, begin + self.refresh.rrefd)
+
+    def _close(self, bank: Bank, c: int) -> int:
+        """Close a bank's row from clock c on: when its refresh may begin."""
+        begin = max(c, bank.activate_from)
+        if bank.row is not None:
+            begin = max(begin, max(c, bank.precharge_from) + self.timing.rp)
+        bank.row = None
+        return begin
+
     def _one_clock(self, c: int) -> None:
+        self._refresh(c)
         for transfer in [t for t in self.arriving if t.arrival <= c]:
             self.arriving.remove(transfer)
             self.arrived += 1
             transfer.number = self.arrived
             self.waiting.append(transfer)
         self._choose_direction()
-        if c % self.dram.refresh.interval < self.dram.refresh.busy:
-            return
         mine = [t for t in self.waiting if t.direction == self.direction]
-        hits = [t for t in mine if t.row == self.banks[t.bank].row]
-        column = next((t for t in hits if self._column_possible(t, c)), None)
-        oldest = {t.bank: t for t in reversed(mine)}
-        no_hit = set(oldest) - {t.bank for t in hits}
-        heads = sorted((oldest[bank] for bank in no_hit), key=lambda t: t.number)
-        row = next((t for t in heads if self._row_possible(t, c)), None)
+        busy = {t.bank for t in mine}
+        others = [t for t in self.waiting if t.direction != self.direction and t.bank not in busy]
+        column = next((t for t in mine if self._hits(t) and self._column_possible(t, c)), None)
+        row = self._row_wanted(mine, c) or self._row_wanted(others, c)
         if column:
             self._column_command(column, c)
         if row:
             self._row_command(row, c)
+
+    def _hits(self, transfer: Transfer) -> bool:
+        return transfer.row == self.banks[transfer.bank].row
+
+    def _row_wanted(self, transfers: list[Transfer], c: int) -> Transfer | None:
+        """The oldest of the banks' oldest transfers whose row command may be given, of banks without a hit."""
+        oldest = {t.bank: t for t in reversed(transfers)}
+        for transfer in transfers:
+            if self._hits(transfer):
+                oldest.pop(transfer.bank, None)
+        heads = sorted(oldest.values(), key=lambda t: t.number)
+        return next((t for t in heads if self._row_possible(t, c)), None)
 
     def _choose_direction(self) -> None:
         count = dict.fromkeys(DIRECTIONS, 0)
@@ -151,19 +200,22 @@ class Channel:
 
     def _column_possible(self, transfer: Transfer, c: int) -> bool:
         return c >= max(
-            self.banks[transfer.bank].column_from,
+            self.banks[transfer.bank].column_from[transfer.direction],
             self.column_from[transfer.direction],
-            self.group_from[transfer.bank // self.per_group],
+            self.group_from[transfer.direction][transfer.bank // self.per_group],
         )
 
     def _row_possible(self, transfer: Transfer, c: int) -> bool:
         bank = self.banks[transfer.bank]
-        return c >= (max(bank.activate_from, self.activate_from) if bank.row is None else bank.precharge_from)
+        if bank.row is None:
+            return c >= max(bank.activate_from, self.activate_from) and c not in self.no_activation
+        return c >= bank.precharge_from
 
     def _column_command(self, transfer: Transfer, c: int) -> None:
         timing, bank = self.timing, self.banks[transfer.bank]
         apart = max(timing.ccd, self.burst)
-        self.group_from[transfer.bank // self.per_group] = c + max(timing.ccdl, apart)
+        group = transfer.bank // self.per_group
+        self.group_from[transfer.direction][group] = c + max(timing.ccdl, apart)
         self.column_from[transfer.direction] = c + apart
         if transfer.direction == "read":
             end = c + timing.cl + self.burst
@@ -172,6 +224,7 @@ class Channel:
         else:
             end = c + timing.wl + self.burst
             self.column_from["read"] = max(c + apart, end + timing.wtr)
+            self.group_from["read"][group] = max(self.group_from["read"][group], end + timing.wtrl)
             bank.precharge_from = max(bank.precharge_from, end + timing.wr)
         transfer.left -= 1
         if transfer.left == 0:
@@ -186,7 +239,13 @@ class Channel:
             bank.activate_from = max(bank.activate_from, c + timing.rp)
             return
         bank.row = transfer.row
-        bank.column_from = c + timing.rcd
+        bank.column_from = {"read": c + timing.rcd, "write": c + timing.rcdw}
         bank.precharge_from = c + timing.ras
-        bank.activate_from = c + timing.rc
+        group = transfer.bank // self.per_group
+        for near in self.banks[group * self.per_group : (group + 1) * self.per_group]:
+            near.activate_from = max(near.activate_from, c + timing.rrdl)
+        bank.activate_from = max(bank.activate_from, c + timing.rc)
+        self.activations.append(c)
         self.activate_from = c + timing.rrd
+        if len(self.activations) >= 4:
+            self.activate_from = max(self.activate_from, self.activations[-4] + timing.faw)

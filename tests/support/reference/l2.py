@@ -153,7 +153,20 @@ class Slice:
                 return False
             if not self.channel.has_room("read", ask.bit_count()):
                 return False
-        return entry is not None or self._has_place(request.line)
+        if entry is None and not self._has_place(request.line):
+            return False
+        if request.kind == "read" or (entry and entry.dirty):
+            return True
+        oldest = self._oldest_whole(request.line)
+        many = sum(1 for line in self._ways(request.line).entries if line and line.dirty) >= self.l2.dirty_ways
+        return not (many and oldest) or self.channel.has_room("write", oldest.dirty.bit_count())
+
+    def _oldest_whole(self, line: int) -> Line | None:
+        """The oldest dirty line of a set all bytes of which have been written."""
+        ways = self._ways(line)
+        whole = [(age, each) for age, each in zip(ways.young, ways.entries) if each and each.dirty]
+        whole = [pair for pair in whole if pair[1].written == 2**128 - 1]
+        return min(whole, key=lambda pair: pair[0])[1] if whole else None
 
     def _to_fill(self, request: Request, entry: Line | None) -> int:
         """Sectors that a write must read: with inline ECC those written in part."""
@@ -223,12 +236,10 @@ class Slice:
 
     def _make_dirty(self, entry: Line, sectors: int, t: int) -> None:
         before, entry.dirty = entry.dirty, entry.dirty | sectors
-        ways = self._ways(entry.line)
-        dirty = [(age, line) for age, line in zip(ways.young, ways.entries) if line and line.dirty]
-        whole = [pair for pair in dirty if pair[1].written == 2**128 - 1]
-        if before or len(dirty) <= self.l2.dirty_ways or not whole:
+        dirty = sum(1 for line in self._ways(entry.line).entries if line and line.dirty)
+        oldest = self._oldest_whole(entry.line)
+        if before or dirty <= self.l2.dirty_ways or oldest is None:
             return
-        oldest = min(whole, key=lambda pair: pair[0])[1]
         if self.channel.has_room("write", oldest.dirty.bit_count()):
             self.channel.start(Transfer("write", oldest.line, oldest.dirty.bit_count()), t)
             oldest.dirty = 0

@@ -127,10 +127,17 @@ OVERRIDES: dict[str, tuple[object, ...]] = {
     "dram.latency": (0, 60, 306),
     "dram.ecc": ("none", "inline", "beside"),
     "dram.ecc_sectors": (1, 2, 24),
-    "dram.refresh": ("{interval: 60, busy: 7}", "{interval: 1000, busy: 300}", "{interval: 7000, busy: 0}"),
+    "dram.refresh": (
+        "{per_bank: false, interval: 2500, rfc: 300, rrefd: 0}",
+        "{per_bank: true, interval: 2500, rfc: 300, rrefd: 60}",
+        "{per_bank: true, interval: 9000, rfc: 0, rrefd: 1}",
+    ),
     **{
         f"dram.timing.{key}": (1, 7, 60)
-        for key in ("rcd", "ras", "rp", "rc", "rrd", "cl", "wl", "ccd", "ccdl", "rtp", "wr")
+        for key in (
+            *("rcd", "rcdw", "ras", "rp", "rc", "rrd", "rrdl", "faw", "cl", "wl"),
+            *("ccd", "ccdl", "rtp", "wr", "wtr", "wtrl", "turnaround"),
+        )
     },
     "sms": (1, 2, 3),
     "clocks.l2_mhz": (700, 2500),
@@ -180,8 +187,12 @@ SCOREBOARDS: dict[str, tuple[object, ...]] = {
 """What a program with scoreboards may change as well."""
 
 
+LONG_REFRESH = "dram.refresh={per_bank: true, interval: 4000, rfc: 77, rrefd: 9}"
+"""Leaves time to work whatever the clock and the timing."""
+
+
 def _overrides(random: Random) -> tuple[str, ...]:
-    drawn = _draw(random, OVERRIDES, 0.35)
+    drawn = [LONG_REFRESH, *_draw(random, OVERRIDES, 0.35)]
     if random.random() < 0.35:
         drawn += [f"{_CORE}.dependence.mode=scoreboard", *_draw(random, SCOREBOARDS, 0.7)]
     return tuple(drawn)
