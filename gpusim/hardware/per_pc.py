@@ -153,15 +153,11 @@ def _binomial(n: int, k: int, p: float) -> float:
 
 
 def rank_correlation(one: np.ndarray, other: np.ndarray) -> float | None:
-    """Spearman's rho of two (n,) arrays: Pearson's of their ranks, equal values sharing the mean of theirs.
+    """Spearman's rho of two (n,) arrays, equal values sharing the mean of their ranks (pandas.DataFrame.corr).
 
     None where all values of one of them are equal, for then there is no order.
     """
-    first, second = (ranks - ranks.mean() for ranks in (_ranks(one), _ranks(other)))
-    scale = np.sqrt((first @ first) * (second @ second))
-    return float(first @ second / scale) if scale else None
+    import pandas
 
-
-def _ranks(values: np.ndarray) -> np.ndarray:
-    _, place, count = np.unique(values, return_inverse=True, return_counts=True)
-    return (np.cumsum(count) - (count - 1) / 2)[place]
+    rho = pandas.DataFrame({"one": one, "other": other}).corr("spearman").to_numpy()[0, 1]
+    return None if np.isnan(rho) else float(rho)
