@@ -5,7 +5,7 @@
     fetch, l0_instructions, l1_instructions                instructions come
     issue, scoreboard, fl_constants, control               one of them leaves for the pipeline
     allocate, operands, execute, tensor, events            it reads, executes, writes
-    address_unit, memory_unit, coalesce, l1_data, held_stores, copies      the memory pipeline of an SM
+    address_unit, memory_unit, adu, coalesce, l1_data, held_stores, copies      the memory pipeline of an SM
     interconnect, l2, dram, ecc, memory_system             what SMs share
     barriers, stalls                                       who waits, and why
     state, params, types, rows, counters, kinds, cache, ticks, in_flight, hashing     what the stages share
