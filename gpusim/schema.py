@@ -33,11 +33,16 @@ def load(model: type[Model], document: Document, hints: Mapping[str, str] | None
 
     Raises GpusimError with every problem, a line each: place, key, what is wrong, what is allowed.
     """
-    found, problems = check(model, document.values, hints)
-    lines = [f"{document.place(problem.path)}: {problem}" for problem in problems]
+    found, problems = check(model, document.values, hints, written=document.written)
+    lines = [f"{document.place(problem.path)}: {problem}{_beyond(document, problem.path)}" for problem in problems]
     if lines or document.problems or found is None:
         raise GpusimError("\n".join([*document.problems, *lines]))
     return found
+
+
+def _beyond(document: Document, path: KeyPath) -> str:
+    """What makes a value no number although it looks like one."""
+    return f"; {document.unfit[path]}" if path in document.unfit else ""
 
 
 class Problem(NamedTuple):
@@ -54,13 +59,32 @@ class Problem(NamedTuple):
 
 
 def check(
-    model: type[Model], values: Any, hints: Mapping[str, str] | None = None, *, lists: bool = False
+    model: type[Model],
+    values: Any,
+    hints: Mapping[str, str] | None = None,
+    *,
+    lists: bool = False,
+    written: Mapping[KeyPath, str] | None = None,
 ) -> tuple[Model | None, list[Problem]]:
-    """The values as `model`, None where there are problems, and these. `lists`: its sequences are lists, not tuples."""
+    """The values as `model`, None where there are problems, and these. `lists`: its sequences are lists, not tuples.
+
+    `written`: the text of scalars (`Document.written`), which they become, in `values` too, where a text is asked for.
+    """
     try:
         return model.model_validate(values if lists else as_tuples(values), strict=True), []
     except ValidationError as error:
+        if texts := _texts(values, error, written or {}):
+            for path, text in texts.items():
+                _at(values, path[:-1])[path[-1]] = text
+            return check(model, values, hints, lists=lists)
         return None, list(_problems(schema_of(model), values, error, hints or {}))
+
+
+def _texts(values: Any, error: ValidationError, written: Mapping[KeyPath, str]) -> dict[KeyPath, str]:
+    """What is no text and should be, as it was written."""
+    refused = (e["loc"] for e in error.errors(include_url=False) if e["type"] == "string_type")
+    paths = (_key_path(location, values, False) for location in refused)
+    return {path: written[path] for path in paths if path in written}
 
 
 def as_tuples(value: Any) -> Any:

@@ -1,8 +1,9 @@
 """YAML as users write it -> values, and the place and the comments of each. The only reader of YAML.
 
 Scalars are those of the core schema of YAML 1.2: `1e-5` is a number, and what YAML 1.1 takes for a date (2001-12-31),
-base 60 (1:30), octal (010) or true (yes) is text. Keys are text whatever they look like. Beyond YAML itself a file is
-bounded: in bytes, in depth, in what its aliases stand for, and in the digits of a number.
+base 60 (1:30), octal (010) or true (yes) is text. Keys are text whatever they look like. How numbers, true and false
+are written is kept, for so `schema.check` takes them where a text is asked for: a commit 41754e2 is one. Beyond YAML
+itself a file is bounded: in bytes, in depth, in what its aliases stand for, and in the digits of a number.
 """
 
 from __future__ import annotations
@@ -56,13 +57,19 @@ class Place(NamedTuple):
 
 @dataclass
 class Document:
-    """What was read: nested values, the place of each key and element, and what is wrong so far (duplicate keys)."""
+    """What was read: nested values, the place of each key and element, and what is wrong so far (duplicate keys).
+
+    `written` tells the text of each number, true and false. `unfit` are numbers beyond the bounds, which stay text, and
+    what is wrong with them unless text is what they should be.
+    """
 
     name: str
     lines: list[str] = field(default_factory=list)
     values: Any = None
     places: dict[KeyPath, Place] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
+    written: dict[KeyPath, str] = field(default_factory=dict)
+    unfit: dict[KeyPath, str] = field(default_factory=dict)
 
     def place(self, path: KeyPath) -> Place:
         """Place of a value, or of the nearest one around it."""
@@ -71,9 +78,10 @@ class Document:
         return self.places.get(path, Place(self.name, 0))
 
     def check(self) -> None:
-        """Raises GpusimError where there are problems."""
-        if self.problems:
-            raise GpusimError("\n".join(self.problems))
+        """Raises GpusimError where there are problems, unfit numbers among them."""
+        problems = self.problems + [f"{self.place(path)}: {what}" for path, what in self.unfit.items()]
+        if problems:
+            raise GpusimError("\n".join(problems))
 
     @property
     def header(self) -> list[str]:
@@ -203,7 +211,7 @@ class _Walk:
                 self.document.places[here] = self._place(element, element)
                 elements.append(self._value(element, here))
             return elements
-        return node.value if node.style else self._scalar(node)
+        return node.value if node.style else self._scalar(node.value, path)
 
     def _mapping(self, node: yaml.MappingNode, path: KeyPath) -> dict[str, Any]:
         section: dict[str, Any] = {}
@@ -223,19 +231,24 @@ class _Walk:
             section[key] = self._value(value_node, here)
         return section
 
-    def _scalar(self, node: yaml.ScalarNode) -> Any:
+    def _scalar(self, text: str, path: KeyPath) -> Any:
         """The value of a plain scalar; text that looks like nothing else is itself."""
-        text = node.value
-        if text in _WORDS:
-            return _WORDS[text]
+        value = _WORDS[text] if text in _WORDS else self._number(text, path)
+        if value is not None and not isinstance(value, str):
+            self.document.written[path] = text
+        return value
+
+    def _number(self, text: str, path: KeyPath) -> int | float | str:
         whole, based = _INTEGER.fullmatch(text), _OTHER_BASE.fullmatch(text)
         if not whole and not based and not _FLOAT.fullmatch(text):
             return text
         if len(text) > MOST_DIGITS:
-            raise self._refuse(node, f"a number of {len(text):,} characters; the longest read has {MOST_DIGITS}")
+            self.document.unfit[path] = f"a number of {len(text):,} characters; the longest read has {MOST_DIGITS}"
+            return text
         if whole or based:
             return int(text, 10 if whole else 0)
         number = float(text)
         if math.isinf(number):
-            raise self._refuse(node, f"{text} is too large for a number of 64 bits; .inf is infinity")
+            self.document.unfit[path] = f"{text} is too large for a number of 64 bits; .inf is infinity"
+            return text
         return number

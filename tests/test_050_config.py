@@ -218,6 +218,17 @@ def test_a_file_inherits_from_a_chain_and_changes_only_what_it_names(tmp_path):
     assert config.model_dump() == expected
 
 
+def test_a_card_may_be_named_by_a_number(tmp_path):
+    (tmp_path / "41754e2").write_text("base: rtx3090\nname: 41754e2  # as a commit\n")
+    (tmp_path / "mine.yaml").write_text("base: 41754e2\n")
+    assert load_config(tmp_path / "mine.yaml").name == "41754e2"
+    assert load_config(tmp_path / "mine.yaml", ["name=0x10"]).name == "0x10"
+    with pytest.raises(GpusimError, match="name: 7 is not allowed"):
+        load_config(tmp_path / "mine.yaml", {"name": 7})
+    (tmp_path / "expanded.yaml").write_text(expand(tmp_path / "mine.yaml"))
+    assert load_config(tmp_path / "expanded.yaml") == load_config(tmp_path / "mine.yaml")
+
+
 def test_a_file_in_the_working_folder_wins_over_a_packaged_card(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     Path("a6000").mkdir()  # no file: the packaged card is meant

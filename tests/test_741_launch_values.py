@@ -126,13 +126,22 @@ def test_the_file_is_good_as_it_stands(folder: Path) -> None:
         ("block: [32, 2]", "block: [512, 4]", "a block has at most 1024 threads, these are 2048"),
         ("dynamic_shared: 16", "dynamic_shared: 200000", "kernel k would have 200000 bytes of shared memory per CTA .* sm_86 has 101376"),
         ("kernel: k", "kernel: 2001-99-99", "l.yaml:14: there is no kernel '2001-99-99'"),
-        ("kernel: k", "kernel: 3", "launches[0].kernel: 3 is not allowed (allowed: text, which this is in quotes)"),
+        ("kernel: k", "kernel: 3", "l.yaml:14: there is no kernel '3'"),
     ],
 )  # fmt: skip
 def test_what_does_not_fit_is_refused_by_value_and_line(folder: Path, old: str, new: str, told: str) -> None:
     message = refused(folder, old, new)
     for part in told.split(" .* "):
         assert part in message, message
+
+
+@pytest.mark.parametrize("commit", ["41754e2", "123e456", "0010000", "12e3456789012345678901234567890123456789", "'7'"])
+def test_a_commit_needs_no_quotes(folder: Path, commit: str) -> None:
+    text = (folder / "l.yaml").read_text()
+    (folder / "l.yaml").write_text(f"report: {{repository: a/b, commit: {commit}, path: 10.ncu-rep}}\n{text}")
+    report = load_launch(folder / "l.yaml").report
+    assert report is not None
+    assert (report.repository, report.commit, report.path) == ("a/b", commit.strip("'"), "10.ncu-rep")
 
 
 def test_special_numbers_are_values_of_floats(folder: Path) -> None:

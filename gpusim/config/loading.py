@@ -23,11 +23,15 @@ Overrides: TypeAlias = "Sequence[str] | Mapping[str, object]"
 
 @dataclass
 class Draft:
-    """A card before it is checked: merged values, the place of each key path, and the files, the most basic first."""
+    """A card before it is checked: merged values, the place of each key path, and the files, the most basic first.
+
+    `written`: as `Document.written`.
+    """
 
     label: str
     values: dict[str, object] = field(default_factory=dict)
     places: dict[KeyPath, Place] = field(default_factory=dict)
+    written: dict[KeyPath, str] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
     sources: list[Document] = field(default_factory=list)
 
@@ -64,7 +68,7 @@ def check_file(name_or_path: str | Path) -> GpuConfig | None:
     draft = _base(name_or_path)
     if "name" in draft.values:
         return load_config(name_or_path)
-    found = [problem for problem in check(GpuConfig, draft.values)[1] if not problem.missing]
+    found = [problem for problem in check(GpuConfig, draft.values, written=draft.written)[1] if not problem.missing]
     problems = draft.problems + [f"{draft.place(problem, True)}: {problem}" for problem in found]
     if problems:
         count = f"{len(problems)} problem{'s' if len(problems) > 1 else ''}"
@@ -88,7 +92,7 @@ def checked(name_or_path: ConfigLike, overrides: Overrides = ()) -> tuple[GpuCon
         for text in [overrides] if isinstance(overrides, str) else overrides:
             _override(draft, str(text))
     draft.problems += resolve_policy_files(draft.values, draft.places)
-    config, found = check(GpuConfig, draft.values)
+    config, found = check(GpuConfig, draft.values, written=draft.written)
     if config is None or draft.problems:
         raise _refusal(draft, files, found)
     return config, draft
@@ -103,7 +107,7 @@ def _base(card: ConfigLike) -> Draft:
 
 def _refusal(draft: Draft, files: Draft, found: Sequence[Problem]) -> GpusimError:
     """All that is wrong with a card; `files`: the same without overrides, for these alone may be to blame."""
-    own = {str(problem) for problem in check(GpuConfig, files.values)[1]}
+    own = {str(problem) for problem in check(GpuConfig, files.values, written=files.written)[1]}
     problems = draft.problems + [f"{draft.place(problem, str(problem) in own)}: {problem}" for problem in found]
     card = Path(draft.label).stem if draft.sources else draft.label
     what = f"configuration {draft.label}" if own or files.problems else f"overrides of {card}"
@@ -139,7 +143,7 @@ def _locate(name: str) -> Path:
 
 
 def _locate_base(source: Document) -> Path:
-    base, place = source.values["base"], source.place(("base",))
+    base, place = source.written.get(("base",), source.values["base"]), source.place(("base",))
     if not isinstance(base, str):
         raise GpusimError(f"{place}: base: should be the name of a file, not {base!r}")
     beside = Path(source.name).parent / base
@@ -177,6 +181,8 @@ def _draft(path: Path) -> Draft:
         _merge(draft.values, values)
         draft.places.update(source.places)
         draft.problems += source.problems
+        kept = {path: text for path, text in draft.written.items() if path not in source.places}
+        draft.written = {**kept, **source.written}
     draft.places.pop(("base",), None)
     return draft
 
@@ -238,11 +244,11 @@ def _override(draft: Draft, text: str) -> None:
     except GpusimError as error:
         draft.problems.append(str(error))
         return
-    _put(draft, place, key, value)
+    _put(draft, place, key, value, value_text if isinstance(value, int | float) else None)
 
 
-def _put(draft: Draft, place: Place, key: str, value: object) -> None:
-    """Merge one override, which messages call `place`."""
+def _put(draft: Draft, place: Place, key: str, value: object, written: str | None = None) -> None:
+    """Merge one override, which messages call `place`; `written`: the text of a number, true or false."""
     path = _complete(tuple(key.split(".")))
     if isinstance(path, str):
         draft.problems.append(f"{place}: {key}: {path}")
@@ -251,7 +257,11 @@ def _put(draft: Draft, place: Place, key: str, value: object) -> None:
     for step in reversed(path[:-1]):
         values = {step: values}
     _take_standard(draft, values, place)
-    draft.places.update((inner, place) for inner in _paths_in(value, path))
+    for inner in _paths_in(value, path):
+        draft.places[inner] = place
+        draft.written.pop(inner, None)
+    if written is not None:
+        draft.written[path] = written
     _merge(draft.values, values)
 
 
