@@ -8,7 +8,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from microbench import PAUSE, PERFECT, SMALL, kernel, op, run, trace
+from microbench import PAUSE, PERFECT, SMALL, Run, kernel, op, run, trace
 from reference.spread import spread as reference_spread
 
 from gpusim.config.loading import load_config
@@ -307,6 +307,21 @@ def test_an_sm_waits_with_stores_until_earlier_ones_are_acknowledged() -> None:
     starts = one.rows("STG")["execute"].tolist()
     assert all(later - earlier >= shortest_round_trip(load_config("a6000", [])) for earlier, later in pairwise(starts))
     assert max(free.rows("STG")["execute"].tolist()) < starts[2]
+
+
+def test_what_other_sub_cores_ask_for_waits_behind_a_store_that_is_refused() -> None:
+    # Given warps of two sub-cores that each store once, then ask for a thread index, which needs no room in L1
+    lines = [*READY, store(0), op("S2R R9, SR_TID.X", 2, write=2), PAUSE]
+    free, one = (run(lines, f"interconnect.writes_in_flight={n}", block=64) for n in (2, 1))
+
+    def starts(result: Run, opcode: str) -> list[int]:
+        return [int(result.rows(opcode, sub_core=k)["execute"][0]) for k in (0, 1)]
+
+    first, second = starts(one, "STG")
+    assert second - first >= shortest_round_trip(load_config("a6000", []))
+    # Then the first warp's index comes behind the second's store as well: 2 cycles a grant
+    assert starts(one, "S2R") == [second + 2, second + 4]
+    assert starts(free, "S2R") == [first + 4, first + 6]
 
 
 def test_a_kernel_ends_when_its_writes_are_acknowledged() -> None:

@@ -1,4 +1,4 @@
-"""The SM-shared memory unit: round-robin grants to the sub-cores, then shared memory, L1D or a plain hop.
+"""The SM-shared memory unit: round-robin grants to the sub-cores, in order, then shared memory, L1D or a plain hop.
 
 One instruction per 2 cycles over all sub-cores (arXiv 2503.20481 section 5.4, Table 1). A grant decides the whole
 unloaded way of an instruction; only misses wait for replies.
@@ -83,9 +83,10 @@ def memory_unit(S: State, P: Params, sm: Sm, now: Cycle) -> None:
         number = next_access(core)
         resolve(S, P, number)
         refused = refused_until(S, P, sm, S.accesses[number].kind, now)
-        if refused > now:
-            unit.retry_at = min(unit.retry_at, refused)
-            continue
+        if refused > now:  # the others wait behind it
+            unit.retry_at = refused
+            unit.grant_turn = k
+            return
         serve(S, P, sm, number, now)
         leave_queue(S, P, sm, k, now)
         unit.next_grant = now + P.card[0].sm.memory_unit.grant_interval

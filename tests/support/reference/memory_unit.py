@@ -61,13 +61,11 @@ class MemoryUnit:
             return
         for number in [(self.turn + k) % 4 for k in range(4)]:
             queue = queues[number]
-            if (
-                not queue
-                or queue[0].dynamic.static.is_adu
-                or not queue[0].asks(t)
-                or self._refused(queue[0].dynamic, t)
-            ):
+            if not queue or queue[0].dynamic.static.is_adu or not queue[0].asks(t):
                 continue
+            if self._refused(queue[0].dynamic, t):
+                self.turn = number
+                return
             dynamic = queue.pop(0).dynamic
             self.next_grant = t + self.unit.grant_interval
             self.turn = (number + 1) % 4
