@@ -3,7 +3,7 @@
 Hardware figures come from an Nsight Compute report, or from a CSV of measured cycles whose rows name a trace or a
 kernel file. Definitions are Nsight Compute's: active cycles are the mean over all SMs, hit rates those of sectors that
 global loads look up in L1 and SMs read from L2, stall ratios warp-cycles per issued instruction. Warp-state samples,
-where the report has them, are compared instruction by instruction (`gpusim.hardware.per_pc`), and its counters of executed
+where the report has them, are compared instruction by instruction (`gpusim.hardware.per_pc`), its counts of executed
 instructions pipe by pipe (`gpusim.hardware.pipes`).
 """
 

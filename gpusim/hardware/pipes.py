@@ -24,11 +24,11 @@ has a share of FP32's that depends on what the pipes are doing."""
 
 # Warp instructions per cycle and SM: the values with which the counts of the reports in validation/hardware/pipes.csv
 # come out as whole numbers, and where their opcodes leave no doubt as those of the opcodes.
-_PEAKS = {
-    "adu": 1 / 2, "alu": 2, "cbu": 4, "cbu_pred_on_any": 1, "fp64_op_fp64": 1 / 16, "tensor_op_hmma": 2, "tensor_op_imma": 1,
-    "tex": 1 / 2, "uniform": 2, "xu": 1 / 2,
+_PEAKS: Mapping[str, float] = {
+    "adu": 1 / 2, "alu": 2, "cbu": 4, "cbu_pred_on_any": 1, "fp64_op_fp64": 1 / 16, "tensor_op_hmma": 2,
+    "tensor_op_imma": 1, "tex": 1 / 2, "uniform": 2, "xu": 1 / 2,
 }  # fmt: skip
-_PEAKS_OF = {
+_PEAKS_OF: Mapping[int, Mapping[str, float]] = {
     75: {"fma": 2, "lsu": 1 / 2},
     80: {"fma": 2, "lsu": 1},
     86: {"fma": 4, "lsu": 1 / 2},
@@ -101,7 +101,10 @@ def _from_share(launch: ReportedLaunch, name: str, share: float, cycles: float |
 
 
 def elapsed_cycles(launch: ReportedLaunch, executed: int) -> float | None:
-    """Mean over the SMs; where the report does not have it, by its instructions' share of what could issue meanwhile."""
+    """Mean over the SMs; where the report does not have it, by the instructions' share of what could issue meanwhile.
+
+    executed: all warp instructions. None where the report has neither.
+    """
     share = launch.number("sm__inst_executed.avg.pct_of_peak_sustained_elapsed")
     told = launch.number("sm__cycles_elapsed.avg")
     if told is not None or not share:

@@ -59,7 +59,7 @@ def _shown(value: float | None, shape: str) -> str:
 
 
 def print_comparison(console: Console, rows: Sequence[Comparison], per_pc: bool = False) -> None:
-    """The table of kernels, stall reasons and pipes of each, the mean error; `per_pc`: what differs by instruction, too."""
+    """The table of kernels, stall reasons and pipes of each, the mean error; `per_pc`: that by instruction."""
     sheet = Sheet(*headings(), sides="ll", title="card / model")
     for row in rows:
         sheet.add(*cells(row))
@@ -148,7 +148,7 @@ class Comparisons:
         return mean_absolute_error(self.rows)
 
     def to_frame(self) -> pandas.DataFrame:
-        """A row per kernel: figures, pipes' instructions and stall ratios measured (`_card`) and simulated (`_model`), error in percent.
+        """A row per kernel: figures, pipes' instructions and stall ratios, measured (`_card`) and simulated (`_model`).
 
         Units are in `attrs["units"]`.
         """

@@ -1,4 +1,4 @@
-"""Executed warp instructions by pipe, on a card and in the model: for the terminal, as Markdown, as columns of a row."""
+"""Executed warp instructions by pipe, on a card and in the model: for the terminal, as Markdown, as columns."""
 
 from __future__ import annotations
 

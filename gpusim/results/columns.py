@@ -139,7 +139,7 @@ COMPARISON_FRAME: tuple[Column, ...] = (
     Column("pc_reason_distance", "", "total variation distance by instruction and stall reason, 0 to 1"),
     Column("pc_reason_distance_chance", "", "mean of pc_reason_distance if as many samples were drawn from the model"),
     *(
-        Column(f"pipe_{name}_{side}", "warp instruction", f"counted in this pipe, {word}", PIPE_INSTRUCTIONS.format(name))
+        Column(f"pipe_{name}_{side}", "warp instruction", f"executed, {word}", PIPE_INSTRUCTIONS.format(name))
         for name in PIPE_COUNTERS
         for side, word in _SIDES.items()
     ),

@@ -17,8 +17,8 @@ from gpusim.errors import GpusimError
 Unit: TypeAlias = Literal["int", "fp32", "half", "tensor", "uniform", "branch", "misc", "sfu", "fp64", "memory", "adu"]
 """Execution units that a table may name."""
 Pipe: TypeAlias = Literal[
-    "adu", "alu", "cbu", "fma", "fma_type_fp16", "fmaheavy", "fp16", "fp64", "fp64_op_dmma", "fp64_op_fp64", "ipa", "lsu",
-    "tensor_op_dmma", "tensor_op_gmma", "tensor_op_hmma", "tensor_op_imma", "tex", "tma", "uniform", "xu",
+    "adu", "alu", "cbu", "fma", "fma_type_fp16", "fmaheavy", "fp16", "fp64", "fp64_op_dmma", "fp64_op_fp64", "ipa",
+    "lsu", "tensor_op_dmma", "tensor_op_gmma", "tensor_op_hmma", "tensor_op_imma", "tex", "tma", "uniform", "xu",
 ]  # fmt: skip
 """Counters of executed warp instructions by pipe that a table may name: Nsight's `sm__inst_executed_pipe_<name>`."""
 LatencyClass: TypeAlias = Literal[
@@ -100,9 +100,11 @@ class PipeRule:
     register: str
     pipes: tuple[Pipe, ...]
 
-    def covers(self, base: str, modifiers: tuple[str, ...], register: str) -> bool:
-        """Whether a spelling is one of them; `register` is the special register it reads, or empty."""
-        return base == self.base and _contains(modifiers, self.modifiers) and register.startswith(self.register)
+    def covers(self, spelling: str) -> bool:
+        """Whether a spelling, as `Isa.pipes` takes it, is one of them."""
+        opcode, _, register = spelling.partition(" ")
+        base, *modifiers = opcode.split(".")
+        return base == self.base and _contains(tuple(modifiers), self.modifiers) and register.startswith(self.register)
 
 
 @dataclass
@@ -153,10 +155,8 @@ class Isa:
 
         spelling: the opcode with all modifiers; if it reads a special register, a space and that (`S2R SR_TID.X`).
         """
-        opcode, _, register = spelling.partition(" ")
-        base, *modifiers = opcode.split(".")
-        told = [rule.pipes for rule in self._pipe_rules if rule.covers(base, tuple(modifiers), register)]
-        return told[-1] if told else self._unit_pipes.get(self.lookup(opcode).unit, ())
+        told = [rule.pipes for rule in self._pipe_rules if rule.covers(spelling)]
+        return told[-1] if told else self._unit_pipes.get(self.lookup(spelling.split(" ")[0]).unit, ())
 
     def _find(self, opcode: str) -> OpcodeInfo:
         base, *rest = opcode.split(".")
