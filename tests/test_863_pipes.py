@@ -39,7 +39,7 @@ for each in table("instructions.csv"):
 
 MEMBAR = "a MEMBAR.SC with its ERRBAR adds to the ADU's count between half and once, by what no opcode says"
 HOPPER = "49 and 47 an SM more than LDC, BAR and S2UR, whatever the kernel's length: not known what"
-RACE = "the kernel adds to a bin that other warps add to, if it reads it below 127: how often differs from pass to pass"
+RACE = "a warp adds to a bin that others add to, if it reads at most 254 in it: how many do differs from pass to pass"
 EXCEPTIONS = {
     ("rtx3050ti_halfstep_velocity:1", "adu"): (146, MEMBAR),
     ("rtx3060_shared_memory:0", "adu"): (20, MEMBAR),
