@@ -188,7 +188,7 @@ def test_a_standard_of_ones_own_lies_beside_its_card(tmp_path, monkeypatch):
     ("override", "said"),
     [
         ("dram.standard=hbm3", "packaged: gddr6, gddr6x, hbm2, hbm2e"),
-        ("dram.standard=7", "text"),
+        ("dram.standard=7", "no DRAM standard .7.: neither"),
         ("dram.timing.rcd=7 us", "a time such as 15.4 ns"),
         ("dram.timing.rcd=0", "integer, 1 to"),
         ("dram.refresh.rfc=1800 ns", "no time to work is left"),

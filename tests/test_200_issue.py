@@ -246,9 +246,13 @@ def test_constant_of_the_same_line_hits(offset: str) -> None:
     assert gaps(run(lines).issues()[:2]) == [11]
 
 
-def test_constant_of_another_line_misses() -> None:
-    lines = [op("FADD R5, RZ, c[0x0][0x160]", 11), op("FADD R6, RZ, c[0x0][0x180]", 1)]
-    assert gaps(run(lines).issues()[:2])[0] >= 79
+@pytest.mark.parametrize(("offset", "wait"), [("0x180", 79), ("0x1fc", 79), ("0x200", 298 + 141), ("0x0", 109)])
+def test_constant_of_another_line_misses_up_to_its_256_bytes(offset: str, wait: int) -> None:
+    # Given an operand that has brought its 256 bytes to the first-level cache, then one of another line of L0
+    lines = [op("FADD R5, RZ, c[0x0][0x160]", 11), op(f"FADD R6, RZ, c[0x0][{offset}]", 1)]
+    result = run(lines).result
+    waits = result.pc_stalls[:2, list(result.stalls).index("imc_miss")]
+    assert waits.tolist() == [298 + 141, wait]
 
 
 @pytest.mark.parametrize("hold", [4, 0, 7])

@@ -154,7 +154,7 @@ def test_l2_hits_what_the_set_has_kept(policy: str) -> None:
     loads = [f"LDG.E.STRONG.GPU R4, [R2.64+{hex(128 * line)}]" for line in LINES]
     one_set = ("l2.slices=1", "l2.sets=1", f"l2.ways={WAYS}", "dram.channels=1")
     result = run([*head, *one_after_another(loads)], *one_set, f"l2.replacement={policy}")
-    constants = [CONSTANT_SPACE + 0x160 // 128]  # of LDC, before the loads
+    constants = [CONSTANT_SPACE + 0x160 // 256]  # of LDC, before the loads
     found = hits(policy, [*constants, *(GLOBAL_BASE // 128 + line for line in LINES)])[1:]
     assert result.counters["dram_read_sectors"] == found.count(False)
     assert [latency == 250 for latency in latencies(result, "LDG")[-LAST:]] == found[-LAST:]

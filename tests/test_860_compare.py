@@ -12,6 +12,7 @@ from profile_cases import CARD, FakeLaunch, blob, install
 from sass_cases import needs_tools
 
 from gpusim.config import load_config
+from gpusim.emulator import tracing
 from gpusim.emulator.tracing import run_in_memory
 from gpusim.hardware.card import derive_card
 from gpusim.hardware.compare import Comparison, Figures, mean_absolute_error, reported_figures
@@ -33,6 +34,7 @@ launches:
   - arguments: [{buffer: a}, {buffer: b}, {buffer: c}, {int32: 1000}]
 """
 OWN_LAUNCH = LAUNCH.replace("- arguments", "- grid: [4]\n    block: [256]\n    arguments")
+OTHER = "report: {repository: a/b, commit: 41754e2, path: x/other.ncu-rep}\n"
 METRICS = {
     "gpc__cycles_elapsed.max": 3000.0,
     "sm__cycles_active.avg": 400.0,
@@ -158,21 +160,64 @@ def test_measured_cycles_may_come_from_a_csv(profile, tmp_path: Path, capsys) ->
 def test_reports_and_launch_files_must_pair(profile, tmp_path: Path, capsys) -> None:
     path, launch = profile
     assert "1 reports and 0 launch files" in refused(capsys, "compare", path)
-    other = "report: {repository: a/b, commit: c, path: x/other.ncu-rep}\n"
-    launch.write_text(LAUNCH.replace("- arguments", "- launch: 3\n    arguments") + other)
-    assert "names another report, x/other.ncu-rep: give the files in one order" in refused(
-        capsys, "compare", path, "--launch", launch
-    )
+    launch.write_text(LAUNCH.replace("- arguments", "- launch: 3\n    arguments") + OTHER)
+    complaint = refused(capsys, "compare", path, "--launch", launch)
+    assert "there is no launch 3" in complaint
+    assert f"{launch} names another report, x/other.ncu-rep: give each report the file for it" in complaint
+
+
+@needs_tools
+@pytest.mark.parametrize(
+    ("change", "complaint"),
+    [
+        (("- arguments", "- kernel: twice\n    arguments"), "holds no kernel 'twice'"),
+        (("{buffer: c}, ", ""), "kernel add takes 4 arguments (8 bytes, 8 bytes, 8 bytes, 4 bytes), the launch gives 3"),
+        (("{int32: 1000}", "{int64: 1000}"), "argument 3 of kernel add has 4 bytes, 'int64 1000' has 8"),
+        (("{int32: 1000}", "{int32: 5000}"), "is out of bounds"),
+    ],
+)  # fmt: skip
+def test_launch_files_of_another_report_are_told_as_such(profile, tmp_path, capsys, change, complaint) -> None:
+    path, launch = profile
+    blob(path, tmp_path / "add.cu")
+    text = LAUNCH.replace(*change)
+    for command in ("trace", "compare"):
+        launch.write_text(text + OTHER)
+        told = refused(capsys, command, path, "--launch", launch)
+        assert complaint in told
+        assert told.count("names another report, x/other.ncu-rep") == 1
+        launch.write_text(text + OTHER.replace("other", "add"))
+        told = refused(capsys, command, path, "--launch", launch)
+        assert complaint in told
+        assert "another report" not in told
+
+
+@needs_tools
+def test_files_in_the_wrong_order_are_refused_before_anything_is_run(profile, tmp_path, monkeypatch, capsys) -> None:
+    path, launch = profile
+    blob(path, tmp_path / "add.cu")
+    launch.write_text(LAUNCH + OTHER.replace("x/other", "add"))
+    (tmp_path / "twice.cu").write_text('extern "C" __global__ void twice(float *x) { x[threadIdx.x] *= 2; }')
+    second, for_second = blob(tmp_path / "twice.ncu-rep", tmp_path / "twice.cu"), tmp_path / "twice.yaml"
+    buffers = "buffers: {x: {dtype: float32, shape: [32]}}\nlaunches: [{arguments: [{buffer: x}]}]\n"
+    for_second.write_text(buffers + OTHER.replace("x/other", "twice"))
+    twice, add = FakeLaunch("twice", "twice", metrics=dict(METRICS)), FakeLaunch("add", "add", metrics=dict(METRICS))
+    install(monkeypatch, {path: [add], second: [twice]})
+    monkeypatch.setattr(tracing, "execute", None)
+    told = refused(capsys, "compare", path, second, "--launch", for_second, "--launch", launch)
+    assert "kernel add takes 4 arguments" in told
+    assert f"{for_second} names another report, twice.ncu-rep: give each report the file for it" in told
 
 
 @needs_tools
 def test_a_report_may_have_been_renamed(profile, tmp_path: Path, capsys) -> None:
     path, launch = profile
     blob(path, tmp_path / "add.cu")
-    launch.write_text(LAUNCH + "report: {repository: a/b, commit: c, path: x/other.ncu-rep}\n")
-    code, out, _ = call(capsys, "compare", path, "--launch", launch)
-    assert code == 0
-    assert "add" in out
+    launch.write_text(LAUNCH + OTHER)
+    for command in ("trace", "compare"):
+        code, out, _ = call(capsys, command, path, "--launch", launch)
+        assert code == 0
+        assert "add" in out
+        assert "other" not in out
 
 
 def test_the_mean_error_counts_each_kernel_once_and_by_size() -> None:
@@ -183,3 +228,12 @@ def test_the_mean_error_counts_each_kernel_once_and_by_size() -> None:
     assert mean_absolute_error(rows) == pytest.approx(20.0)
     assert [row.error for row in rows] == pytest.approx([-10.0, 30.0])
     assert "Mean absolute error of the cycles of 2 kernels: 20.00 %." in markdown(rows)
+
+
+@needs_tools
+def test_a_missing_file_of_a_buffer_is_told_before_anything_is_run(profile, tmp_path, monkeypatch, capsys) -> None:
+    path, launch = profile
+    blob(path, tmp_path / "add.cu")
+    launch.write_text(LAUNCH.replace("fill: random, seed: 1", "fill: npy, file: gone.npy"))
+    monkeypatch.setattr(tracing, "execute", None)
+    assert "gone.npy: cannot read the contents of buffer" in refused(capsys, "compare", path, "--launch", launch)

@@ -26,7 +26,12 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
     )
     parser.add_argument("measured", nargs="+", metavar="REPORT", help=".ncu-rep files, or .csv files")
     parser.add_argument(
-        "--launch", nargs="+", default=[], metavar="FILE", help="a launch file per report, in the same order"
+        "--launch",
+        nargs="+",
+        action="extend",
+        default=[],
+        metavar="FILE",
+        help="a launch file per report, in the same order",
     )
     parser.add_argument("--config", metavar="NAME", help="card or YAML file for all (default: derived from the report)")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="override one parameter")

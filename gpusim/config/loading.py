@@ -177,14 +177,19 @@ def _draft(path: Path) -> Draft:
     for source in _chain(path):
         values = {key: value for key, value in source.values.items() if key != "base"}
         _take_standard(draft, values, source.place(("dram", "standard")))
-        draft.sources.append(source)
-        _merge(draft.values, values)
-        draft.places.update(source.places)
-        draft.problems += source.problems
-        kept = {path: text for path, text in draft.written.items() if path not in source.places}
-        draft.written = {**kept, **source.written}
+        _add(draft, source, values)
     draft.places.pop(("base",), None)
     return draft
+
+
+def _add(draft: Draft, source: yamlfile.Document, values: dict[str, object]) -> None:
+    """Merge a file's values over those of the draft."""
+    draft.sources.append(source)
+    draft.problems += source.problems
+    _merge(draft.values, values)
+    draft.places.update(source.places)
+    kept = {path: text for path, text in draft.written.items() if path not in source.places}
+    draft.written = {**kept, **source.written}
 
 
 # ---- DRAM standards
@@ -194,8 +199,9 @@ def _take_standard(draft: Draft, values: dict[str, object], place: Place) -> Non
     """Put the values of the DRAM standard that some values name, which stands at `place`, below them."""
     dram = values.get("dram")
     name = dram.get("standard") if isinstance(dram, dict) else None
-    if not isinstance(dram, dict) or not isinstance(name, str):
+    if not isinstance(dram, dict) or not isinstance(name, str | int | float):
         return
+    name = str(name)
     packaged = {path.stem: path for path in sorted((find("configs") / "dram").glob("*.yaml"))}
     own = ((Path(place.file).parent if place.line else Path()) / Path(name).expanduser()).resolve()
     if name not in packaged and not own.is_file():
@@ -212,10 +218,7 @@ def _take_standard(draft: Draft, values: dict[str, object], place: Place) -> Non
     if not isinstance(held, dict) or len(source.values) > 1 or "standard" in held:
         draft.problems.append(f"{source.name}: a DRAM standard is a section dram, without standard, and nothing else")
         return
-    draft.sources.append(source)
-    draft.problems += source.problems
-    _merge(draft.values, source.values)
-    draft.places.update(source.places)
+    _add(draft, source, source.values)
 
 
 def _merge(into: dict[str, object], values: dict[str, object]) -> None:

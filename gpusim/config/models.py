@@ -328,6 +328,7 @@ class InstructionHierarchy(Section):
     """L1 instruction cache, unified with the L1.5 constant cache."""
 
     l1: Cache
+    constant_line_bytes: Annotated[int, Field(ge=32, le=4096)] = Field(description="of constants, in place of l1.line_bytes")
     l0_to_l1: Cycles
     l1_to_l0: Cycles
     launch: LaunchPrefetch

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Literal
 
 import numpy as np
 
@@ -151,9 +151,15 @@ def _mersenne(seed: int, low: float, high: float, count: int) -> np.ndarray:
 
 
 def load_npy(name: str, path: Path, dtype: np.dtype, shape: tuple[int, ...]) -> np.ndarray:
-    """An .npy file that belongs to a buffer. Raises GpusimError where it is unreadable or does not fit the buffer.
+    """An .npy file that belongs to a buffer. Raises GpusimError where it is unreadable or does not fit the buffer."""
+    start, order = check_npy(name, path, dtype, shape)
+    return np.fromfile(path, dtype, math.prod(shape), offset=start).reshape(shape, order=order)
 
-    Type and shape are compared before the contents are read, so a wrong file takes no memory.
+
+def check_npy(name: str, path: Path, dtype: np.dtype, shape: tuple[int, ...]) -> tuple[int, Literal["C", "F"]]:
+    """Where the contents of a buffer's .npy file begin, in bytes, and their order; the contents are not read.
+
+    Raises GpusimError where the file is unreadable or does not fit the buffer.
     """
     size = plain_size(path, f"the contents of buffer '{name}'")
     try:
@@ -169,7 +175,7 @@ def load_npy(name: str, path: Path, dtype: np.dtype, shape: tuple[int, ...]) -> 
     count = math.prod(shape)
     if (held := size - start) != count * dtype.itemsize:
         raise GpusimError(f"buffer '{name}': {path}: {held} bytes of {count * dtype.itemsize}: cut off or damaged")
-    return np.fromfile(path, dtype, count, offset=start).reshape(shape, order="F" if fortran else "C")
+    return start, "F" if fortran else "C"
 
 
 def _npy_header(file: BinaryIO) -> tuple[tuple[int, ...], bool, np.dtype]:

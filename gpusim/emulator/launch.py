@@ -34,6 +34,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -265,7 +266,24 @@ class LaunchFile:
     expected: tuple[ExpectedBuffer, ...] = ()
     report: ReportSource | None = None
 
+    @contextmanager
+    def meant_for(self, source: Path) -> Iterator[None]:
+        """Errors in here name the report that the file says it is for, if `source` has another name.
 
+        A report may have been renamed, so that alone is no error.
+        """
+        try:
+            yield
+        except GpusimError as error:
+            named = self.report.path if self.report is not None else ""
+            if not named or Path(named).name == source.name or OTHER_REPORT in str(error):
+                raise
+            raise GpusimError(
+                f"{error}; {self.path} {OTHER_REPORT}, {named}: give each report the file for it"
+            ) from None
+
+
+OTHER_REPORT = "names another report"
 _NO_TEXTURES = "textures and surfaces are not supported; read global memory instead"
 _HINTS = dict.fromkeys(("texture", "surface", "texture_object", "surface_object"), _NO_TEXTURES)
 

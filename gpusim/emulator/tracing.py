@@ -6,7 +6,7 @@ import math
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -16,7 +16,7 @@ import numpy as np
 import gpusim
 from gpusim.compiling import Stopwatch
 from gpusim.emulator import state
-from gpusim.emulator.buffers import GlobalMemory, fill_buffer
+from gpusim.emulator.buffers import GlobalMemory, check_npy, fill_buffer
 from gpusim.emulator.launch import Argument, KernelLaunch, LaunchFile, load_launch
 from gpusim.emulator.machine import Prepared, check_launch, explain, grow_log, prepare
 from gpusim.emulator.sources import OpenedSource, open_source
@@ -239,6 +239,7 @@ def _jobs(source: OpenedSource, launch_file: LaunchFile | None, memory: GlobalMe
                 f"{source.path}: a launch file is needed (--launch FILE); only .sass files carry their own"
             )
         return [_assembled_job(kernel, str(source.path)) for kernel in source.assembled]
+    check_arguments(source, launch_file)
     specs = launch_file.buffers.values()
     total = sum(spec.bytes for spec in specs)
     drawn = max((FILL_BYTES * spec.count for spec in specs if spec.fill != "zeros"), default=0)
@@ -257,19 +258,37 @@ def _assembled_job(kernel: AssembledKernel, origin: str) -> _Job:
     return _Job(kernel.program, kernel.grid, kernel.block, 0, _pack(kernel.program, values, origin), arguments)
 
 
+_Geometry = tuple[tuple[int, int, int], tuple[int, int, int], int]
+"""Grid, block and dynamic shared bytes."""
+
+
+def _chosen(source: OpenedSource, launch: KernelLaunch, origin: str) -> tuple[Program, _Geometry]:
+    """The kernel that a launch is of, and its geometry. Raises GpusimError where there is no such kernel."""
+    if source.report is not None:
+        profiled = source.report.find(launch.kernel, launch.launch, origin)
+        return source.report.program(profiled), (profiled.grid, profiled.block, profiled.dynamic_shared)
+    program = source.choose(launch.kernel, origin)
+    return program, (_three(launch.grid), _three(launch.block), launch.dynamic_shared)
+
+
+def check_arguments(source: OpenedSource, launch_file: LaunchFile) -> None:
+    """Raises GpusimError where a launch does not fit its kernel or a file its buffer; nothing is filled or run."""
+    for launch, origin in zip(launch_file.launches, launch_file.places):
+        program, geometry = _chosen(source, launch, origin)
+        check_launch(program, *geometry, origin)
+        sizes = [8 if a.buffer is not None else np.dtype(a.dtype).itemsize for a in launch.arguments]
+        _pack(program, [(str(a), bytes(size)) for a, size in zip(launch.arguments, sizes)], origin)
+    for name, spec in launch_file.buffers.items():
+        if spec.fill == "npy":
+            check_npy(name, launch_file.path.parent / spec.file, np.dtype(spec.dtype), tuple(spec.shape))
+
+
 def _described_job(
     source: OpenedSource, launch: KernelLaunch, origin: str, launch_file: LaunchFile, memory: GlobalMemory
 ) -> _Job:
-    if source.report is not None:
-        profiled = source.report.find(launch.kernel, launch.launch, origin)
-        program = source.report.program(profiled)
-        geometry = (profiled.grid, profiled.block, profiled.dynamic_shared)
-    else:
-        program = source.choose(launch.kernel, origin)
-        geometry = (_three(launch.grid), _three(launch.block), launch.dynamic_shared)
+    program, geometry = _chosen(source, launch, origin)
     values = [(str(a), _argument_bytes(a, memory, launch_file)) for a in launch.arguments]
     arguments = ", ".join(text for text, _ in values)
-    check_launch(program, *geometry, origin)
     return _Job(program, *geometry, _pack(program, values, origin), arguments)
 
 
@@ -303,6 +322,18 @@ def execute(
     cta_seed as for `run`, cta_limit as for `prepare`.
     Raises GpusimError for a launch that does not fit its kernel, and as `run`.
     """
+    with launch_file.meant_for(source.path) if launch_file else nullcontext():
+        return _execute(source, launch_file, sinks, progress, cta_seed, cta_limit)
+
+
+def _execute(
+    source: OpenedSource,
+    launch_file: LaunchFile | None,
+    sinks: SinkFactory,
+    progress: Progress | None,
+    cta_seed: int | None,
+    cta_limit: int | None,
+) -> TraceSummary:
     memory = GlobalMemory()
     jobs = _jobs(source, launch_file, memory)
     globals_at = _place_globals(jobs, memory)

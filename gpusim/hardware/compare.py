@@ -33,7 +33,6 @@ if TYPE_CHECKING:
     from gpusim.emulator.sources import OpenedSource
     from gpusim.model.setup.simulate import RunOptions
     from gpusim.results.result import KernelResult
-    from gpusim.sass.reports import Report
     from gpusim.trace.trace import Trace
 
 CYCLES = "gpc__cycles_elapsed.max"
@@ -155,28 +154,18 @@ def open_comparison(
 
     Raises GpusimError for whatever is wrong with the input.
     """
-    from gpusim.emulator.tracing import open_files
+    from gpusim.emulator.tracing import check_arguments, open_files
     from gpusim.hardware.card import derive_card
 
     source, launch_file = open_files(report, launch)
     if launch_file is None or source.report is None:
         raise GpusimError(f"{report}: a report (.ncu-rep) and its launch file are needed")
-    profiled = _profiled(source.report, launch_file)
+    with launch_file.meant_for(source.path):
+        check_arguments(source, launch_file)
+        found = [source.report.find(one.kernel, one.launch, str(launch_file.path)) for one in launch_file.launches]
+    profiled = tuple(found)
     cards = tuple(load_config(config, overrides) if config else derive_card(each).load(overrides) for each in profiled)
     return OpenedComparison(source, launch_file, profiled, tuple(reported_figures(each) for each in profiled), cards)
-
-
-def _profiled(report: Report, launch_file: LaunchFile) -> tuple[ReportedLaunch, ...]:
-    """The launches that a launch file means, of a report that may have been renamed."""
-    origin, named = str(launch_file.path), launch_file.report
-    try:
-        return tuple(report.find(one.kernel, one.launch, origin) for one in launch_file.launches)
-    except GpusimError as error:
-        if named is None or Path(named.path).name == report.path.name:
-            raise
-        raise GpusimError(
-            f"{error}; {origin} names another report, {named.path}: give the files in one order"
-        ) from None
 
 
 def compare_report(opened: OpenedComparison, options: RunOptions) -> Iterator[Comparison]:

@@ -56,11 +56,11 @@ def request_l1_instructions(S: State, P: Params, sm: Sm, now: Cycle, kind: int, 
 def memory_line(P: Params, kind: int, line: Line) -> Line:
     """The cache's line that holds a requester's line; requesters' lines may be smaller."""
     sm = P.card[0].sm
-    size = sm.instruction_hierarchy.l1.line_bytes
+    hierarchy = sm.instruction_hierarchy
     if kind == FETCH or kind == PREFETCH:
-        return CODE_SPACE + line * P.derived[0].line_instructions * INSTRUCTION_BYTES // size
+        return CODE_SPACE + line * P.derived[0].line_instructions * INSTRUCTION_BYTES // hierarchy.l1.line_bytes
     own = sm.sub_core.constant_cache.line_bytes if kind == OPERAND else sm.memory_unit.constant_cache.line_bytes
-    return CONSTANT_SPACE + line * own // size
+    return CONSTANT_SPACE + line * own // hierarchy.constant_line_bytes
 
 
 @inlined
@@ -69,7 +69,7 @@ def in_gpc_cache(P: Params, whole: Line) -> Flag:
     hierarchy = P.card[0].sm.instruction_hierarchy
     if whole >= CODE_SPACE:
         return whole - CODE_SPACE < hierarchy.launch.code_bytes // hierarchy.l1.line_bytes
-    return whole - CONSTANT_SPACE < hierarchy.launch.constant_bytes // hierarchy.l1.line_bytes
+    return whole - CONSTANT_SPACE < hierarchy.launch.constant_bytes // hierarchy.constant_line_bytes
 
 
 @inlined

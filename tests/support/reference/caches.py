@@ -48,7 +48,7 @@ class SmallCache:
 class LineRequest:
     """A request of a sub-core or of the LDC path for one line; `answer(t)` is called with the arrival cycle."""
 
-    key: tuple[str, int]  # ("code" or "constant", line of the first-level cache)
+    key: tuple[str, int]  # ("code" or "constant", its line there)
     arrival: int
     answer: Callable[[int], None]
 
@@ -60,7 +60,7 @@ class L1Instructions:
         self, config: GpuConfig, instructions: int, fetch_line: Callable[[tuple[str, int], int], None]
     ) -> None:
         hierarchy = config.sm.instruction_hierarchy
-        self.line_bytes = hierarchy.l1.line_bytes
+        self.line_bytes = {"code": hierarchy.l1.line_bytes, "constant": hierarchy.constant_line_bytes}
         self.to_l1, self.to_l0 = hierarchy.l0_to_l1, hierarchy.l1_to_l0
         self.cache = SmallCache(hierarchy.l1)
         self.queue: deque[LineRequest] = deque()
@@ -71,13 +71,13 @@ class L1Instructions:
         launch = hierarchy.launch
         self.gpc_latency, self.gpc_miss_latency = launch.gpc_latency, launch.gpc_miss_latency
         self.gpc_lines = {
-            "code": launch.code_bytes // self.line_bytes,
-            "constant": launch.constant_bytes // self.line_bytes,
+            "code": launch.code_bytes // self.line_bytes["code"],
+            "constant": launch.constant_bytes // self.line_bytes["constant"],
         }
         self.from_gpc: dict[tuple[str, int], int] = {}  # arrival by line
         code_line = config.sm.sub_core.fetch.l0.line_bytes
         program = -(-instructions * 16 // code_line) * code_line
-        for line in range(-(-min(launch.lines * code_line, program) // self.line_bytes)):
+        for line in range(-(-min(launch.lines * code_line, program) // self.line_bytes["code"])):
             self.cache.fill(("code", line), 0)
 
     @property
@@ -89,7 +89,7 @@ class L1Instructions:
         """Made in cycle t by a requester, for the line that holds this byte. Returns the cycle in which it leaves."""
         departs = max(t, self.port_free)
         self.port_free = departs + 1
-        self.queue.append(LineRequest((space, byte // self.line_bytes), departs + self.to_l1, answer))
+        self.queue.append(LineRequest((space, byte // self.line_bytes[space]), departs + self.to_l1, answer))
         return departs
 
     def lookup(self, t: int) -> None:

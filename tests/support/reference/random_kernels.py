@@ -93,6 +93,7 @@ OVERRIDES: dict[str, tuple[object, ...]] = {
     f"{_CORE}.memory_queue.entries": (1, 2, 4, 8),
     f"{_CORE}.constant_cache": ("{sets: 1, ways: 1, line_bytes: 64}", "{sets: 2, ways: 1, line_bytes: 64}"),
     "sm.instruction_hierarchy.l1": ("{sets: 1, ways: 2, line_bytes: 128}", "{sets: 4, ways: 1, line_bytes: 128}"),
+    "sm.instruction_hierarchy.constant_line_bytes": (64, 128, 256),
     "sm.instruction_hierarchy.l0_to_l1": (5, 39),
     "sm.instruction_hierarchy.launch.start": (0, 148),
     "sm.instruction_hierarchy.launch.lines": (0, 2, 4, 11),
