@@ -15,7 +15,7 @@ TABLES = {
     "instructions": columns.INSTRUCTION_FRAME[: -len(columns.STALLS)],
     "timeline": columns.TIMELINE_FRAME,
     "sweeps": (*columns.SWEEP_FRAME, columns.ERROR_COLUMN),
-    "comparisons": columns.COMPARISON_FRAME[: -2 * len(columns.STALLS)],
+    "comparisons": columns.COMPARISON_FRAME[: -2 * len((*columns.PIPE_COUNTERS, *columns.STALLS))],
     "compared instructions": columns.PC_COMPARISON_FRAME[: -2 * len(columns.STALLS)],
 }
 """What stands between `<!-- columns: NAME -->` and `<!-- end -->`."""

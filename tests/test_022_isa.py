@@ -54,6 +54,21 @@ def test_architectures_differ_where_the_hardware_does():
 
 
 @pytest.mark.parametrize(
+    ("architecture", "spelling", "pipes"),
+    [
+        (75, "IADD3.X", ("alu",)), (86, "MEMBAR.SC.VC", ("lsu", "tex")), (86, "BRA.U", ()), (86, "S2R SR_CLOCKLO", ("adu",)),
+        (75, "S2R SR_TID.Y", ("lsu",)), (75, "IMAD.WIDE", ("fma",)), (89, "IMAD.WIDE", ("fma", "fmaheavy")),
+        (80, "RET.REL.NODEC", ("cbu",)), (86, "RET.REL.NODEC", ("cbu", "adu")), (80, "HFMA2.MMA", ("tensor_op_hmma",)),
+        (80, "HFMA2", ("fp16",)), (90, "HFMA2", ("fma", "fma_type_fp16")), (86, "F2F.F64.F32", ("fp64_op_fp64",)),
+        (86, "ULDC.64", ("uniform",)), (90, "ULDC.64", ()), (86, "LDGDEPBAR", ("lsu",)), (86, "TEX.SCR", ("tex",)),
+        (86, "UFOO", ("uniform",)),
+    ],
+)  # fmt: skip
+def test_pipes_are_those_of_the_unit_unless_the_table_says_otherwise(architecture, spelling, pipes):
+    assert load_isa(architecture).pipes(spelling) == pipes
+
+
+@pytest.mark.parametrize(
     ("opcode", "unit"),
     [("UFOO", "uniform"), ("LDFOO", "memory"), ("BRFOO", "branch"), ("DFOO", "fp64"), ("QFOO", "int")],
 )
@@ -83,6 +98,12 @@ def test_unsupported_architecture_is_named():
             "widths.z: unknown key",
         ),
         ("without: [NOPE]", "no opcode 'NOPE'"),
+        (
+            "groups: [{name: g, unit: int, latency_class: int, source: s, opcodes: {MOV: {}}}]\n"
+            "pipes: {opcodes: {MVO.X: {pipes: [], source: s}}}",
+            r"sm_86.yaml:2: pipes: no opcode 'MVO' \(did you mean 'MOV'",
+        ),
+        ("pipes: {units: {int: [aly]}}", r"pipes.units.int\[0\]: .*did you mean 'alu'"),
         ("base: sm_86.yaml", "sm_86.yaml:1: base: files inherit in a circle"),
         ("groups: [", "sm_86.yaml:.*not valid YAML"),
     ],

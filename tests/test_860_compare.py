@@ -47,6 +47,7 @@ METRICS = {
     "dram__cycles_elapsed.avg.per_second": 6.5e9,
     "smsp__average_warps_issue_stalled_wait_per_issue_active.ratio": 2.5,
     "smsp__average_warps_issue_stalled_selected_per_issue_active.ratio": 1.0,
+    "sm__inst_executed_pipe_cbu.avg.pct_of_peak_sustained_active": 0.1,
 }
 
 
@@ -129,6 +130,10 @@ def test_compare_runs_the_profiled_machine_code_on_the_derived_card(profile, tmp
     assert kernel["warp_instructions_model"] == executed
     assert kernel["selected_model"] == 1.0
     assert kernel["active_cycles_model"] > 0
+    warps = 4 * 256 // 32
+    assert kernel["pipe_cbu_card"] == pytest.approx(0.001 * 4 * 400 * CARD["multiprocessor_count"]) == warps
+    assert warps <= kernel["pipe_cbu_model"] <= 2 * warps  # EXIT, which some reach twice; no BRA
+    assert kernel["pipe_alu_card"] is None
     assert data["mean_absolute_error_percent"] == pytest.approx(abs(kernel["error_percent"]))
     assert kernel["error_percent"] == pytest.approx(100 * (kernel["cycles_model"] - 3000) / 3000)
     assert "| add, add:0 | Test Card | 3,000 /" in files["md"].read_text()

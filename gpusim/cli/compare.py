@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 def add_parser(commands: argparse._SubParsersAction) -> None:
     parser = commands.add_parser(
         "compare",
-        help="profiled kernels beside the model: cycles, cache hits, stall reasons",
+        help="profiled kernels beside the model: cycles, cache hits, stall reasons, pipes",
         description="Trace the machine code in Nsight Compute reports, simulate it on the card that each report "
-        "describes, and compare cycles, cache hits and stall reasons. A CSV of measured cycles (columns kernel, "
-        "cycles, card, trace, launch) may stand in place of reports.",
+        "describes, and compare cycles, cache hits, stall reasons and instructions by pipe. A CSV of measured cycles "
+        "(columns kernel, cycles, card, trace, launch) may stand in place of reports.",
     )
     parser.add_argument("measured", nargs="+", metavar="REPORT", help=".ncu-rep files, or .csv files")
     parser.add_argument(

@@ -3,7 +3,8 @@
 Hardware figures come from an Nsight Compute report, or from a CSV of measured cycles whose rows name a trace or a
 kernel file. Definitions are Nsight Compute's: active cycles are the mean over all SMs, hit rates those of sectors that
 global loads look up in L1 and SMs read from L2, stall ratios warp-cycles per issued instruction. Warp-state samples,
-where the report has them, are compared instruction by instruction (`gpusim.hardware.per_pc`).
+where the report has them, are compared instruction by instruction (`gpusim.hardware.per_pc`), its counts of executed
+instructions pipe by pipe (`gpusim.hardware.pipes`).
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from gpusim.compiling import Stopwatch
 from gpusim.config import load_config
 from gpusim.errors import GpusimError
 from gpusim.hardware.per_pc import PcComparison, compare_pcs
+from gpusim.hardware.pipes import PipeCount, compare_pipes
 from gpusim.plainfile import plain_size
 from gpusim.results.columns import STALL_RATIO
 from gpusim.results.stalls import STALL_REASONS
@@ -61,7 +63,8 @@ class Figures:
 class Comparison:
     """One kernel measured and simulated.
 
-    `source` names the report and launch or the row of the CSV; `per_pc` is None where no samples were measured.
+    `source` names the report and launch or the row of the CSV; `per_pc` is None where no samples were measured, `pipes`
+    has the pipe counters that were.
     """
 
     source: str
@@ -72,6 +75,7 @@ class Comparison:
     counts_differ: bool
     cpu_seconds: float
     per_pc: PcComparison | None = None
+    pipes: tuple[PipeCount, ...] = ()
 
     @property
     def label(self) -> str:
@@ -184,8 +188,10 @@ def compare_report(opened: OpenedComparison, options: RunOptions) -> Iterator[Co
             clock = Stopwatch()
             result = _simulate_one(trace, k, card, options)
             figures = opened.hardware[k], simulated_figures(result, card), not checks[k].ok, clock.cpu_seconds
-            per_pc = compare_pcs(each.samples, result, trace.launches[k].program) if each.samples else None
-            yield Comparison(each.label, each.function, card.name, *figures, per_pc)
+            program = trace.launches[k].program
+            per_pc = compare_pcs(each.samples, result, program) if each.samples else None
+            pipes = compare_pipes(each, program, result.pc_issues)
+            yield Comparison(each.label, each.function, card.name, *figures, per_pc, pipes)
 
 
 def _simulate_one(trace: Trace, index: int, config: GpuConfig, options: RunOptions) -> KernelResult:

@@ -15,6 +15,7 @@ from gpusim.display import counted, html_table, markdown_table
 from gpusim.hardware.compare import Comparison, Figures, mean_absolute_error
 from gpusim.report.layout import Sheet, paragraph
 from gpusim.report.per_pc import PC_FIGURES, pc_markdown, pc_records, print_pcs
+from gpusim.report.pipes import pipe_fields, pipe_markdown, print_pipes
 from gpusim.results.columns import COMPARISON_FRAME, PC_COMPARISON_FRAME
 from gpusim.results.files import OutputFile, replacing
 from gpusim.results.stalls import STALL_REASONS
@@ -58,7 +59,7 @@ def _shown(value: float | None, shape: str) -> str:
 
 
 def print_comparison(console: Console, rows: Sequence[Comparison], per_pc: bool = False) -> None:
-    """The table of kernels, the stall reasons of each, the mean error; `per_pc`: the comparison by instruction, too."""
+    """The table of kernels, stall reasons and pipes of each, the mean error; `per_pc`: that by instruction."""
     sheet = Sheet(*headings(), sides="ll", title="card / model")
     for row in rows:
         sheet.add(*cells(row))
@@ -68,6 +69,8 @@ def print_comparison(console: Console, rows: Sequence[Comparison], per_pc: bool 
             console.print()
             paragraph(console, "warp-cycles per issued instruction", "bold", name=f"{row.label}:")
             _stall_sheet(row).print(console)
+        if row.pipes:
+            print_pipes(console, row)
     console.print()
     mean = mean_absolute_error(rows)
     paragraph(console, f"mean absolute error of the cycles of {len(rows)} kernels: {mean:.2f} %")
@@ -93,7 +96,7 @@ def _stall_sheet(row: Comparison) -> Sheet:
 
 
 def markdown(rows: Sequence[Comparison], per_pc: bool = False) -> str:
-    """The same as Markdown tables: the kernels, and their main stall reasons as `card / model`."""
+    """The same as Markdown tables: the kernels, and their main stall reasons and pipes as `card / model`."""
     lines = markdown_table(headings(), [cells(row) for row in rows], "ll")
     error = mean_absolute_error(rows)
     lines += ["", f"Mean absolute error of the cycles of {len(rows)} kernels: {error:.2f} %.", ""]
@@ -102,6 +105,7 @@ def markdown(rows: Sequence[Comparison], per_pc: bool = False) -> str:
     if stalls:
         lines += ["Warp-cycles per issued instruction by stall reason, card / model:", ""]
         lines += markdown_table(["kernel", *reasons], stalls, "l")
+    lines += pipe_markdown(rows)
     if per_pc:
         lines += pc_markdown(rows)
     return "\n".join(lines) + "\n"
@@ -120,6 +124,7 @@ def record(row: Comparison) -> dict[str, Any]:
         out |= {f"{name}_card": get(row.hardware), f"{name}_model": get(row.simulated)}
     out |= {"error_percent": row.error, "counts_differ": row.counts_differ, "cpu_seconds": row.cpu_seconds}
     out |= {name: row.per_pc and get(row.per_pc) for name, _, get, _ in PC_FIGURES}
+    out |= pipe_fields(row)
     for reason in STALL_REASONS:
         out |= {f"{reason}_card": row.hardware.stalls.get(reason), f"{reason}_model": row.simulated.stalls.get(reason)}
     return out
@@ -143,7 +148,7 @@ class Comparisons:
         return mean_absolute_error(self.rows)
 
     def to_frame(self) -> pandas.DataFrame:
-        """A row per kernel: figures and stall ratios measured (`_card`) and simulated (`_model`), error in percent.
+        """A row per kernel: figures, pipes' instructions and stall ratios, measured (`_card`) and simulated (`_model`).
 
         Units are in `attrs["units"]`.
         """

@@ -7,14 +7,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import get_args
 
 from gpusim.results.counters import COUNTERS
 from gpusim.results.stalls import STALL_MEANINGS
+from gpusim.sass.isa import Pipe
 
 STALL_RATIO = "smsp__average_warps_issue_stalled_{}_per_issue_active.ratio"
 """Nsight Compute's name of a stall reason's warp-cycles per issued instruction."""
 PC_SAMPLES = "smsp__pcsamp_sample_count"
 """Nsight Compute's name of the number of warp-state samples."""
+PIPE_INSTRUCTIONS = "sm__inst_executed_pipe_{}"
+"""Nsight Compute's name of a pipe's counter of executed warp instructions."""
+PIPE_COUNTERS: tuple[str, ...] = tuple(sorted((*get_args(Pipe), "cbu_pred_on_any")))
+"""Such counters; the last is of those CBU instructions whose predicate is on in some lane."""
 
 
 @dataclass(frozen=True)
@@ -132,6 +138,11 @@ COMPARISON_FRAME: tuple[Column, ...] = (
     Column("pc_distance_chance", "", "mean of pc_distance if as many samples were drawn from the model"),
     Column("pc_reason_distance", "", "total variation distance by instruction and stall reason, 0 to 1"),
     Column("pc_reason_distance_chance", "", "mean of pc_reason_distance if as many samples were drawn from the model"),
+    *(
+        Column(f"pipe_{name}_{side}", "warp instruction", f"executed, {word}", PIPE_INSTRUCTIONS.format(name))
+        for name in PIPE_COUNTERS
+        for side, word in _SIDES.items()
+    ),
     *(
         Column(f"{reason.name.lower()}_{side}", "warp-cycle/warp instruction", f"{meaning}, {word}", stall.nsight)
         for (reason, meaning), stall in zip(STALL_MEANINGS.items(), STALLS)

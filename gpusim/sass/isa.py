@@ -16,6 +16,11 @@ from gpusim.errors import GpusimError
 
 Unit: TypeAlias = Literal["int", "fp32", "half", "tensor", "uniform", "branch", "misc", "sfu", "fp64", "memory", "adu"]
 """Execution units that a table may name."""
+Pipe: TypeAlias = Literal[
+    "adu", "alu", "cbu", "fma", "fma_type_fp16", "fmaheavy", "fp16", "fp64", "fp64_op_dmma", "fp64_op_fp64", "ipa",
+    "lsu", "tensor_op_dmma", "tensor_op_gmma", "tensor_op_hmma", "tensor_op_imma", "tex", "tma", "uniform", "xu",
+]  # fmt: skip
+"""Counters of executed warp instructions by pipe that a table may name: Nsight's `sm__inst_executed_pipe_<name>`."""
 LatencyClass: TypeAlias = Literal[
     "int", "fp32", "imad", "imad_wide", "half", "predicate", "uniform", "branch", "exit", "misc", "misc_queue", "sfu",
     "tensor", "fp64", "memory_global", "memory_shared", "memory_local", "memory_constant", "memory_misc", "texture",
@@ -86,11 +91,29 @@ class Entry:
     variants: tuple[tuple[tuple[str, ...], Mapping[str, Any]], ...]
 
 
+@dataclass(frozen=True)
+class PipeRule:
+    """Counters of the spellings that a table names: modifiers as of variants, the register by how its name begins."""
+
+    base: str
+    modifiers: tuple[str, ...]
+    register: str
+    pipes: tuple[Pipe, ...]
+
+    def covers(self, spelling: str) -> bool:
+        """Whether a spelling, as `Isa.pipes` takes it, is one of them."""
+        opcode, _, register = spelling.partition(" ")
+        base, *modifiers = opcode.split(".")
+        return base == self.base and _contains(tuple(modifiers), self.modifiers) and register.startswith(self.register)
+
+
 @dataclass
 class Table:
     """A table file with its bases applied."""
 
     entries: dict[str, Entry] = field(default_factory=dict)
+    unit_pipes: dict[Unit, tuple[Pipe, ...]] = field(default_factory=dict)
+    pipe_rules: dict[str, PipeRule] = field(default_factory=dict)
     descriptor_bits: Mapping[str, int] = field(default_factory=dict)
     parameter_base: int = 0
 
@@ -108,6 +131,7 @@ class Isa:
         self.architecture = architecture
         self.parameter_base = table.parameter_base
         self._entries = table.entries
+        self._unit_pipes, self._pipe_rules = table.unit_pipes, tuple(table.pipe_rules.values())
         self._descriptor_bits = table.descriptor_bits
         self._cache: dict[str, OpcodeInfo] = {}
 
@@ -125,6 +149,14 @@ class Isa:
         if opcode not in self._cache:
             self._cache[opcode] = self._find(opcode)
         return self._cache[opcode]
+
+    def pipes(self, spelling: str) -> tuple[Pipe, ...]:
+        """Nsight's pipe counters that count an executed warp instruction, none for some.
+
+        spelling: the opcode with all modifiers; if it reads a special register, a space and that (`S2R SR_TID.X`).
+        """
+        told = [rule.pipes for rule in self._pipe_rules if rule.covers(spelling)]
+        return told[-1] if told else self._unit_pipes.get(self.lookup(spelling.split(" ")[0]).unit, ())
 
     def _find(self, opcode: str) -> OpcodeInfo:
         base, *rest = opcode.split(".")

@@ -18,6 +18,8 @@ from gpusim.sass.isa import (
     Immediate,
     LatencyClass,
     OpcodeInfo,
+    Pipe,
+    PipeRule,
     SlotName,
     Table,
     Unit,
@@ -73,6 +75,20 @@ class Group(Facts):
     opcodes: dict[str, Opcode]
 
 
+class Counted(Strict):
+    """The pipe counters of a spelling."""
+
+    pipes: tuple[Pipe, ...]
+    source: str
+
+
+class Pipes(Strict):
+    """The pipe counters of units, and of the spellings that differ."""
+
+    units: dict[Unit, tuple[Pipe, ...]] = Field(default_factory=dict)
+    opcodes: dict[str, Counted] = Field(default_factory=dict)
+
+
 class TableFile(Strict):
     """A whole file. `sizes` and `atomic_sizes` are there for aliases to name."""
 
@@ -80,6 +96,7 @@ class TableFile(Strict):
     architecture: int = 0
     source: str = ""
     without: tuple[str, ...] = ()
+    pipes: Pipes = Pipes()
     groups: tuple[Group, ...] = ()
     descriptor_bits: dict[str, Annotated[int, Field(ge=0, lt=128)]] | None = None
     parameter_base: Annotated[int, Field(ge=0, lt=1 << 16)] | None = None
@@ -102,6 +119,8 @@ def read_table(path: Path, inheriting: tuple[Path, ...] = ()) -> Table:
     for group in file.groups:
         shared = group.given()
         table.entries.update((opcode, _entry(opcode, shared, own)) for opcode, own in group.opcodes.items())
+    table.unit_pipes |= file.pipes.units
+    table.pipe_rules |= {key: _pipe_rule(key, counted, table, document) for key, counted in file.pipes.opcodes.items()}
     if file.descriptor_bits is not None:
         table.descriptor_bits = file.descriptor_bits
     if file.parameter_base is not None:
@@ -112,3 +131,13 @@ def read_table(path: Path, inheriting: tuple[Path, ...] = ()) -> Table:
 def _entry(opcode: str, shared: Mapping[str, Any], own: Opcode) -> Entry:
     variants = tuple((tuple(modifiers.split(".")), facts.given()) for modifiers, facts in own.variants.items())
     return Entry(OpcodeInfo(opcode, **{**shared, **own.given()}), variants)
+
+
+def _pipe_rule(key: str, counted: Counted, table: Table, document: yamlfile.Document) -> PipeRule:
+    """Raises GpusimError where the table has no such opcode."""
+    opcode, _, register = key.partition(" ")
+    base, *modifiers = opcode.split(".")
+    if base not in table.entries:
+        place, hint = document.place(("pipes", "opcodes", key)), nearest(base, table.entries)
+        raise GpusimError(f"{place}: pipes: no opcode '{base}'{hint}")
+    return PipeRule(base, tuple(modifiers), register, counted.pipes)
