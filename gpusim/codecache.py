@@ -1,6 +1,6 @@
 """Where compiled code is kept from one run to the next, and whether what lies there may be trusted.
 
-Code is stored as a pickle, and reading one runs whatever its author wrote. So only folders and files count that
+What is stored is machine code, and a run calls it. So only folders and files count that
 belong to the user and that nobody else may write, and a file's checksum is compared before anything in it is read.
 Whatever is wrong with the cache costs a compilation and one line on standard error, never the run:
 
@@ -15,28 +15,28 @@ from __future__ import annotations
 import atexit
 import hashlib
 import os
-import pickle
 import shutil
 import stat
 import sys
 import tempfile
-import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-from numba.core.compiler import CompileResult
-from numba.core.serialize import dumps
+from gpusim import objectcode
 
-from gpusim import compiling
+try:
+    import fcntl
+except ImportError:  # a system without it
+    fcntl = None  # type: ignore[assignment]
 
 VARIABLE = "GPUSIM_CACHE_DIR"
-MAGIC = b"gpusim compiled code 1\n"
-"""Begins each file; then come the SHA-256 of what follows, and a pickle."""
+MAGIC = b"gpusim compiled code 2\n"
+"""Begins each file; then come the SHA-256 of what follows, and a `gpusim.objectcode.Code`."""
 DIGEST_BYTES = 32
-SUFFIX = ".nbc"
+SUFFIX = ".code"
 OTHERS_MAY_WRITE = stat.S_IWGRP | stat.S_IWOTH
 _said: set[str] = set()
 
@@ -180,75 +180,60 @@ class DamagedError(Exception):
 
 
 class KeptCode:
-    """The compiled versions of one function, a file each. Takes the place of Numba's own cache in a dispatcher."""
+    """The place of one version of an entry: for arguments of some kinds, on this machine's processor."""
 
-    def __init__(self, function: Any, folder: Callable[[], Path | None]) -> None:
-        """`folder` is asked at the first look-up, so that importing a module touches no file."""
-        code = function.__code__
-        module = function.__module__.rpartition(".")[2]
-        self._cells = function.__closure__ or ()
-        self._code = _digest_of(code.co_filename), code.co_code.hex()
-        self._folder = folder
-        self._name = f"{module}.{function.__qualname__}-{code.co_firstlineno}".replace("<", "").replace(">", "")
+    def __init__(self, name: str, kinds: Any, folder: Callable[[], Path | None] | None) -> None:
+        """`folder` gives the user's folder for it, if any."""
+        self._folder = folder() if folder else None
+        key = repr((kinds, objectcode.processor()))
+        self._file = f"{name}.{hashlib.sha256(key.encode()).hexdigest()[:16]}{SUFFIX}".replace("<", "").replace(">", "")
 
     @property
-    def cache_path(self) -> str:
-        """The folder; Numba shows it in its statistics."""
-        return str(self._folder() or "")
+    def path(self) -> Path | None:
+        """The user's file, whether there is one or not."""
+        return self._folder / self._file if self._folder else None
 
-    def flush(self) -> None:
-        """Forget every version."""
-        for path in (self._folder() or Path()).glob(f"{self._name}.*{SUFFIX}"):
-            path.unlink(missing_ok=True)
-
-    def load_overload(self, signature: Any, target: Any) -> CompileResult | None:
-        """The version for these argument types, None where there is none that can be used."""
-        target.refresh()
-        path = self._path(signature, target.codegen())
+    def load(self) -> objectcode.Loaded | None:
+        """The version, None where there is none that can be used."""
+        path = self.path
         if path is None:
             return None
         try:
-            return CompileResult._rebuild(target, *pickle.loads(_read(path)))
+            return objectcode.Loaded(objectcode.Code.from_bytes(_read(path)))
         except FileNotFoundError:
             return None
         except Exception as error:  # whatever a foreign file makes of the reader
             _set_aside(path, str(error) if isinstance(error, (DamagedError, OSError)) else repr(error))
             return None
 
-    def save_overload(self, signature: Any, compiled: Any) -> None:
-        """Store a version, a CompileResult, for later runs. Numba gives that its fields when it is made."""
-        path = self._path(signature, compiled.codegen)
-        if path is None or compiled.library.has_dynamic_globals:
+    def save(self, code: objectcode.Code) -> None:
+        """Store the version for later runs."""
+        path = self.path
+        if path is None:
             return
-        began = time.process_time()
         try:
-            _write(path, dumps(compiled._reduce()))
+            _write(path, code.to_bytes())
         except OSError as error:
             reason = f"cannot be written ({error.strerror})"
             say_once("write", f"cache of compiled code {path.parent}: {reason}; the next run compiles again; {REMEDY}")
-        compiling.CLOCK.add(time.process_time() - began)
 
-    def _path(self, signature: Any, codegen: Any) -> Path | None:
-        """File of the version for these argument types on this processor."""
-        folder = self._folder()
-        if folder is None:
-            return None
-        key = [str(signature), codegen.magic_tuple(), sys.version, *self._code]
-        key += [dumps(cell.cell_contents).hex() for cell in self._cells]
-        return folder / f"{self._name}.{hashlib.sha256(repr(key).encode()).hexdigest()[:16]}{SUFFIX}"
-
-
-@cache
-def _digest_of(source: str) -> str:
-    """Hash of a source file as it is now, empty where there is none: bytecode alone does not hold its constants."""
-    try:
-        return hashlib.sha256(Path(source).read_bytes()).hexdigest()
-    except OSError:
-        return ""
+    @contextmanager
+    def lock(self) -> Iterator[None]:
+        """While it is held, no other process holds that of this version. Where no file can be locked nobody waits."""
+        with ExitStack() as stack:
+            if fcntl and self._folder:
+                with suppress(OSError):
+                    file = stack.enter_context((self._folder / f".{self._file}.lock").open("wb"))
+                    try:
+                        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    except BlockingIOError:
+                        print("gpusim: another process compiles the same code; waiting for it", file=sys.stderr)
+                        fcntl.flock(file, fcntl.LOCK_EX)
+            yield
 
 
 def _read(path: Path) -> bytes:
-    """The pickle in a file. Raises DamagedError before any of it is used, OSError where it cannot be read."""
+    """What a file holds. Raises DamagedError before any of it is used, OSError where it cannot be read."""
     flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)  # a FIFO would be waited for
     with os.fdopen(os.open(path, flags), "rb") as file:
         status = os.fstat(file.fileno())

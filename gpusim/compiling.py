@@ -9,6 +9,8 @@ from __future__ import annotations
 import sys
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Protocol
 
 LINE_SECONDS = 20.0
@@ -83,24 +85,23 @@ class Clock:
         self._depth = 0
         self._began = 0.0
 
-    def begin(self, module: str) -> None:
-        """A function of `module`, a name of PARTS or below one, begins to be compiled, maybe within another."""
+    @contextmanager
+    def compilation(self, module: str) -> Iterator[None]:
+        """An entry of `module`, a name of PARTS or below one, is compiled."""
         self._depth += 1
         if self._depth == 1:
             self._began = time.process_time()
             self.notice.begin(*PARTS[".".join(module.split(".")[:2])])
+        try:
+            yield
+        finally:
+            self._depth -= 1
+            if not self._depth:
+                self.notice.end()
+                self.total += time.process_time() - self._began
 
-    def add(self, cpu_seconds: float) -> None:
-        """Count work that goes with compiling; within a compilation it is counted already."""
-        if not self._depth:
-            self.total += cpu_seconds
-
-    def end(self) -> None:
-        """The compilation that began last is over."""
-        self._depth -= 1
-        if not self._depth:
-            self.notice.end()
-            self.total += time.process_time() - self._began
+    def function(self, module: str) -> None:
+        """A function is begun with."""
 
 
 CLOCK = Clock()
