@@ -8,6 +8,8 @@ Whatever is wrong with the cache costs a compilation and one line on standard er
   the process, stands in for it. The same holds for a root that cannot be made or read.
 - A file that is damaged or not the user's is renamed to NAME.broken and compiled again.
 - A folder in which nothing can be written is read only: what is compiled is not kept.
+
+A wheel brings code, in a folder of the package that is as trusted as its modules. The user's own is looked for first.
 """
 
 from __future__ import annotations
@@ -19,7 +21,7 @@ import shutil
 import stat
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from functools import cache
 from pathlib import Path
@@ -37,6 +39,8 @@ MAGIC = b"gpusim compiled code 2\n"
 """Begins each file; then come the SHA-256 of what follows, and a `gpusim.objectcode.Code`."""
 DIGEST_BYTES = 32
 SUFFIX = ".code"
+LOCK = ".lock"
+"""In a folder of compiled code: whoever compiles holds its lock. The system takes it back when a process ends."""
 OTHERS_MAY_WRITE = stat.S_IWGRP | stat.S_IWOTH
 _said: set[str] = set()
 
@@ -161,7 +165,7 @@ def diagnosis() -> tuple[bool, str]:
         return False, f"no home folder; name a folder with {VARIABLE}"
     if reason := refusal(wanted):
         return False, f"{wanted}: NOT USED: {reason}; {REMEDY}"
-    sizes = [path.lstat().st_size for path in wanted.rglob("*") if path.is_file()]
+    sizes = [path.lstat().st_size for path in wanted.rglob("*") if path.is_file() and path.name != LOCK]
     text = f"{wanted}: {len(sizes)} files, {sum(sizes) / 1e6:.1f} MB"
     if broken := [path for path in wanted.rglob("*") if path.name.endswith(".broken")]:
         text += f", {len(broken)} of them broken and set aside"
@@ -180,31 +184,34 @@ class DamagedError(Exception):
 
 
 class KeptCode:
-    """The place of one version of an entry: for arguments of some kinds, on this machine's processor."""
+    """The places of one version of an entry: for arguments of some kinds. Code of this machine's processor is in the
+    user's folder; the package may bring code of SHIPPED_PROCESSOR."""
 
-    def __init__(self, name: str, kinds: Any, folder: Callable[[], Path | None] | None) -> None:
-        """`folder` gives the user's folder for it, if any."""
-        self._folder = folder() if folder else None
-        key = repr((kinds, objectcode.processor()))
-        self._file = f"{name}.{hashlib.sha256(key.encode()).hexdigest()[:16]}{SUFFIX}".replace("<", "").replace(">", "")
+    def __init__(self, name: str, kinds: Any, folder: Path | None, shipped: Path | None) -> None:
+        """`folder`: the user's, `shipped`: the package's, where there is one."""
+        self._folder = folder
+        self._name, self._kinds = name.replace("<", "").replace(">", ""), kinds
+        self._shipped = shipped / self._file(objectcode.SHIPPED_PROCESSOR) if shipped else None
+
+    def _file(self, processor: tuple[str, str]) -> str:
+        return f"{self._name}.{hashlib.sha256(repr((self._kinds, processor)).encode()).hexdigest()[:16]}{SUFFIX}"
 
     @property
     def path(self) -> Path | None:
         """The user's file, whether there is one or not."""
-        return self._folder / self._file if self._folder else None
+        return self._folder / self._file(objectcode.processor()) if self._folder else None
 
     def load(self) -> objectcode.Loaded | None:
         """The version, None where there is none that can be used."""
-        path = self.path
-        if path is None:
-            return None
-        try:
-            return objectcode.Loaded(objectcode.Code.from_bytes(_read(path)))
-        except FileNotFoundError:
-            return None
-        except Exception as error:  # whatever a foreign file makes of the reader
-            _set_aside(path, str(error) if isinstance(error, (DamagedError, OSError)) else repr(error))
-            return None
+        return _loaded(self.path) or self._load_shipped()
+
+    def _load_shipped(self) -> objectcode.Loaded | None:
+        if self._shipped and self._shipped.exists() and objectcode.runs_shipped():
+            try:
+                return objectcode.Loaded(objectcode.Code.from_bytes(_read(self._shipped, trusted=True)))
+            except Exception as error:  # whatever became of the installed file
+                say_once("shipped", f"compiled code {self._shipped}: {error}; it is compiled again")
+        return None
 
     def save(self, code: objectcode.Code) -> None:
         """Store the version for later runs."""
@@ -219,27 +226,40 @@ class KeptCode:
 
     @contextmanager
     def lock(self) -> Iterator[None]:
-        """While it is held, no other process holds that of this version. Where no file can be locked nobody waits."""
+        """While it is held, no other process compiles code of this part. Where no file can be locked nobody waits."""
         with ExitStack() as stack:
             if fcntl and self._folder:
                 with suppress(OSError):
-                    file = stack.enter_context((self._folder / f".{self._file}.lock").open("wb"))
+                    file = stack.enter_context((self._folder / LOCK).open("wb"))
                     try:
                         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
                     except BlockingIOError:
-                        print("gpusim: another process compiles the same code; waiting for it", file=sys.stderr)
+                        print("gpusim: another process compiles this part; waiting for its code", file=sys.stderr)
                         fcntl.flock(file, fcntl.LOCK_EX)
             yield
 
 
-def _read(path: Path) -> bytes:
+def _loaded(path: Path | None) -> objectcode.Loaded | None:
+    """The code in a file of the user's; what cannot be used is set aside."""
+    if path is None:
+        return None
+    try:
+        return objectcode.Loaded(objectcode.Code.from_bytes(_read(path)))
+    except FileNotFoundError:
+        return None
+    except Exception as error:  # whatever a foreign file makes of the reader
+        _set_aside(path, str(error) if isinstance(error, (DamagedError, OSError)) else repr(error))
+        return None
+
+
+def _read(path: Path, trusted: bool = False) -> bytes:
     """What a file holds. Raises DamagedError before any of it is used, OSError where it cannot be read."""
     flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)  # a FIFO would be waited for
     with os.fdopen(os.open(path, flags), "rb") as file:
         status = os.fstat(file.fileno())
         if not stat.S_ISREG(status.st_mode):
             raise DamagedError("is no file")
-        if reason := distrust(status):
+        if not trusted and (reason := distrust(status)):
             raise DamagedError(reason)
         data = file.read()
     digest, body = data[len(MAGIC) : len(MAGIC) + DIGEST_BYTES], data[len(MAGIC) + DIGEST_BYTES :]

@@ -8,8 +8,8 @@
 - Reference counting of arrays passed between functions costs 10-50 times in a model of many small functions,
   so all functions are compiled without the Numba runtime: none can make an array.
 
-What is private to Numba here and in `gpusim.linking`, and the reason why pyproject.toml bounds its version (all of it is
-the same in 0.61 and 0.68): the option `_nrt`; the function `numba.np.arrayobj.fix_integer_index`; a dispatcher's
+What is private to Numba here and in `gpusim.linking`, and the reason why pyproject.toml bounds its version (all of it
+is the same in 0.61 and 0.68): the option `_nrt`; the function `numba.np.arrayobj.fix_integer_index`; a dispatcher's
 `get_call_template`; that a type's `mangling_args` name it; that a value's `_numba_type_` is asked for; `environment` of
 a CompileResult; `_final_module`, `_linking_libraries`, `_get_module_for_linking` and `_optimize_final_module` of a code
 library, and the target machine `_tm` of its maker; the flag `no_compile`; `_dynfunc.make_function`; and what a compiled
@@ -27,7 +27,7 @@ import numba
 import numpy as np
 from llvmlite import ir
 from numba import extending, types
-from numba.core import cgutils, event, registry
+from numba.core import event, registry
 from numba.core.datamodel import models
 from numba.core.typing.templates import AttributeTemplate, infer_getattr
 from numba.np import arrayobj
@@ -49,11 +49,10 @@ MODEL_SYMBOL = "_ZN6gpusim5model"
 class _Listener(event.Listener):
     """Tells `gpusim.compiling` when Numba begins with a function of this package."""
 
-    def on_start(self, told: event.Event) -> None:
-        compiling.CLOCK.function(told.data["dispatcher"].py_func.__module__)
+    def on_start(self, _: event.Event) -> None:
+        compiling.CLOCK.function()
 
-    def on_end(self, told: event.Event) -> None:
-        pass
+    def on_end(self, _: event.Event) -> None: ...
 
 
 event.register("numba:compile", _Listener())
@@ -122,7 +121,7 @@ class _TableModel(models.OpaqueModel):
 class _TableAttributes(AttributeTemplate):
     key = TableType
 
-    def generic_resolve(self, table: TableType, name: str) -> Any:
+    def generic_resolve(self, table: Any, name: str) -> Any:
         return table.types[table.fields.index(name)] if name in table.fields else None
 
 
@@ -132,10 +131,12 @@ def _field(context: Any, builder: Any, table: TableType, pointer: Any, name: str
 
 
 def _words(kind: Any) -> int:
-    """Words of a table that a value takes."""
+    """How many words of a table a value takes."""
     if isinstance(kind, types.Array):
         return 1 + 2 * kind.ndim
-    return sum(map(_words, kind.types)) if isinstance(kind, (TableType, types.BaseTuple)) else 1
+    if isinstance(kind, TableType):
+        return sum(map(_words, kind.types))
+    return sum(map(_words, kind)) if isinstance(kind, types.BaseTuple) else 1
 
 
 def _word(builder: Any, pointer: Any, number: int) -> Any:
@@ -184,7 +185,7 @@ def _taken(kind: Any, place: int) -> Any:
         if not isinstance(kind, types.BaseTuple):
             return _word(builder, pointer, place)
         elements = []
-        for each in kind.types:
+        for each in kind:
             elements.append(value(context, builder, each, pointer, place))
             place += _words(each)
         return context.make_tuple(builder, kind, elements)
@@ -244,8 +245,9 @@ def compile_entry(function: jit.Entry, arguments: Sequence[Any]) -> objectcode.C
     space: dict[str, Any] = {f"take{n}": _taken(kind, place) for n, (kind, place) in enumerate(zip(kinds, places))}
     space |= {"function": function, "__name__": function.__module__}
     call = f"function({', '.join(f'take{n}(words)' for n in range(len(kinds)))})"
-    exec(f"def {function.__name__}(words):\n    return {call}\n", space)
-    entry = _compiled(space[function.__name__])
+    name = function.function.__name__
+    exec(f"def {name}(words):\n    return {call}\n", space)
+    entry = _compiled(space[name])
     words = types.voidptr
     entry.compile((words,))
     compiled = entry.overloads[(words,)]
@@ -253,7 +255,7 @@ def compile_entry(function: jit.Entry, arguments: Sequence[Any]) -> objectcode.C
 
 
 def problem(function: Any, arguments: Sequence[Any], results: int) -> str:
-    """What the compiler has against an inner function of these arguments that returns so many integers; "" if nothing."""
+    """What the compiler has against an inner function of such arguments that returns so many integers; "" if nothing."""
     _learn()
     try:
         kinds = tuple(kind_of(argument) for argument in arguments)

@@ -1,4 +1,4 @@
-"""What is compiled, and how Python calls it. Import `njit`, `inlined`, `kernel` and `intrinsic` from here, never Numba's.
+"""What is compiled, and how Python calls it. `njit`, `inlined`, `kernel` and `intrinsic` are from here, never Numba's.
 
 Nothing here imports Numba: where the code of every entry that a run calls is stored, nothing is compiled, and a run
 starts in a fraction of the time. `gpusim.compiler` is imported when code is missing; `gpusim.codecache` says where code
@@ -36,6 +36,8 @@ PARTS = {
     "hazards": ("hazards/*.py", "model/params.py"),
 }
 """Packages with compiled code, and the sources of each; a test checks that no other module imports this one."""
+SHIPPED = PACKAGE / "compiled"
+"""Code that a wheel brings: PART/SOURCE HASH/FILE. A checkout has none."""
 KEPT_CACHES = 4
 """Cache folders of older sources that are kept, newest first."""
 JIT = os.environ.get("NUMBA_DISABLE_JIT", "0") in ("", "0")
@@ -176,7 +178,9 @@ class Entry(Compiled):
 
     def _version(self, arguments: Sequence[Any], given: Arguments) -> objectcode.Loaded:
         name = f"{self.function.__module__.removeprefix('gpusim.')}.{self.function.__qualname__}"
-        kept = codecache.KeptCode(name, given.kinds, functools.partial(cache_folder, self.part) if self.part else None)
+        folder = cache_folder(self.part) if self.part else None
+        shipped = SHIPPED / self.part / source_hash(self.part) if self.part else None
+        kept = codecache.KeptCode(name, given.kinds, folder, shipped)
         version = kept.load()
         if version is None:
             with kept.lock():  # processes that come together compile once
@@ -246,9 +250,10 @@ def teach(function: Callable[..., Any], choose: Callable[..., Any]) -> None:
 
 def compile_problem(function: Any, arguments: Sequence[Any], results: int) -> str:
     """What the compiler has against a function of these arguments that returns so many integers; "" if nothing."""
-    from gpusim import compiler
+    with compiling.CLOCK.compilation("gpusim.model"):
+        from gpusim import compiler
 
-    return compiler.problem(function, arguments, results)
+        return compiler.problem(function, arguments, results)
 
 
 def _popcount64(typing_context: Any, value: Any) -> Any:  # noqa: ARG001 - Numba passes the typing context

@@ -12,6 +12,7 @@ import json
 import os
 import pickle
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -19,6 +20,11 @@ from typing import Any
 PROTOTYPE = ctypes.CFUNCTYPE(ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p)
 CPU_NAME, CPU_FEATURES = "NUMBA_CPU_NAME", "NUMBA_CPU_FEATURES"
 """Environment variables of Numba: the processor for which code is made, by default this machine's."""
+
+SHIPPED_PROCESSOR = ("x86-64-v3", "")
+"""Name and features of the processors for which a wheel brings code."""
+SHIPPED_FEATURES = ("avx", "avx2", "bmi", "bmi2", "f16c", "fma", "lzcnt", "movbe")
+"""What they have beyond the oldest of their kind (psABI of x86-64), by LLVM's names."""
 
 
 @dataclass(frozen=True)
@@ -49,10 +55,8 @@ class _Fault(ctypes.Structure):
 def _binding() -> Any:
     from llvmlite import binding
 
-    try:
+    with suppress(RuntimeError):  # of newer versions, which do without
         binding.initialize()
-    except RuntimeError:  # of newer versions, which do without
-        pass
     binding.initialize_native_target()
     binding.initialize_native_asmprinter()
     return binding
@@ -64,6 +68,14 @@ def processor() -> tuple[str, str]:
     name = os.environ.get(CPU_NAME) or _binding().get_host_cpu_name()
     features = os.environ.get(CPU_FEATURES)
     return name, _binding().get_host_cpu_features().flatten() if features is None else features
+
+
+@cache
+def runs_shipped() -> bool:
+    """Whether this machine runs the code that a wheel brings, which is of ELF."""
+    features = _binding().get_host_cpu_features()
+    machine = _binding().get_process_triple()
+    return machine.startswith("x86_64") and "linux" in machine and all(map(features.get, SHIPPED_FEATURES))
 
 
 class Loaded:
