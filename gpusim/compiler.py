@@ -112,6 +112,9 @@ class TableType(types.Type):
         return sum(map(_words, self.types[: self.fields.index(field)]))
 
 
+TABLES: Any = (TableType, types.BaseTuple)
+
+
 @extending.register_model(TableType)
 class _TableModel(models.OpaqueModel):
     """One pointer."""
@@ -121,7 +124,7 @@ class _TableModel(models.OpaqueModel):
 class _TableAttributes(AttributeTemplate):
     key = TableType
 
-    def generic_resolve(self, table: Any, name: str) -> Any:
+    def generic_resolve(self, table: Any, name: str) -> Any:  # type: ignore[override]
         return table.types[table.fields.index(name)] if name in table.fields else None
 
 
@@ -134,9 +137,7 @@ def _words(kind: Any) -> int:
     """How many words of a table a value takes."""
     if isinstance(kind, types.Array):
         return 1 + 2 * kind.ndim
-    if isinstance(kind, TableType):
-        return sum(map(_words, kind.types))
-    return sum(map(_words, kind)) if isinstance(kind, types.BaseTuple) else 1
+    return sum(map(_words, kind.types)) if isinstance(kind, TABLES) else 1
 
 
 def _word(builder: Any, pointer: Any, number: int) -> Any:
@@ -182,10 +183,10 @@ def _taken(kind: Any, place: int) -> Any:
         if isinstance(kind, TableType):
             word = ir.Constant(ir.IntType(64), 8 * place)
             return builder.gep(pointer, [word], inbounds=True)
-        if not isinstance(kind, types.BaseTuple):
+        if not isinstance(kind, TABLES):
             return _word(builder, pointer, place)
         elements = []
-        for each in kind:
+        for each in kind.types:
             elements.append(value(context, builder, each, pointer, place))
             place += _words(each)
         return context.make_tuple(builder, kind, elements)
@@ -238,7 +239,8 @@ def _learn() -> None:
 
 
 def compile_entry(function: jit.Entry, arguments: Sequence[Any]) -> objectcode.Code:
-    """Object code of a function for such arguments. Raises Numba's errors for what it does not compile."""
+    """Object code of a function for such arguments. Raises Numba's errors for what it does not compile, TypeError for
+    one that gives anything but an int64, a bool or None."""
     _learn()
     kinds = [kind_of(argument) for argument in arguments]
     places = [sum(map(_words, kinds[:number])) for number in range(len(kinds))]
@@ -251,11 +253,13 @@ def compile_entry(function: jit.Entry, arguments: Sequence[Any]) -> objectcode.C
     words = types.voidptr
     entry.compile((words,))
     compiled = entry.overloads[(words,)]
+    if compiled.signature.return_type not in (types.int64, types.boolean, types.none):
+        raise TypeError(f"{name} gives {compiled.signature.return_type}, not an integer")
     return compiled.library.emit(compiled.fndesc.llvm_func_name)
 
 
 def problem(function: Any, arguments: Sequence[Any], results: int) -> str:
-    """What the compiler has against an inner function of such arguments that returns so many integers; "" if nothing."""
+    """What the compiler has against an inner function of such arguments that returns so many integers; "" if none."""
     _learn()
     try:
         kinds = tuple(kind_of(argument) for argument in arguments)

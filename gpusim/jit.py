@@ -121,7 +121,7 @@ class Compiled:
     """A function that compiled code may call."""
 
     def __init__(self, function: Callable[..., Any], forceinline: bool) -> None:
-        functools.update_wrapper(self, function)
+        self.__module__, self.__qualname__, self.__doc__ = function.__module__, function.__qualname__, function.__doc__
         self.function, self.forceinline = function, forceinline
 
     @property
@@ -143,7 +143,7 @@ class Intrinsic:
     """A function that is written in the compiler's own terms."""
 
     def __init__(self, definition: Callable[..., Any]) -> None:
-        functools.update_wrapper(self, definition)
+        self.__qualname__, self.__doc__ = definition.__qualname__, definition.__doc__
         self.definition = definition
 
     def __call__(self, *_: Any) -> Any:

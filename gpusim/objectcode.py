@@ -26,6 +26,9 @@ SHIPPED_PROCESSOR = ("x86-64-v3", "")
 SHIPPED_FEATURES = ("avx", "avx2", "bmi", "bmi2", "f16c", "fma", "lzcnt", "movbe")
 """What they have beyond the oldest of their kind (psABI of x86-64), by LLVM's names."""
 
+OBJECT_FILES = (b"\x7fELF", b"\xcf\xfa\xed\xfe", b"\x64\x86", b"\x64\xaa")
+"""What ELF, Mach-O and COFF files of 64-bit machines begin with: LLVM does not survive everything else."""
+
 
 @dataclass(frozen=True)
 class Code:
@@ -40,11 +43,12 @@ class Code:
     @classmethod
     def from_bytes(cls, data: bytes) -> Code:
         """Raises ValueError for anything else."""
-        head, end, body = data.partition(b"\n")
+        head, _, body = data.partition(b"\n")
         known = json.loads(head)
-        if not end or not isinstance(known, dict) or not isinstance(known.get("symbol"), str):
+        symbol = known.get("symbol") if isinstance(known, dict) else None
+        if not isinstance(symbol, str) or not body.startswith(OBJECT_FILES):
             raise ValueError("is no object code")
-        return cls(known["symbol"], body)
+        return cls(symbol, body)
 
 
 class _Fault(ctypes.Structure):
@@ -82,13 +86,16 @@ class Loaded:
     """An entry that can be called. Its memory is never given back."""
 
     def __init__(self, code: Code) -> None:
-        """Raises RuntimeError for what is no object code, or not for this kind of machine."""
+        """Raises RuntimeError or ValueError for what is no object code, or not for this kind of machine."""
         binding = _binding()
         target = binding.Target.from_triple(binding.get_process_triple()).create_target_machine(jit=True)
         self._engine = binding.create_mcjit_compiler(binding.parse_assembly(""), target)
         self._engine.add_object_file(binding.ObjectFileRef.from_data(code.body))
         self._engine.finalize_object()
-        self._call = PROTOTYPE(self._engine.get_function_address(code.symbol))
+        address = self._engine.get_function_address(code.symbol)
+        if not address:
+            raise ValueError(f"has no function {code.symbol}")
+        self._call = PROTOTYPE(address)
 
     def call(self, words: Sequence[int]) -> int:
         """The entry's result. Raises what it raises."""
