@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gpusim.cli.exits import EXIT_CHECK_FAILED
+from gpusim.errors import GpusimError
 
 if TYPE_CHECKING:
     from gpusim.trace.trace import Trace
@@ -24,6 +26,9 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
         description="Compile the timing model, the emulator and the hazard checker, where that has not been done.",
     )
     parser.add_argument("part", nargs="?", choices=sorted(PARTS), help="this one alone, in this process")
+    parser.add_argument(
+        "--wheel", action="store_true", help="for the processors of a wheel, into the package's folder: `make wheel`"
+    )
     parser.set_defaults(command=run)
 
 
@@ -32,23 +37,54 @@ def run(args: argparse.Namespace) -> int:
     if args.part:
         PARTS[args.part]()
         return 0
+    if args.wheel:
+        return _fill_package()
     from gpusim.codecache import diagnosis, usable_root
 
     usable_root()  # with a word, and once, where it is not the one that should be
+    failed = _compile_all(dict(os.environ))
+    good, text = diagnosis()
+    print(text)
+    return EXIT_CHECK_FAILED if failed or not good else 0
+
+
+def _fill_package() -> int:
+    """Compile for a wheel. Raises GpusimError on a machine that cannot run that code."""
+    from gpusim import jit, objectcode
+    from gpusim.codecache import SUFFIX, VARIABLE
+
+    if not objectcode.runs_shipped():
+        raise GpusimError(f"--wheel: this machine does not run code for {objectcode.SHIPPED_PROCESSOR[0]} and Linux")
+    name, features = objectcode.SHIPPED_PROCESSOR
+    shutil.rmtree(jit.SHIPPED, ignore_errors=True)
+    with tempfile.TemporaryDirectory() as folder:
+        ahead = {VARIABLE: folder, objectcode.CPU_NAME: name, objectcode.CPU_FEATURES: features}
+        if _compile_all(os.environ | ahead):
+            return EXIT_CHECK_FAILED
+        for part in PARTS:
+            place = jit.SHIPPED / part / jit.source_hash(part)
+            place.mkdir(parents=True)
+            for file in (Path(folder) / part).rglob(f"*{SUFFIX}"):
+                (place / file.name).write_bytes(file.read_bytes())
+                print(place / file.name)
+    return 0
+
+
+def _compile_all(environment: dict[str, str]) -> list[str]:
+    """Every part in a process of its own, as many at once as there are processors; gives those that failed."""
     side_by_side = min(len(PARTS), os.cpu_count() or 1)
     waiting, failed = list(PARTS), []
     running: list[tuple[str, subprocess.Popen]] = []
     while waiting or running:
         while waiting and len(running) < side_by_side:
-            running.append((waiting[0], subprocess.Popen([sys.executable, "-m", "gpusim", "warm", waiting.pop(0)])))
+            command = [sys.executable, "-m", "gpusim", "warm", waiting[0]]
+            running.append((waiting.pop(0), subprocess.Popen(command, env=environment)))
         part, process = running.pop(0)
         if process.wait():
             failed.append(part)
-    good, text = diagnosis()
-    print(text)
     if failed:
         print(f"gpusim: not compiled: {', '.join(failed)}", file=sys.stderr)
-    return EXIT_CHECK_FAILED if failed or not good else 0
+    return failed
 
 
 def _model() -> None:
