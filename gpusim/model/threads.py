@@ -79,7 +79,10 @@ def _sleep(typing_context: Any, microseconds: Any) -> Any:  # noqa: ARG001
         number = ir.IntType(32)
         give_way = get_or_insert_function(builder.module, ir.FunctionType(number, []), "sched_yield")
         rest = get_or_insert_function(builder.module, ir.FunctionType(number, [number]), "usleep")
-        with builder.if_else(builder.icmp_signed("==", arguments[0], ir.Constant(arguments[0].type, 0))) as (now, later):
+        with builder.if_else(builder.icmp_signed("==", arguments[0], ir.Constant(arguments[0].type, 0))) as (
+            now,
+            later,
+        ):
             with now:
                 builder.call(give_way, [])
             with later:
