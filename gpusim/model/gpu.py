@@ -303,17 +303,16 @@ def help_out(S: State, P: Params, thread: int) -> None:
 def run_memory_system(S: State, P: Params, threads: int) -> None:
     """Serve all cycles before `gpu.first` + request latency; a reply to an idle SM brings `first` forward."""
     gpu = S.gpu[0]
-    serving = True
-    while serving:
+    while True:
         under_way = gpu.nodes_used - gpu.free_nodes
         team = threads if under_way > FEW_MESSAGES else 1
         begin_passing(S, P)
         if under_way > 0:
             do_step(S, P, team, GPCS, P.card[0].interconnect.gpcs)
         end_passing(S, P)
-        serving = begin_serving(S, P)
-        if serving:
-            do_step(S, P, team, GROUPS, P.derived[0].groups)
+        if not begin_serving(S, P):
+            return
+        do_step(S, P, team, GROUPS, P.derived[0].groups)
 
 
 @njit

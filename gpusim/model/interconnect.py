@@ -2,8 +2,9 @@
 
 An SM has two rings of messages, each sorted by time (requests leave one per cycle, so they are). Whatever stands behind
 L1 reads requests and writes replies; nothing else crosses the SM's border. Requests are merged over SMs in (cycle, SM)
-order and join their slices' queues in the order of arrival, replies pass their GPC's port in the order of (time, slice),
-so results do not depend on windows or threads. What is called with a group or a GPC may run beside the same of another.
+order and join their slices' queues in the order of arrival, replies pass their GPC's port in the order of (time,
+slice), so results do not depend on windows or threads. What is called with a group or a GPC may run beside the same of
+another.
 """
 
 from __future__ import annotations

@@ -134,9 +134,9 @@ def sm_cycle(S: State, P: Params, thread: int, sm: Sm, now: Cycle) -> None:
 
 @njit
 def run_sm(S: State, P: Params, thread: int, sm: Sm, end: Cycle) -> None:
-    """Simulate an SM up to cycle `end`, or through the cycle in which its last CTA leaves while others wait for a place.
+    """Simulate an SM up to cycle `end`, or until its last CTA has left while others wait for a place.
 
-    Cycles in which CTA slots become free are noted for `gpu.place_ctas`: no CTA can start in them within a window.
+    CTA slots that become free are noted for `gpu.place_ctas`: no CTA can start in them within a window.
     """
     unit = S.sms[sm]
     skip = P.derived[0].skip

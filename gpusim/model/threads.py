@@ -2,8 +2,8 @@
 
 A step is so many jobs of one kind: SMs to run, groups of channels to serve, GPCs to pass. Thread 0 offers a step and
 takes jobs of it, one after another, as all other threads do; it goes on when all are done. A thread that the machine
-keeps waiting holds up no more than the job that it has, and one that comes late finds less to do. Which thread does what
-changes no result: jobs of a step touch nothing in common.
+keeps waiting holds up no more than the job that it has, and one that comes late finds less to do. Which thread does
+what changes no result: jobs of a step touch nothing in common.
 
 State.teamwork has two words that threads change at once, each in cache lines of its own:
 
@@ -48,11 +48,11 @@ def _atomic(words: Any, kinds: tuple[Any, ...], instruction: Callable[[Any, Any,
     return words.dtype(*kinds), generate
 
 
-def _load(typing_context: Any, words: Any, place: Any) -> Any:  # noqa: ARG001 - Numba passes the typing context
+def _load(typing_context: Any, words: Any, place: Any) -> Any:
     return _atomic(words, (words, place), lambda builder, word, _: builder.load_atomic(word, "acquire", 8))
 
 
-def _store(typing_context: Any, words: Any, place: Any, value: Any) -> Any:  # noqa: ARG001
+def _store(typing_context: Any, words: Any, place: Any, value: Any) -> Any:
     def instruction(builder: Any, word: Any, stored: Any) -> Any:
         builder.store_atomic(stored, word, "release", 8)
         return stored
@@ -60,17 +60,17 @@ def _store(typing_context: Any, words: Any, place: Any, value: Any) -> Any:  # n
     return _atomic(words, (words, place, value), instruction)
 
 
-def _add(typing_context: Any, words: Any, place: Any, value: Any) -> Any:  # noqa: ARG001
+def _add(typing_context: Any, words: Any, place: Any, value: Any) -> Any:
     def instruction(builder: Any, word: Any, added: Any) -> Any:
         return builder.atomic_rmw("add", word, added, "seq_cst")
 
     return _atomic(words, (words, place, value), instruction)
 
 
-def _sleep(typing_context: Any, microseconds: Any) -> Any:  # noqa: ARG001
+def _sleep(typing_context: Any, microseconds: Any) -> Any:
     """Offer the processor to others, for some time if that is not 0: POSIX functions of the C library."""
 
-    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:  # noqa: ARG001
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         from llvmlite import ir
         from numba.core.cgutils import get_or_insert_function
 

@@ -67,11 +67,11 @@ class Progress:
 class RunOptions:
     """How to simulate; none of it changes a result, but what `strict` and `any_architecture` refuse or let pass.
 
-    threads: they share the work of SMs and memory, as many as SMs with a CTA at most. skip: jump over idle cycles (False: the slow oracle).
-    window: cycles an SM runs ahead of the others, None for the longest that is exact. timeline: keep every
-    instruction's stages (on one thread). strict: refuse opcodes that the table does not list. any_architecture:
-    simulate also machine code that such a card would not run. progress, warn: are told how far it is, and what the
-    model has to guess. kernel_done: is given the partial Result between two launches.
+    threads: they share the work of SMs and memory, as many as SMs with a CTA at most. skip: jump over idle cycles
+    (False: the slow oracle). window: cycles an SM runs ahead of the others, None for the longest that is exact.
+    timeline: keep every instruction's stages (on one thread). strict: refuse opcodes that the table does not list.
+    any_architecture: simulate also machine code that such a card would not run. progress, warn: are told how far it
+    is, and what the model has to guess. kernel_done: is given the partial Result between two launches.
     """
 
     threads: int = 1
