@@ -16,7 +16,7 @@ What is private to Numba here, in `gpusim.codecache` and in `gpusim.linking`, an
 its version (all of it is the same in 0.61 and 0.68): the option `_nrt`; the function
 `numba.np.arrayobj.fix_integer_index`; a dispatcher's `get_call_template`; that a type's `mangling_args` name it; a
 dispatcher's attribute `_cache`, an object with `load_overload`, `save_overload`, `flush` and `cache_path`; `_reduce`,
-`_rebuild` and `environment` of a CompileResult; `_final_module`, `_linking_libraries`, `_reload_init`,
+`_rebuild` and `environment` of a CompileResult; `_final_module`, `_linking_libraries`,
 `_get_module_for_linking` and `has_dynamic_globals` of a code library; the flag `no_compile`; `_dynfunc.make_function`.
 """
 

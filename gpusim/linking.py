@@ -63,7 +63,6 @@ def _called(library: Any, seen: set[Any]) -> Iterator[Any]:
     for each in library._linking_libraries:
         if each not in seen:
             seen.add(each)
-            library._reload_init.update(each._reload_init)
             yield each
             if isinstance(each, InnerLibrary):
                 yield from _called(each, seen)
