@@ -107,7 +107,8 @@ def join_sub_core(core: Record, local: Local) -> None:
 
 @njit
 def launch_cta(S: State, P: Params, sm: Sm, slot: Slot, now: Cycle, start: Cycle) -> None:
-    """Place the next CTA of the grid in a CTA slot of an SM in cycle `now`; its warps may fetch from `start` on."""
+    """Place the next CTA of the grid in a CTA slot of an SM, which is active from cycle `now` on if it was not; its
+    warps may fetch from `start` on."""
     gpu = S.gpu[0]
     cta = cta_at(S, P, sm, slot)
     cta.active = 1
@@ -178,14 +179,11 @@ def first_free_place(S: State, P: Params) -> Sm:
 
 
 @inlined
-def take_free_place(unit: Record) -> int:
-    """Forget the CTA slot of an SM that became free first; returns its number behind the first cycle without its CTA,
-    as SM.place_free has it."""
-    place = unit.place_free[0]
+def take_free_place(unit: Record) -> None:
+    """Forget the CTA slot of an SM that became free first."""
     unit.places_free -= 1
     for rest in range(unit.places_free):
         unit.place_free[rest] = unit.place_free[rest + 1]
-    return place
 
 
 @njit
@@ -196,10 +194,14 @@ def place_ctas(S: State, P: Params) -> int:
     while sm >= 0:
         if gpu.next_cta < gpu.cta_total and not next_cta_loaded(S):
             return NEEDS_CTAS
-        place = take_free_place(S.sms[sm])
+        unit = S.sms[sm]
+        place, last = unit.place_free[0], unit.place_free[unit.places_free - 1]
+        take_free_place(unit)
         if gpu.next_cta < gpu.cta_total:
             start = place // MOST_CTAS + P.derived[0].cta_launch_latency
-            launch_cta(S, P, sm, place % MOST_CTAS, start, start)
+            # an SM whose place was filled before its last CTA left has been active all the time
+            filled = place // MOST_CTAS < last // MOST_CTAS
+            launch_cta(S, P, sm, place % MOST_CTAS, unit.last_retire if filled else start, start)
         sm = first_free_place(S, P)
     return RUNNING
 
