@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-SAMPLE_PERCENT = 2.0
+SAMPLE_PERCENT = 5.0
 """Error estimate at which sampling stops, unless another is asked for."""
 
 

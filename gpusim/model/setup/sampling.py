@@ -30,7 +30,7 @@ HEAD_WAVES = 1.5
 """Simulated before anything is measured: the first wave starts everywhere at once and with cold caches."""
 MEASURED_WAVES = 2
 """Of a stretch, one after another, each measured by itself."""
-WARM_UP_WAVES = 0.5
+WARM_UP_WAVES = 1.0
 """Of a stretch, before its rate is measured: what lies in L2 is that of another place of the grid."""
 STRETCHES = 3
 """Of the first pass. Each further pass lies between those before and doubles their number."""
