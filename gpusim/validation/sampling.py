@@ -38,9 +38,10 @@ class Case(Strict):
 
 
 class SuiteData(Strict):
-    """SUITE: kernels of one long launch, and of many short ones."""
+    """SUITE: kernels of one launch of many waves, of one of fewer, and of many short launches."""
 
     long: Annotated[tuple[Case, ...], Field(min_length=1)]
+    few: tuple[Case, ...]
     many: tuple[Case, ...]
 
 
@@ -49,7 +50,7 @@ class Row:
     """One kernel simulated whole and sampled.
 
     Attributes:
-        part: `long` or `many`, as in SUITE. launches, warp_instructions: of the whole run.
+        part: of SUITE. launches, warp_instructions: of the whole run.
         cycles, sampled_cycles: of all launches together. error, estimate: percent, what the estimate is off by and what
             it says of itself. share: percent of the warp instructions that were simulated.
         stall_error: percent of all warp-cycles, the largest difference of a stall reason. seconds, sampled_seconds: CPU.
@@ -71,13 +72,14 @@ class Row:
 
 
 def load_suite(only: str | None = None) -> list[tuple[str, Case]]:
-    """Part and case of the suite's kernels whose name matches the regular expression. Raises GpusimError where there are
+    """Part and case of the kernels whose name matches the regular expression. Raises GpusimError where there are
     none, as in a wheel."""
     path = resources.find("traces") / SUITE
     if not path.is_file():
         raise GpusimError("the kernels that sampling is measured on are only in the repository; run it in a checkout")
     data = load(SuiteData, yamlfile.read(path))
-    cases = [("long", case) for case in data.long] + [("many", case) for case in data.many]
+    parts = {"long": data.long, "few": data.few, "many": data.many}
+    cases = [(part, case) for part, listed in parts.items() for case in listed]
     try:
         chosen = [(part, case) for part, case in cases if re.search(only or "", case.kernel)]
     except re.error as error:

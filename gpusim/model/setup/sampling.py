@@ -33,11 +33,11 @@ MEASURED_WAVES = 2
 WARM_UP_WAVES = 1.0
 """Of a stretch, before its rate is measured: what lies in L2 is that of another place of the grid."""
 STRETCHES = 3
-"""Of the first pass. Each further pass lies between those before and doubles their number."""
-SHARE_OF_FIRST_PASS = 0.04
-"""Of the grid, which the first pass takes where it is so long that STRETCHES take less."""
+"""Of a pass, at least. Each pass lies between the stretches of those before."""
+SHARE_OF_PASS = 0.04
+"""Of the grid, which a pass takes where STRETCHES take less."""
 MOST_STRETCHES = 16
-"""Of the first pass."""
+"""Of a pass, whatever its share."""
 LEAST_TAIL = 0.25
 """Waves that end the grid. The CTAs left out are whole waves, so the last one is as full as in the whole launch."""
 STUDENT_95 = (
@@ -69,6 +69,12 @@ def apportioned(shares: np.ndarray, total: int) -> np.ndarray:
     return whole.reshape(shares.shape)
 
 
+def van_der_corput(number: int) -> float:
+    """Element `number`, from 1, of the sequence 1/2, 1/4, 3/4, 1/8, 5/8 ...: points of (0, 1), each in a large gap."""
+    digits = f"{number:b}"[::-1]
+    return int(digits, 2) / (1 << len(digits))
+
+
 # ---- which CTAs
 
 
@@ -87,34 +93,27 @@ class Plan:
         self._reserve = math.ceil((LEAST_TAIL + 1) * wave)  # the longest tail
         self._taken: set[int] = set()
         self._stretch = self.warm_up + MEASURED_WAVES * wave
-        self._first_pass = min(max(STRETCHES, int(SHARE_OF_FIRST_PASS * ctas / self._stretch)), MOST_STRETCHES)
-        self._passes = 0
+        self._pass = min(max(STRETCHES, int(SHARE_OF_PASS * ctas / self._stretch)), MOST_STRETCHES)
+        self._points = 0
 
     @property
     def expected(self) -> int:
         """CTAs that will have been simulated, if no further pass is needed."""
-        return self.head + (len(self._taken) or self._first_pass) * self._stretch + self.wave
+        return self.head + (len(self._taken) or self._pass) * self._stretch + self.wave
 
     @property
     def head_can_grow(self) -> bool:
         """Whether a further wave of head leaves room for the first pass."""
-        return self._slots(self.head + self.wave) >= self._first_pass
+        return self._slots(self.head + self.wave) >= self._pass
 
     def next_pass(self) -> list[int]:
         """First CTA of each stretch of the next pass in the order of the grid; none where all of it was taken."""
-        slots, first = self._slots(self.head), self._first_pass
-        if self._passes == 0:
-            where = [(number + 0.5) / first for number in range(first)]
-        elif self._passes == 1:
-            where = [number / first for number in range(1, first)]
-        else:
-            count = first << self._passes - 1
-            where = [(number + 0.5) / count for number in range(count)]
-        self._passes += 1
-        dense = len(where) >= slots - len(self._taken)
-        new = sorted((set(range(slots)) if dense else {int(place * slots) for place in where}) - self._taken)
-        self._taken.update(new)
-        return [self.head + slot * self._stretch for slot in new]
+        slots, new = self._slots(self.head), set[int]()
+        while len(new) < min(self._pass, slots - len(self._taken)):
+            self._points += 1
+            new |= {int(van_der_corput(self._points) * slots)} - self._taken
+        self._taken |= new
+        return [self.head + slot * self._stretch for slot in sorted(new)]
 
     def _slots(self, head: int) -> int:
         """Stretches for which there is room between head and tail."""
