@@ -101,7 +101,7 @@ def simulate(
         check_hazards: report instructions whose control bits let them issue before an earlier one is done with their
             registers, in each kernel's `hazards`.
         options: fields of gpusim.model.setup.simulate.RunOptions, such as timeline=True, threads=2, strict=True or
-            sample=2, which simulates a part and estimates the rest within so many percent.
+            sample=5, which simulates a part and estimates the rest within so many percent.
             What the model has to guess is a Python warning, unless `warn` is given.
 
     Raises GpusimError for wrong input, a CTA that does not fit or a deadlock, TypeError for an unknown option, and at
@@ -164,7 +164,7 @@ def compare(
 
     chosen = _run_options(options)
     if chosen.sample is not None:
-        raise GpusimError("compare() simulates whole launches; leave out sample, or simulate(..., sample=2) by itself")
+        raise GpusimError("compare() simulates whole launches; leave out sample, or simulate(..., sample=5) by itself")
     opened = open_all(_several(measured), _several(launches), config, overrides)
     return Comparisons(tuple(row for each in opened for row in each.rows(chosen)))
 

@@ -72,8 +72,8 @@ def add_sampling(actions: argparse._SubParsersAction) -> None:
     sampling = actions.add_parser(
         "sampling",
         help="sampled runs beside whole ones: error, error estimate and share of the work",
-        description="Simulate long kernels, and kernels of many launches, whole and sampled (run --sample), and compare. "
-        "Takes several CPU minutes. Exits 1 if the long kernels are out of their limits.",
+        description="Simulate long kernels, and kernels of many launches, whole and sampled (run --sample), and "
+        "compare. Takes several CPU minutes. Exits 1 if the long kernels are out of their limits.",
     )
     sampling.add_argument("--only", metavar="REGEX", help="only kernels whose name matches")
     sampling.add_argument(

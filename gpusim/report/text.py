@@ -83,9 +83,9 @@ def print_sampling(console: Console, result: Result, mark: Sampled) -> None:
     """That the figures are estimates, how much was simulated, and how far each launch's cycles may be off."""
     paragraph(
         console,
-        f"Sampled: {100 * mark.share:.1f} % of the warp instructions were simulated. Figures marked {ABOUT}, and counters, "
-        f"stalls and issues of those kernels, are estimates. Error estimate of all cycles: ± {mark.error_estimate:.1f} % "
-        "(95 % confidence; docs/sampling.md says where it cannot be trusted)",
+        f"Sampled: {100 * mark.share:.1f} % of the warp instructions were simulated. Figures marked {ABOUT}, and "
+        "counters, stalls and issues of those kernels, are estimates. Error estimate of all cycles: "
+        f"± {mark.error_estimate:.1f} % (95 % confidence; docs/sampling.md says where it cannot be trusted)",
         "bold",
     )
     for kernel in [kernel for kernel in result.kernels if kernel.sampled][:DETAILED]:
@@ -114,10 +114,10 @@ def kernel_sheet(result: Result) -> Sheet:
     if len(result.kernels) > 1:
         totals = result.totals()
         about = ABOUT if result.sampled else ""
-        cycles, issued, executed = (totals[key] for key in ("cycles", "warp_instructions", "thread_instructions"))
+        cycles, executed = f"{about}{totals['cycles']:,}", f"{about}{totals['thread_instructions']:,}"
         sheet.end_section()
         sheet.add(
-            "total", "", "", f"{about}{cycles:,}", f"{issued:,}", f"{about}{executed:,}", f"{about}{totals['ipc']:.2f}", ""
+            "total", "", "", cycles, f"{totals['warp_instructions']:,}", executed, f"{about}{totals['ipc']:.2f}", ""
         )
     return sheet
 

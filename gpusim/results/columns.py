@@ -76,8 +76,8 @@ KERNEL_FRAME: tuple[Column, ...] = (
 """Of a row per launch: Result.to_frame, and Sweep.to_frame beside its own."""
 
 SAMPLING_FRAME: tuple[Column, ...] = (
-    Column("sampled_share", "", "of the launch's warp instructions that were simulated, 0 to 1; missing where all were"),
-    Column("error_estimate", "%", "half of the 95 % confidence interval of the cycles; the row's figures are estimates"),
+    Column("sampled_share", "", "of the warp instructions that were simulated, 0 to 1; missing where all were"),
+    Column("error_estimate", "%", "half of the 95 % confidence interval of the cycles; the row is an estimate"),
 )
 """Behind KERNEL_FRAME where a launch was sampled."""
 

@@ -17,13 +17,13 @@ class Sampled:
     Attributes:
         share: of its warp instructions that were simulated, 0 to 1.
         error_estimate: half of the 95 % confidence interval of its cycles, percent.
-        stretches: waves of CTAs, apart from each other, whose rate was measured.
-        like: the launch, counted from 0, whose result was scaled to this one, which was not simulated; None where it was.
+        waves: of CTAs whose rate was measured.
+        like: the launch, counted from 0, whose result stands for this one, which was not simulated; None where it was.
     """
 
     share: float
     error_estimate: float
-    stretches: int
+    waves: int
     like: int | None = None
 
 
@@ -41,5 +41,5 @@ def overall(kernels: Iterable[KernelResult]) -> Sampled | None:
     return Sampled(
         sum(mark.share * kernel.warp_instructions for mark, kernel in zip(marks, every)) / instructions,
         sum(mark.error_estimate * kernel.cycles for mark, kernel in zip(marks, every)) / cycles,
-        sum(mark.stretches for mark in marks),
+        sum(mark.waves for mark in marks),
     )

@@ -53,7 +53,8 @@ class Row:
         part: of SUITE. launches, warp_instructions: of the whole run.
         cycles, sampled_cycles: of all launches together. error, estimate: percent, what the estimate is off by and what
             it says of itself. share: percent of the warp instructions that were simulated.
-        stall_error: percent of all warp-cycles, the largest difference of a stall reason. seconds, sampled_seconds: CPU.
+        stall_error: percent of all warp-cycles, the largest difference of a stall reason. seconds, sampled_seconds:
+            CPU.
     """
 
     part: str
@@ -142,8 +143,8 @@ class Summary:
 
     def __str__(self) -> str:
         return (
-            f"Long kernels: mean error of the cycles {self.mean:.2f} % (limit {MEAN_LIMIT:g}), worst {self.worst:.2f} % "
-            f"(limit {WORST_LIMIT:g}), at {self.share:.1f} % of the work (limit {SHARE_LIMIT:g})."
+            f"Long kernels: mean error of the cycles {self.mean:.2f} % (limit {MEAN_LIMIT:g}), worst {self.worst:.2f} "
+            f"% (limit {WORST_LIMIT:g}), at {self.share:.1f} % of the work (limit {SHARE_LIMIT:g})."
         )
 
 
@@ -188,8 +189,8 @@ def write_sampling(folder: Path | str, rows: Sequence[Row], percent: float) -> N
     lines = [
         "# Sampled runs beside whole ones",
         "",
-        f"Written by `gpusim validate sampling` of gpusim {__version__}; sampled until the error estimate of the cycles is "
-        f"within {percent:g} %. [docs/sampling.md](../../docs/sampling.md) explains the columns.",
+        f"Written by `gpusim validate sampling` of gpusim {__version__}; sampled until the error estimate of the "
+        f"cycles is within {percent:g} %. [docs/sampling.md](../../docs/sampling.md) explains the columns.",
         "",
         *markdown_table(HEADINGS, [cells(row) for row in rows], "ll"),
         "",

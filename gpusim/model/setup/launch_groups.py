@@ -6,8 +6,6 @@ about as often and use memory in the same way. All of that is known from their s
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -16,7 +14,7 @@ from gpusim.constants import EXPLICIT, LINE_BYTES, SECTOR_BYTES, WARP_SIZE
 from gpusim.model.setup.sampling import apportioned, half_width
 from gpusim.results.result import KernelResult
 from gpusim.results.sampled import Sampled
-from gpusim.results.stalls import STALL_REASONS, Stall
+from gpusim.results.stalls import Stall
 from gpusim.trace.trace import CtaChunk, Launch, Trace
 
 ALIKE = 0.05
@@ -50,11 +48,11 @@ class Features:
 def features(launch: Launch) -> Features:
     """Read some of a launch's chunks and measure what it does."""
     chunks = len(launch.source.cta_counts)
-    places = np.unique(np.linspace(0, chunks - 1, min(LOOKED_AT, chunks)).astype(int)) if chunks else []
+    places = np.unique(np.linspace(0, chunks - 1, min(LOOKED_AT, chunks)).astype(int)).tolist()
     mix = np.zeros(len(launch.program), np.int64)
     lanes = accesses = sectors = lines = 0
     for place in places:
-        chunk = launch.source.read(int(place))
+        chunk = launch.source.read(place)
         mix += np.bincount(chunk.index, minlength=len(mix))
         lanes += int(np.bitwise_count(chunk.mask).sum(dtype=np.int64))
         touched, begins = _memory(chunk)
@@ -82,10 +80,9 @@ class Group:
     """Launches that are alike.
 
     Attributes:
-        features: of the first of them. members: launches, in order. simulated: results of some, by launch.
+        members: launches, in order. simulated: results of some, by launch.
     """
 
-    features: Features
     members: list[int]
     simulated: dict[int, KernelResult] = field(default_factory=dict)
 
@@ -112,33 +109,28 @@ class LaunchGroups:
     """The groups of a trace's launches. `add` and `estimate` are called in the order of the launches."""
 
     def __init__(self, trace: Trace, bound: float) -> None:
-        """`bound`: percent of error up to which a launch is estimated from others of its group."""
+        """Groups all launches. `bound`: percent of error up to which one is estimated from others of its group."""
         self._trace, self._bound = trace, bound
-        self.groups: list[Group] = []
-        self._of: list[Group] = [self._place(number, launch) for number, launch in enumerate(trace.launches)]
+        by_key: dict[tuple, list[int]] = {}
+        for number, launch in enumerate(trace.launches):
+            by_key.setdefault(_key(launch), []).append(number)
+        self.groups = [group for numbers in by_key.values() for group in self._grouped(numbers)]
+        self._of = {number: group for group in self.groups for number in group.members}
 
-    def _place(self, number: int, launch: Launch) -> Group:
-        """Put a launch into the first group that it is like, or into a new one."""
-        rivals = list(self._candidates(launch))
-        if not rivals and not self._others(number):
-            found = Features(launch.warp_instructions, np.zeros(0), 0.0, 0.0, 0.0)  # nothing to compare it with
-        else:
-            found = features(launch)
-            for group in rivals:
-                if found.distance(group.features) <= ALIKE:
+    def _grouped(self, numbers: list[int]) -> list[Group]:
+        """Groups of launches of one key: each joins the first whose first member it is like."""
+        if len(numbers) == 1:  # its streams need not be read
+            return [Group(numbers)]
+        firsts: list[tuple[Features, Group]] = []
+        for number in numbers:
+            found = features(self._trace.launches[number])
+            for other, group in firsts:
+                if found.distance(other) <= ALIKE:
                     group.members.append(number)
-                    return group
-        self.groups.append(Group(found, [number]))
-        return self.groups[-1]
-
-    def _candidates(self, launch: Launch) -> Iterator[Group]:
-        key = _key(launch)
-        return (group for group in self.groups if _key(self._trace.launches[group.members[0]]) == key)
-
-    def _others(self, number: int) -> bool:
-        """Whether a later launch has the same key."""
-        key = _key(self._trace.launches[number])
-        return any(_key(launch) == key for launch in self._trace.launches[number + 1 :])
+                    break
+            else:
+                firsts.append((found, Group([number])))
+        return [group for _, group in firsts]
 
     def add(self, number: int, kernel: KernelResult) -> None:
         """Take note of a launch's result; estimates tell nothing new."""
@@ -172,7 +164,6 @@ def scaled(kernel: KernelResult, launch: Launch, cycles: int, mark: Sampled) -> 
     stalls[:, Stall.SELECTED] = issues
     counters = {name: round(count * factor) for name, count in kernel.counters.items()}
     fixed = {name: kernel.counters[name] for name in ("launch_cycles", "ctas_launched") if name in counters}
-    assert stalls.shape[1] == len(STALL_REASONS)
     return replace(
         kernel,
         cycles=cycles,

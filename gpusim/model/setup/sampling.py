@@ -1,9 +1,9 @@
 """Sampling within a launch: some waves of its CTAs are simulated, and the rest of it is extrapolated from their rate.
 
-A wave is as many CTAs as the card has places for. The CTAs that are simulated are spread over the grid, as docs/sampling.md
-draws it: a head with the ramp, stretches of whole waves whose rate is measured, and a tail that ends the grid. Dispatch
-goes from one to the next without a pause, so the machine stays full and everything that happens is a launch's whose other
-CTAs were cut out; what they would have added is the measured waves once more, times a factor.
+A wave is as many CTAs as the card has places for. The CTAs that are simulated are spread over the grid, as
+docs/sampling.md draws it: a head with the ramp, stretches of whole waves whose rate is measured, and a tail that ends
+the grid. Dispatch goes from one to the next without a pause, so the machine stays full, as if the others had been cut
+out of the grid; what they would have added is the measured waves once more, times a factor.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ from gpusim.results.sampled import Sampled
 from gpusim.results.stalls import Stall
 from gpusim.trace.trace import ChunkSource, CtaChunk, Launch
 
-LEAST_WAVES = 16
-"""Of a launch that is sampled; in a shorter one ramp, tail and the first stretches are most of it."""
+LEAST_WAVES = 24
+"""Of a launch that is sampled; in a shorter one ramp, tail and the first pass are half of it or more."""
 HEAD_WAVES = 1.5
 """Simulated before anything is measured: the first wave starts everywhere at once and with cold caches."""
 MEASURED_WAVES = 2
@@ -44,7 +44,7 @@ STUDENT_95 = (
     12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228, 2.201, 2.179, 2.160, 2.145, 2.131,
     2.120, 2.110, 2.101, 2.093, 2.086, 2.080, 2.074, 2.069, 2.064, 2.060, 2.056, 2.052, 2.048, 2.045, 2.042,
 )  # fmt: skip
-"""Student's t: 97.5 % lie below it, by degrees of freedom from 1. Beyond the last that is taken, which is a little more."""
+"""Student's t: 97.5 % lie below it, by degrees of freedom from 1. For more of them the last is taken, a little much."""
 
 
 # ---- statistics
@@ -189,9 +189,7 @@ def cut(chunk: CtaChunk, first: int, count: int, warps: int) -> CtaChunk:
         addresses = chunk.addresses[lowest : int(places.max()) + WARP_SIZE]
         records["start"][explicit] -= lowest
     mask = chunk.mask[starts[0] : starts[-1]]
-    return CtaChunk(
-        first, count, starts - starts[0], index, mask, record_starts - record_starts[0], records, addresses
-    )
+    return CtaChunk(first, count, starts - starts[0], index, mask, record_starts - record_starts[0], records, addresses)
 
 
 # ---- a sampled launch
@@ -308,8 +306,8 @@ class SampledRun(KernelRun):
 
     @property
     def error_estimate(self) -> float:
-        """Half of the 95 % confidence interval of the launch's cycles, percent of them; of the extrapolated part alone,
-        from how much the stretches differ in cycles per warp instruction."""
+        """Half of the 95 % confidence interval of the launch's cycles, percent of them: of the extrapolated part, from
+        how much the measured waves differ in cycles per warp instruction."""
         extrapolated = self._factor * sum(part.cycles for part in self.measured)
         relative = half_width([part.cycles / part.instructions for part in self.measured])
         return 100 * relative * extrapolated / (extrapolated + self._snapshot().cycles)

@@ -73,9 +73,9 @@ class RunOptions:
     threads: Python threads that share the SMs, one each at most. skip: jump over idle cycles (False: the slow oracle).
     window: cycles an SM runs ahead of the others, None for the longest that is exact. timeline: keep every
     instruction's stages (on one thread). strict: refuse opcodes that the table does not list. any_architecture:
-    simulate also machine code that such a card would not run. sample: simulate as much only as it takes to know the
-    cycles within so many percent, by the model's own estimate (docs/sampling.md); None: everything. progress, warn: are told how far it is, and what the
-    model has to guess. kernel_done: is given the partial Result between two launches.
+    simulate also machine code that such a card would not run. sample: simulate only as much as it takes to estimate the
+    cycles within so many percent (docs/sampling.md); None: everything. progress, warn: are told how far it is, and what
+    the model has to guess. kernel_done: is given the partial Result between two launches.
     """
 
     threads: int = 1
@@ -172,14 +172,12 @@ def check_sampling(options: RunOptions) -> None:
     if options.sample is None:
         return
     if isinstance(options.sample, bool) or not 0 < options.sample <= 100:
-        raise GpusimError(f"sample={options.sample!r}: should be the percentage of error to stop at, such as 2")
+        raise GpusimError(f"sample={options.sample!r}: should be the percentage of error to stop at, such as 5")
     if options.timeline:
         raise GpusimError("a sampled run has no timeline of all instructions; leave out one of the two")
 
 
-def groups_of(
-    trace: Trace, config: GpuConfig, options: RunOptions, kernels: list[KernelResult]
-) -> LaunchGroups | None:
+def groups_of(trace: Trace, config: GpuConfig, options: RunOptions, kernels: list[KernelResult]) -> LaunchGroups | None:
     """The groups of like launches of a sampled run, which know of those that are done; None where all are simulated.
 
     They all are also on a card that keeps L2: what a launch finds there, those before must have been simulated for.
