@@ -101,7 +101,8 @@ def simulate(
         config: a configuration, a name or a path.
         check_hazards: report instructions whose control bits let them issue before an earlier one is done with their
             registers, in each kernel's `hazards`.
-        options: fields of gpusim.model.setup.simulate.RunOptions, such as timeline=True, threads=2 or strict=True.
+        options: fields of gpusim.model.setup.simulate.RunOptions, such as timeline=True, threads=2, strict=True or
+            sample=5, which simulates a part and estimates the rest within so many percent.
             What the model has to guess is a Python warning, unless `warn` is given; as many threads as there are
             processors share the work, unless `threads` says how many.
 
@@ -155,7 +156,8 @@ def compare(
         measured: Nsight Compute reports, or CSV files of measured cycles.
         launches: a launch file for each report, in the same order.
         config: card for all; None: the one that the report describes or the CSV names.
-        overrides: changes of that card, as for `load_config`. options: as for `simulate`.
+        overrides: changes of that card, as for `load_config`. options: as for `simulate`, without `sample`: an
+            estimate of the model is not what a measurement is to be compared with.
 
     Raises GpusimError for wrong input, before anything is simulated, and where a kernel cannot be run.
     """
@@ -163,6 +165,8 @@ def compare(
     from gpusim.report.compare import Comparisons
 
     chosen = _run_options({"threads": cores(), **options})
+    if chosen.sample is not None:
+        raise GpusimError("compare() simulates whole launches; leave out sample, or simulate(..., sample=5) by itself")
     opened = open_all(_several(measured), _several(launches), config, overrides)
     return Comparisons(tuple(row for each in opened for row in each.rows(chosen)))
 

@@ -10,7 +10,7 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
-from gpusim.cli.arguments import add_cta_limit, positive
+from gpusim.cli.arguments import add_cta_limit, add_sample, positive
 from gpusim.cli.deliver import deliver
 from gpusim.cli.exits import EXIT_BAD_INPUT, EXIT_CHECK_FAILED, EXIT_INTERRUPTED
 from gpusim.errors import GpusimError
@@ -64,6 +64,7 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
         metavar="N",
         help="as many as there are processors unless given, one per SM with a CTA at most; same result",
     )
+    add_sample(parser)
     parser.add_argument("--window", type=positive, metavar="N", help="cycles an SM runs ahead at most; same result")
     parser.add_argument("--no-skip", action="store_true", help="step through idle cycles: slow, same result")
     parser.add_argument("--strict", action="store_true", help="refuse opcodes that the opcode table lacks")
@@ -81,6 +82,8 @@ def run(args: argparse.Namespace) -> int:
     if args.resume and (args.timeline or not args.output):
         reason = "a saved result holds no timeline" if args.timeline else "name the file of the run with --output"
         raise GpusimError(f"--resume goes on from the --output file: {reason}")
+    if args.sample and args.timeline:
+        raise GpusimError("--timeline writes every instruction, --sample does not simulate all; leave out one of them")
     outputs = output_files({"--output": args.output, "--timeline": args.timeline})
     config = load_config(args.config, args.set)
     if config.experimental:
@@ -123,7 +126,10 @@ class _Run:
 
         if self.args.resume:
             check_resumable(self.config)
-        return Checkpoint(output, fingerprint(self.trace, self.config))
+        facts = fingerprint(self.trace, self.config)
+        if self.args.sample is not None:
+            facts["sampling"] = f"{self.args.sample:g} %"
+        return Checkpoint(output, facts)
 
     def run(self) -> int:
         """Simulate and deliver; returns the exit code."""
@@ -171,6 +177,7 @@ class _Run:
                 timeline=bool(args.timeline),
                 strict=args.strict,
                 any_architecture=args.any_arch,
+                sample=args.sample,
                 progress=progress,
                 warn=progress.warn,
                 kernel_done=partial(self._keep, progress),
