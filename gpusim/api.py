@@ -14,6 +14,7 @@ from gpusim.compatibility import code_for
 from gpusim.config import list_configs, load_config
 from gpusim.errors import GpusimError, nearest
 from gpusim.inputs import DEFAULT_ARCHITECTURE, TraceLike, architecture_number, load_source, open_named
+from gpusim.processors import cores
 from gpusim.results.result import Result
 from gpusim.runs.sweep import sweep
 
@@ -100,8 +101,10 @@ def simulate(
         config: a configuration, a name or a path.
         check_hazards: report instructions whose control bits let them issue before an earlier one is done with their
             registers, in each kernel's `hazards`.
-        options: fields of gpusim.model.setup.simulate.RunOptions, such as timeline=True, threads=2 or strict=True.
-            What the model has to guess is a Python warning, unless `warn` is given.
+        options: fields of gpusim.model.setup.simulate.RunOptions, such as timeline=True, threads=2, strict=True or
+            sample=5, which simulates a part and estimates the rest within so many percent.
+            What the model has to guess is a Python warning, unless `warn` is given; as many threads as there are
+            processors share the work, unless `threads` says how many.
 
     Raises GpusimError for wrong input, a CTA that does not fit or a deadlock, TypeError for an unknown option, and at
     Ctrl-C a KeyboardInterrupt whose `partial` is the Result of the launches that were finished.
@@ -109,7 +112,7 @@ def simulate(
     from gpusim.model.setup.simulate import simulate as run
 
     guesses: list[str] = []
-    chosen = _run_options({"warn": guesses.append, **options})
+    chosen = _run_options({"warn": guesses.append, "threads": cores(), **options})
     card = load_config(config)
     architecture = code_for(card) if arch is None else architecture_number(arch)
     source = load_source(trace, launch, architecture, check=chosen.warn)
@@ -153,14 +156,17 @@ def compare(
         measured: Nsight Compute reports, or CSV files of measured cycles.
         launches: a launch file for each report, in the same order.
         config: card for all; None: the one that the report describes or the CSV names.
-        overrides: changes of that card, as for `load_config`. options: as for `simulate`.
+        overrides: changes of that card, as for `load_config`. options: as for `simulate`, without `sample`: an
+            estimate of the model is not what a measurement is to be compared with.
 
     Raises GpusimError for wrong input, before anything is simulated, and where a kernel cannot be run.
     """
     from gpusim.hardware.compare import open_all
     from gpusim.report.compare import Comparisons
 
-    chosen = _run_options(options)
+    chosen = _run_options({"threads": cores(), **options})
+    if chosen.sample is not None:
+        raise GpusimError("compare() simulates whole launches; leave out sample, or simulate(..., sample=5) by itself")
     opened = open_all(_several(measured), _several(launches), config, overrides)
     return Comparisons(tuple(row for each in opened for row in each.rows(chosen)))
 

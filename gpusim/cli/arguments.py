@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import argparse
 
+SAMPLE_PERCENT = 5.0
+"""Error estimate at which sampling stops, unless another is asked for."""
+
 
 def positive(text: str) -> int:
     """A whole number, at least 1."""
@@ -14,6 +17,34 @@ def positive(text: str) -> int:
     if number < 1:
         raise argparse.ArgumentTypeError(f"{text} is not at least 1")
     return number
+
+
+def percentage(text: str) -> float:
+    """A number above 0, at most 100."""
+    try:
+        number = float(text.removesuffix("%"))
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"'{text[:40]}' is not a number") from None
+    if not 0 < number <= 100:
+        raise argparse.ArgumentTypeError(f"{text} is not above 0 and at most 100")
+    return number
+
+
+def add_sample(parser: argparse.ArgumentParser) -> None:
+    """`--sample` and `--sample-error`, which leave the percentage, or None, in `sample`."""
+    parser.add_argument(
+        "--sample",
+        action="store_const",
+        const=SAMPLE_PERCENT,
+        help="simulate a part of long launches and of many like ones, and estimate the rest; the result says so",
+    )
+    parser.add_argument(
+        "--sample-error",
+        dest="sample",
+        type=percentage,
+        metavar="PERCENT",
+        help=f"sample until the error estimate of the cycles is within PERCENT (--sample: {SAMPLE_PERCENT:g})",
+    )
 
 
 def add_cta_limit(parser: argparse.ArgumentParser) -> None:

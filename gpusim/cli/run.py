@@ -10,11 +10,12 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
-from gpusim.cli.arguments import add_cta_limit, positive
+from gpusim.cli.arguments import add_cta_limit, add_sample, positive
 from gpusim.cli.deliver import deliver
 from gpusim.cli.exits import EXIT_BAD_INPUT, EXIT_CHECK_FAILED, EXIT_INTERRUPTED
 from gpusim.errors import GpusimError
 from gpusim.inputs import ARCHITECTURES, load_source
+from gpusim.processors import cores
 
 if TYPE_CHECKING:
     from gpusim.cli.progress import ProgressView
@@ -57,7 +58,13 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
         action="store_true",
         help="report control bits that let an instruction issue too early; exit code 1 if there are any",
     )
-    parser.add_argument("--threads", type=positive, default=1, metavar="N", help="one per SM at most; same result")
+    parser.add_argument(
+        "--threads",
+        type=positive,
+        metavar="N",
+        help="as many as there are processors unless given, one per SM with a CTA at most; same result",
+    )
+    add_sample(parser)
     parser.add_argument("--window", type=positive, metavar="N", help="cycles an SM runs ahead at most; same result")
     parser.add_argument("--no-skip", action="store_true", help="step through idle cycles: slow, same result")
     parser.add_argument("--strict", action="store_true", help="refuse opcodes that the opcode table lacks")
@@ -75,11 +82,15 @@ def run(args: argparse.Namespace) -> int:
     if args.resume and (args.timeline or not args.output):
         reason = "a saved result holds no timeline" if args.timeline else "name the file of the run with --output"
         raise GpusimError(f"--resume goes on from the --output file: {reason}")
+    if args.sample and args.timeline:
+        raise GpusimError("--timeline writes every instruction, --sample does not simulate all; leave out one of them")
     outputs = output_files({"--output": args.output, "--timeline": args.timeline})
     config = load_config(args.config, args.set)
     if config.experimental:
         print(f"gpusim: note: {config.name} is experimental: its latencies were not measured", file=sys.stderr)
-    if args.threads > config.sms:
+    if args.threads is None:
+        args.threads = cores()
+    elif args.threads > config.sms:
         print(f"gpusim: note: --threads {args.threads}: {config.sms} are used, one per SM", file=sys.stderr)
     architecture = ARCHITECTURES[args.arch] if args.arch else code_for(config)
     differences: list[str] = []
@@ -115,7 +126,10 @@ class _Run:
 
         if self.args.resume:
             check_resumable(self.config)
-        return Checkpoint(output, fingerprint(self.trace, self.config))
+        facts = fingerprint(self.trace, self.config)
+        if self.args.sample is not None:
+            facts["sampling"] = f"{self.args.sample:g} %"
+        return Checkpoint(output, facts)
 
     def run(self) -> int:
         """Simulate and deliver; returns the exit code."""
@@ -163,6 +177,7 @@ class _Run:
                 timeline=bool(args.timeline),
                 strict=args.strict,
                 any_architecture=args.any_arch,
+                sample=args.sample,
                 progress=progress,
                 warn=progress.warn,
                 kernel_done=partial(self._keep, progress),

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterable, Iterator
 from functools import partial
 
-from gpusim.cli.arguments import positive
+from gpusim.cli.arguments import SAMPLE_PERCENT, percentage, positive
 from gpusim.cli.deliver import deliver
 from gpusim.cli.exits import EXIT_BAD_INPUT, EXIT_CHECK_FAILED
 from gpusim.cli.sweep import SweepView
@@ -31,6 +31,7 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
     paper.set_defaults(command=run_paper)
     add_memory(actions)
     add_ablations(actions)
+    add_sampling(actions)
 
 
 def add_memory(actions: argparse._SubParsersAction) -> None:
@@ -65,6 +66,30 @@ def add_ablations(actions: argparse._SubParsersAction) -> None:
         "--output", default=RESULTS, metavar="DIR", help="folder of the results (default: %(default)s)"
     )
     ablations.set_defaults(command=run_ablations)
+
+
+def add_sampling(actions: argparse._SubParsersAction) -> None:
+    sampling = actions.add_parser(
+        "sampling",
+        help="sampled runs beside whole ones: error, error estimate and share of the work",
+        description="Simulate long kernels, and kernels of many launches, whole and sampled (run --sample), and "
+        "compare. Takes several CPU minutes. Exits 1 if the long kernels are out of their limits.",
+    )
+    sampling.add_argument("--only", metavar="REGEX", help="only kernels whose name matches")
+    sampling.add_argument(
+        "--sample-error",
+        type=percentage,
+        default=SAMPLE_PERCENT,
+        metavar="PERCENT",
+        help="error estimate at which sampling stops (default: %(default)g)",
+    )
+    sampling.add_argument("--threads", type=positive, default=1, metavar="N", help="as in run; same result")
+    sampling.add_argument(
+        "--output",
+        metavar="DIR",
+        help=f"folder for sampling.md and .csv (default: {RESULTS}; none with --only)",
+    )
+    sampling.set_defaults(command=run_sampling)
 
 
 def run_paper(args: argparse.Namespace) -> int:
@@ -107,6 +132,28 @@ def shown(values: Iterator[float], total: int) -> Iterable[float]:
 
     terminal = sys.stderr.isatty()
     return track(values, "simulating", total, console=Console(stderr=True), transient=True, disable=not terminal)
+
+
+def run_sampling(args: argparse.Namespace) -> int:
+    """Print and write the comparison; returns 0, or 1 if the long kernels are out of their limits."""
+    from gpusim.report.text import console_for
+    from gpusim.results.files import output_folder
+    from gpusim.validation.sampling import load_suite, measure, print_sampling, summary, write_sampling
+
+    cases = load_suite(args.only)
+    folder = args.output or (None if args.only else RESULTS)
+    if folder:
+        output_folder(folder, "--output")
+    rows = []
+    for row in measure(cases, args.sample_error, args.threads):
+        rows.append(row)
+        figures = f"error {row.error:+.2f} %, {row.share:.1f} % simulated"
+        print(f"gpusim: {len(rows)} of {len(cases)}, {row.kernel}: {figures}", file=sys.stderr)
+    writes = [partial(write_sampling, folder, rows, args.sample_error)] if folder else []
+    if not deliver(lambda: print_sampling(console_for(sys.stdout), rows), writes):
+        return EXIT_BAD_INPUT
+    found = summary(rows)
+    return 0 if found is None or found.good else EXIT_CHECK_FAILED
 
 
 def run_ablations(args: argparse.Namespace) -> int:

@@ -16,6 +16,7 @@ from gpusim.display import dimensions
 from gpusim.report.layout import BAR_WIDTH, GAP, Sheet, bar_width, flow, natural_width, paragraph
 from gpusim.report.plain import take_anything
 from gpusim.results.result import FOREIGN, UNLISTED, KernelResult, Result
+from gpusim.results.sampled import Sampled
 from gpusim.results.stalls import STALL_REASONS, Stall
 from gpusim.sass.control_bits import ControlBits
 from gpusim.sass.program import Program
@@ -26,6 +27,8 @@ HOTTEST = 10
 """Instructions listed per kernel."""
 DETAILED = 3
 """Kernels whose details are shown, those with the most cycles; the table always has all."""
+ABOUT = "~"
+"""Before a figure that is an estimate."""
 LEAST_REASONS = 22
 """Columns that the main reasons of an instruction need in a table."""
 
@@ -48,6 +51,8 @@ def console_for(stream: Any) -> Console:
 def print_report(console: Console, result: Result, programs: Sequence[Program]) -> None:
     """Print the whole report; programs[i] is the Program of result.kernels[i]."""
     kernel_sheet(result).print(console)
+    if mark := result.sampled:
+        print_sampling(console, result, mark)
     if FOREIGN in result.provenance:
         paragraph(console, f"{result.provenance[FOREIGN]}: the cycles are those of no real card", "bold")
     if UNLISTED in result.provenance:
@@ -65,9 +70,29 @@ def print_report(console: Console, result: Result, programs: Sequence[Program]) 
             print_hazards(console, kernel)
     console.print()
     rate = result.warp_instructions_per_cpu_second
-    speed = f"{result.warp_instructions:,} warp instructions in {result.cpu_seconds:.2f} CPU s ({rate:,.0f} per CPU s)"
+    simulated = " (a part of them simulated)" if result.sampled else ""
+    speed = (
+        f"{result.warp_instructions:,} warp instructions{simulated} in {result.cpu_seconds:.2f} CPU s "
+        f"({rate:,.0f} per CPU s)"
+    )
     compiling = f"; compiling the simulator took {result.compile_seconds:.1f} CPU s more, once"
     paragraph(console, speed + (compiling if result.compile_seconds else ""))
+
+
+def print_sampling(console: Console, result: Result, mark: Sampled) -> None:
+    """That the figures are estimates, how much was simulated, and how far each launch's cycles may be off."""
+    paragraph(
+        console,
+        f"Sampled: {100 * mark.share:.1f} % of the warp instructions were simulated. Figures marked {ABOUT}, and "
+        "counters, stalls and issues of those kernels, are estimates. Error estimate of all cycles: "
+        f"± {mark.error_estimate:.1f} % (95 % confidence; docs/sampling.md says where it cannot be trusted)",
+        "bold",
+    )
+    for kernel in [kernel for kernel in result.kernels if kernel.sampled][:DETAILED]:
+        one = kernel.sampled
+        assert one is not None, "chosen so"
+        how = f"{100 * one.share:.1f} % simulated" if one.like is None else f"estimated from launch {one.like + 1}"
+        paragraph(console, f"{how}, cycles ± {one.error_estimate:.1f} %", indent=2, name=f"{kernel.name}:")
 
 
 def kernel_sheet(result: Result) -> Sheet:
@@ -75,28 +100,33 @@ def kernel_sheet(result: Result) -> Sheet:
     headings = "grid", "block", "cycles", "warp instr.", "thread instr.", "IPC", "occupancy"
     sheet = Sheet("kernel", *headings, title=f"gpusim, configuration {result.config}")
     for kernel in result.kernels:
+        about = ABOUT if kernel.sampled else ""
         sheet.add(
             kernel.name,
             dimensions(kernel.grid),
             dimensions(kernel.block),
-            f"{kernel.cycles:,}",
+            f"{about}{kernel.cycles:,}",
             f"{kernel.warp_instructions:,}",
-            f"{kernel.thread_instructions:,}",
-            f"{kernel.ipc:.2f}",
-            f"{100 * kernel.occupancy:.1f} %",
+            f"{about}{kernel.thread_instructions:,}",
+            f"{about}{kernel.ipc:.2f}",
+            f"{about}{100 * kernel.occupancy:.1f} %",
         )
     if len(result.kernels) > 1:
         totals = result.totals()
-        sums = [f"{totals[key]:,}" for key in ("cycles", "warp_instructions", "thread_instructions")]
+        about = ABOUT if result.sampled else ""
+        cycles, executed = f"{about}{totals['cycles']:,}", f"{about}{totals['thread_instructions']:,}"
         sheet.end_section()
-        sheet.add("total", "", "", *sums, f"{totals['ipc']:.2f}", "")
+        sheet.add(
+            "total", "", "", cycles, f"{totals['warp_instructions']:,}", executed, f"{about}{totals['ipc']:.2f}", ""
+        )
     return sheet
 
 
 def print_kernel(console: Console, kernel: KernelResult, program: Program) -> None:
     """Stall bars and hottest instructions of one kernel."""
     console.print()
-    _heading(console, kernel.name, f"where {kernel.resident_warp_cycles:,} resident warp-cycles went")
+    about = ABOUT if kernel.sampled else ""
+    _heading(console, kernel.name, f"where {about}{kernel.resident_warp_cycles:,} resident warp-cycles went")
     print_stalls(console, kernel)
     _heading(console, kernel.name, "instructions that took the most warp-cycles")
     print_hottest(console, kernel, program)

@@ -75,6 +75,12 @@ KERNEL_FRAME: tuple[Column, ...] = (
 )
 """Of a row per launch: Result.to_frame, and Sweep.to_frame beside its own."""
 
+SAMPLING_FRAME: tuple[Column, ...] = (
+    Column("sampled_share", "", "of the warp instructions that were simulated, 0 to 1; missing where all were"),
+    Column("error_estimate", "%", "half of the 95 % confidence interval of the cycles; the row is an estimate"),
+)
+"""Behind KERNEL_FRAME where a launch was sampled."""
+
 SWEEP_FRAME: tuple[Column, ...] = (
     Column("trace", "", "what the sweep calls the trace"),
     Column("point", "", "the configuration: what is set at this point; a column for each key follows"),
@@ -192,4 +198,6 @@ def kernel_row(launch: int, summary: Mapping) -> dict[str, object]:
     row |= {name: tuple(summary[name]) for name in ("grid", "block")}
     row |= {column.name: summary[column.name] for column in NUMBERS if column.name in summary}
     row |= {f"stall_{reason}": cycles for reason, cycles in summary["stalls"].items()}
+    if mark := summary.get("sampled"):
+        row |= {"sampled_share": mark["share"], "error_estimate": mark["error_estimate"]}
     return row | summary["counters"]

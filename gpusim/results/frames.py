@@ -9,7 +9,14 @@ import numpy
 import pandas
 
 from gpusim.errors import GpusimError
-from gpusim.results.columns import INSTRUCTION_FRAME, KERNEL_FRAME, TIMELINE_FRAME, Column, kernel_row
+from gpusim.results.columns import (
+    INSTRUCTION_FRAME,
+    KERNEL_FRAME,
+    SAMPLING_FRAME,
+    TIMELINE_FRAME,
+    Column,
+    kernel_row,
+)
 from gpusim.results.stalls import STALL_REASONS
 from gpusim.results.timeline import STAGES
 
@@ -49,8 +56,10 @@ def with_units(data: Mapping[str, object], columns: Sequence[Column]) -> pandas.
 
 
 def result_frame(kernels: Iterable[KernelResult]) -> pandas.DataFrame:
-    """A row per launch, KERNEL_FRAME."""
-    return frame_of((kernel_row(number, kernel.summary()) for number, kernel in enumerate(kernels)), KERNEL_FRAME)
+    """A row per launch, KERNEL_FRAME, and SAMPLING_FRAME if one of them was sampled."""
+    rows = [kernel_row(number, kernel.summary()) for number, kernel in enumerate(kernels)]
+    sampled = any(column.name in row for row in rows for column in SAMPLING_FRAME)
+    return frame_of(rows, (*KERNEL_FRAME, *SAMPLING_FRAME) if sampled else KERNEL_FRAME)
 
 
 def pc_frame(kernel: KernelResult, program: Program | None) -> pandas.DataFrame:

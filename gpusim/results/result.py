@@ -20,6 +20,7 @@ from gpusim.results.columns import KERNEL_FRAME, LAUNCH, NUMBERS, kernel_row, ti
 from gpusim.results.counters import BY_NAME
 from gpusim.results.files import OutputFile, replacing
 from gpusim.results.hazards import Hazard
+from gpusim.results.sampled import Sampled, overall
 from gpusim.results.stalls import STALL_REASONS
 from gpusim.results.timeline import TIMELINE_DTYPE
 
@@ -55,6 +56,8 @@ class KernelResult(Picklable):
         seconds: CPU seconds that simulating it took, without compiling.
         timeline: (warp_instructions,) TIMELINE_DTYPE, or None where none was recorded; not part of the JSON file.
         hazards: what the hazard checker found, None where it did not look.
+        sampled: how it was sampled, None where every instruction was simulated. If it was, all figures but the warp
+            instructions are estimates.
         program: the kernel's instructions, None in a result that was loaded; not part of the JSON file.
     """
 
@@ -73,6 +76,7 @@ class KernelResult(Picklable):
     seconds: float
     timeline: np.ndarray | None = None
     hazards: tuple[Hazard, ...] | None = None
+    sampled: Sampled | None = None
     program: Program | None = None
 
     def __post_init__(self) -> None:
@@ -104,7 +108,7 @@ class KernelResult(Picklable):
 
     def __repr__(self) -> str:
         sizes = f"grid {dimensions(self.grid)}, block {dimensions(self.block)}"
-        return f"<KernelResult {self.name}: {sizes}, {counted(self.cycles, 'cycle')}>"
+        return f"<KernelResult {self.name}: {sizes}, {_cycles(self.cycles, self.sampled)}>"
 
     def _repr_html_(self) -> str:
         row = kernel_row(0, self.summary())
@@ -147,6 +151,8 @@ class KernelResult(Picklable):
             "counters": dict(self.counters),
             "seconds": self.seconds,
         }
+        if self.sampled is not None:
+            row["sampled"] = asdict(self.sampled)
         return row if self.hazards is None else row | {"hazards": [hazard.as_dict() for hazard in self.hazards]}
 
     def as_dict(self) -> dict[str, Any]:
@@ -174,8 +180,15 @@ class KernelResult(Picklable):
             pc_issues=np.array(data["pc_issues"], dtype=np.int64),
             pc_stalls=np.array(data["pc_stalls"], dtype=np.int64).reshape(-1, len(STALL_REASONS)),
             hazards=tuple(Hazard(**hazard) for hazard in data["hazards"]) if "hazards" in data else None,
+            sampled=Sampled(**data["sampled"]) if "sampled" in data else None,
             **{key: data[key] for key in plain},
         )
+
+
+def _cycles(count: int, sampled: Sampled | None) -> str:
+    """How a repr says them: `12,345 cycles`, with their error where they are an estimate."""
+    error = f" ± {sampled.error_estimate:.1f} % (sampled)" if sampled else ""
+    return counted(count, "cycle") + error
 
 
 @dataclass(frozen=True)
@@ -221,7 +234,8 @@ class Result(Picklable):
         cycles = sum(kernel.cycles for kernel in self.kernels)
         stop = self.stopped
         where = f", stopped ({stop.reason}) in kernel {stop.kernel + 1} of {stop.kernels}" if stop else ""
-        return f"<Result {self.config}: {counted(len(self.kernels), 'kernel')}, {counted(cycles, 'cycle')}{where}>"
+        total = _cycles(cycles, self.sampled)
+        return f"<Result {self.config}: {counted(len(self.kernels), 'kernel')}, {total}{where}>"
 
     def _repr_html_(self) -> str:
         headings = [column.name for column in (*LAUNCH, *NUMBERS)]
@@ -249,6 +263,11 @@ class Result(Picklable):
     def warp_instructions_per_cpu_second(self) -> float:
         return self.warp_instructions / self.cpu_seconds if self.cpu_seconds > 0 else 0.0
 
+    @property
+    def sampled(self) -> Sampled | None:
+        """The mark of all kernels together, None where every instruction was simulated."""
+        return overall(self.kernels)
+
     def totals(self) -> dict[str, Any]:
         """Sums over kernels, which run one after another; ipc is the mean over all cycles."""
         keys = ("cycles", "warp_instructions", "thread_instructions", "resident_warp_cycles")
@@ -269,6 +288,8 @@ class Result(Picklable):
             "warp_instructions_per_cpu_second": self.warp_instructions_per_cpu_second,
             "provenance": dict(self.provenance),
         }
+        if mark := self.sampled:
+            row["sampled"] = asdict(mark)
         return row if self.stopped is None else row | {"stopped": asdict(self.stopped)}
 
     def save(self, path: OutputFile | Path | str) -> None:

@@ -11,6 +11,7 @@ from typing_extensions import TypedDict
 from gpusim.results.counters import BY_NAME
 from gpusim.results.hazards import Hazard
 from gpusim.results.result import KernelResult, Result, Stop
+from gpusim.results.sampled import Sampled
 from gpusim.results.stalls import STALL_REASONS
 from gpusim.schema import Strict, check
 
@@ -43,6 +44,7 @@ class SavedKernel(Strict):
     counters: dict[str, Count]
     seconds: Share
     hazards: list[_mapping_of(Hazard)] | None = None  # type: ignore[valid-type]
+    sampled: _mapping_of(Sampled) | None = None  # type: ignore[valid-type]
     pc: list[Count]
     pc_issues: list[Count]
     pc_stalls: list[list[Count]]
@@ -74,6 +76,7 @@ class SavedResult(Strict):
     """Files of before have none."""
     warp_instructions_per_cpu_second: Share
     provenance: dict[str, str]
+    sampled: _mapping_of(Sampled) | None = None  # type: ignore[valid-type]
     stopped: _mapping_of(Stop) | None = None  # type: ignore[valid-type]
     checksum: str = ""
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
+from functools import partial
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -32,11 +34,15 @@ from gpusim.model.setup.dependence import DependenceBuilder, DependenceTable, no
 from gpusim.model.setup.footprint import check_footprint
 from gpusim.model.setup.streams import StreamPools
 from gpusim.model.state import FAULT_TEXTS, TIMELINE, Fault, State
+from gpusim.model.threads import KIND_SHIFT, LEAVE, NO_JOBS, OFFER
 from gpusim.results.result import FOREIGN, UNLISTED, KernelResult, Result, Stop
 from gpusim.results.stalls import STALL_REASONS, Stall
 from gpusim.results.timeline import TIMELINE_COLUMNS, TIMELINE_DTYPE
 from gpusim.sass.isa import load_isa
 from gpusim.trace.trace import Launch, Trace
+
+if TYPE_CHECKING:
+    from gpusim.model.setup.launch_groups import LaunchGroups
 
 SECONDS_PER_CALL = 0.2
 """Wall seconds of compiled code between two looks at the progress, and so the longest that Ctrl-C waits."""
@@ -63,13 +69,15 @@ class Progress:
 
 @dataclass(frozen=True)
 class RunOptions:
-    """How to simulate; none of it changes a result, but what `strict` and `any_architecture` refuse or let pass.
+    """How to simulate; none of it changes a result, but `sample` and what `strict` and `any_architecture` refuse or let
+    pass.
 
-    threads: Python threads that share the SMs, one each at most. skip: jump over idle cycles (False: the slow oracle).
-    window: cycles an SM runs ahead of the others, None for the longest that is exact. timeline: keep every
-    instruction's stages (on one thread). strict: refuse opcodes that the table does not list. any_architecture:
-    simulate also machine code that such a card would not run. progress, warn: are told how far it is, and what the
-    model has to guess. kernel_done: is given the partial Result between two launches.
+    threads: they share the work of SMs and memory, as many as SMs with a CTA at most. skip: jump over idle cycles
+    (False: the slow oracle). window: cycles an SM runs ahead of the others, None for the longest that is exact.
+    timeline: keep every instruction's stages (on one thread). strict: refuse opcodes that the table does not list.
+    any_architecture: simulate also machine code that such a card would not run. sample: simulate only as much as it
+    takes to estimate the cycles within so many percent (docs/sampling.md); None: everything. progress, warn: are told
+    how far it is, and what the model has to guess. kernel_done: is given the partial Result between two launches.
     """
 
     threads: int = 1
@@ -78,6 +86,7 @@ class RunOptions:
     timeline: bool = False
     strict: bool = False
     any_architecture: bool = False
+    sample: float | None = None
     progress: Callable[[Progress], None] | None = None
     warn: Callable[[str], None] | None = None
     kernel_done: Callable[[Result], None] | None = None
@@ -118,12 +127,14 @@ def simulate(
     model deadlocks, or, if strict, an opcode is unknown, and Interrupted at Ctrl-C.
     """
     options = options or RunOptions()
+    check_sampling(options)
     foreign = check_compatible(trace, config, options.any_architecture)
     if foreign and options.warn:
         options.warn(f"{foreign}: its timing is that of no real card")
     clock = Stopwatch(resumed.cpu_seconds, resumed.compile_seconds) if resumed else Stopwatch()
     unlisted = set(filter(None, resumed.provenance.get(UNLISTED, "").split(", "))) if resumed else set()
-    kernels = taken_over(resumed, trace) if resumed else []
+    kernels = taken_over(resumed, trace, options) if resumed else []
+    groups = groups_of(trace, config, options, kernels)
 
     def result(stopped: Stop | None) -> Result:
         provenance = {**trace.provenance, "simulated_by": f"gpusim {__version__}"}
@@ -140,10 +151,15 @@ def simulate(
             options.kernel_done(result(stop))
         run = None
         try:
-            run = KernelRun(launch, config, options, unlisted, teller(trace, number, options))
+            if groups and (estimate := groups.estimate(number)):
+                kernels.append(estimate)
+                continue
+            run = run_of(launch, config, options, unlisted, teller(trace, number, options))
             if before and config.l2.kept_between_kernels:
                 run.state = keep_l2(before.state, run.state)
             kernels.append(run.simulate())
+            if groups:
+                groups.add(number, kernels[-1])
             before = run
         except KeyboardInterrupt:
             raise Interrupted(result(replace(stop, reason="interrupted", cycle=run.cycle if run else 0))) from None
@@ -153,12 +169,58 @@ def simulate(
     return result(None)
 
 
-def taken_over(resumed: Result, trace: Trace) -> list[KernelResult]:
-    """The kernels of an earlier result. Raises GpusimError where they are not the first launches of the trace."""
+def check_sampling(options: RunOptions) -> None:
+    """Raises GpusimError where `sample` is no percentage or does not go with the other options."""
+    if options.sample is None:
+        return
+    if isinstance(options.sample, bool) or not 0 < options.sample <= 100:
+        raise GpusimError(f"sample={options.sample!r}: should be the percentage of error to stop at, such as 5")
+    if options.timeline:
+        raise GpusimError("a sampled run has no timeline of all instructions; leave out one of the two")
+
+
+def groups_of(trace: Trace, config: GpuConfig, options: RunOptions, kernels: list[KernelResult]) -> LaunchGroups | None:
+    """The groups of like launches of a sampled run, which know of those that are done; None where all are simulated.
+
+    They all are also on a card that keeps L2: what a launch finds there, those before must have been simulated for.
+    """
+    if options.sample is None or config.l2.kept_between_kernels:
+        return None
+    from gpusim.model.setup.launch_groups import LaunchGroups
+
+    groups = LaunchGroups(trace, options.sample)
+    for number, kernel in enumerate(kernels):
+        groups.add(number, kernel)
+    return groups
+
+
+def run_of(
+    launch: Launch,
+    config: GpuConfig,
+    options: RunOptions,
+    unlisted: set[str],
+    tell: Callable[[int, int], None] | None,
+) -> KernelRun:
+    """A run of the launch, sampled where that is wanted and the launch is long enough."""
+    if options.sample is not None:
+        from gpusim.model.setup.sampling import SampledRun, can_be_sampled
+
+        if can_be_sampled(launch, config):
+            return SampledRun(launch, config, options, unlisted, tell)
+    return KernelRun(launch, config, options, unlisted, tell)
+
+
+def taken_over(resumed: Result, trace: Trace, options: RunOptions) -> list[KernelResult]:
+    """The kernels of an earlier result.
+
+    Raises GpusimError where they are not the first launches of the trace, or are estimates and none are wanted.
+    """
     launches = [(launch.program.name, launch.grid, launch.block) for launch in trace.launches]
     kernels = list(resumed.kernels)
     if [(kernel.name, kernel.grid, kernel.block) for kernel in kernels] != launches[: len(kernels)]:
         raise GpusimError("the result to go on from has other kernels than the trace; start without it")
+    if options.sample is None and any(kernel.sampled for kernel in kernels):
+        raise GpusimError("the result to go on from is of a sampled run; sample again (--sample), or start without it")
     return kernels
 
 
@@ -181,6 +243,15 @@ def teller(trace: Trace, number: int, options: RunOptions) -> Callable[[int, int
     return tell
 
 
+class Totals(NamedTuple):
+    """Of a launch. cycles: until its end, without the launch overhead. stalls: (instructions, reasons) warp-cycles, and
+    warp instructions issued."""
+
+    cycles: int
+    counters: dict[str, int]
+    stalls: np.ndarray
+
+
 class KernelRun:
     """One launch on one card."""
 
@@ -197,7 +268,8 @@ class KernelRun:
         self.launch, self.config, self.options, self.tell = launch, config, options, tell
         self.windows = 1
         self.last_issue = (0, 0)
-        self.threads = 1 if options.timeline else min(options.threads, config.sms)  # a thread has an SM at least
+        # a thread has an SM with a CTA at least
+        self.threads = 1 if options.timeline else min(options.threads, config.sms, launch.cta_count)
         self.window = self._window()
         self.ctas_per_sm = self._ctas_per_sm()
         builder = CodeBuilder(launch.program, load_isa(launch.program.architecture), config)
@@ -271,49 +343,48 @@ class KernelRun:
     def simulate(self) -> KernelResult:
         """Run the launch to its end."""
         clock = Stopwatch()
-        step = self._run_windows if self.threads == 1 else self._run_threads
-        while True:
-            status = step()
-            if status == compiled.FINISHED:
-                return self._result(clock.cpu_seconds)
-            if status == compiled.NEEDS_CTAS:
-                self.state = self.pools.load_next(self.state)
-            elif status == compiled.DEADLOCK:
-                raise self._deadlock("nothing is on its way")
-            elif status == compiled.FAULT:
-                raise self._fault()
-            self._look()
+        with ThreadPoolExecutor(self.threads) as pool:
+            while True:
+                status = self._run_windows(pool)
+                if status == compiled.FINISHED:
+                    return self._result(clock.cpu_seconds)
+                if status == compiled.NEEDS_CTAS:
+                    self._load_ctas()
+                elif status == compiled.DEADLOCK:
+                    raise self._deadlock("nothing is on its way")
+                elif status == compiled.FAULT:
+                    raise self._fault()
+                self._look()
 
-    def _run_windows(self) -> int:
-        if not self.options.timeline:
-            began = time.perf_counter()
-            status = compiled.run_windows(self.state, self.params, self.windows)
-            quick = time.perf_counter() - began < SECONDS_PER_CALL / 2
-            self.windows = next_windows(self.windows, quick)
-            return status
-        # every sub-core may issue once a cycle
+    def _load_ctas(self) -> None:
+        """Bring what dispatch waits for into the pools."""
+        self.state = self.pools.load_next(self.state)
+
+    def _run_windows(self, pool: Executor) -> int:
+        """Some windows, on all threads; what they return is that of the first."""
+        if self.options.timeline:
+            self._make_room()
+            return compiled.run_windows(self.state, self.params, 0, 1, 1)
+        began = time.perf_counter()
+        self.state.teamwork[OFFER] = NO_JOBS
+        run = partial(compiled.run_windows, self.state, self.params)
+        helpers = [pool.submit(run, number, self.threads, 0) for number in range(1, self.threads)]
+        try:
+            status = run(0, self.threads, self.windows)
+        finally:
+            self.state.teamwork[OFFER] = LEAVE << KIND_SHIFT
+            wait(helpers)
+        quick = time.perf_counter() - began < SECONDS_PER_CALL / 2
+        self.windows = next_windows(self.windows, quick)
+        return status
+
+    def _make_room(self) -> None:
+        """Let the timeline hold what a window can add: every sub-core may issue once a cycle."""
         rows = int(self.state.gpu[0].timeline_rows) + 4 * self.config.sms * self.window
         if len(self.state.timeline) < rows:
             larger = records(max(rows, 2 * len(self.state.timeline)), TIMELINE)
             larger[: len(self.state.timeline)] = self.state.timeline
             self.state = self.state._replace(timeline=larger)
-        return compiled.run_windows(self.state, self.params, 1)
-
-    def _run_threads(self) -> int:
-        """Windows with the SMs shared among threads; dispatch and L2 stay on this one."""
-        with ThreadPoolExecutor(self.threads) as pool:
-            while True:
-                if not self.state.gpu[0].resume:
-                    status = compiled.begin_window(self.state, self.params)
-                    if status != compiled.RUNNING:
-                        return status
-                    shares = range(self.threads)
-                    list(pool.map(lambda t: compiled.run_share(self.state, self.params, t, t, self.threads), shares))
-                self.state.gpu[0].resume = 0
-                if compiled.end_window(self.state, self.params) == compiled.NEEDS_CTAS:
-                    self.state.gpu[0].resume = 1
-                    return compiled.NEEDS_CTAS
-                self._look()
 
     def _look(self) -> None:
         """Tell the progress, and stop where nothing has issued for too long."""
@@ -323,7 +394,11 @@ class KernelRun:
         elif self.cycle - self.last_issue[1] > IDLE_CYCLES:
             raise self._deadlock(f"no warp has issued since about cycle {self.last_issue[1]}")
         if self.tell:
-            self.tell(self.cycle, done)
+            self.tell(self.cycle, self._told(done))
+
+    def _told(self, done: int) -> int:
+        """What the progress is told of `done` warp instructions that were issued."""
+        return done
 
     def _fault(self) -> GpusimError:
         """A table of fixed size was too small, or a policy broke its rules."""
@@ -336,12 +411,15 @@ class KernelRun:
     def _deadlock(self, cause: str) -> GpusimError:
         return GpusimError(deadlock_report(self.state, self.params, self.launch, cause))
 
-    def _result(self, seconds: float) -> KernelResult:
-        state, launch = self.state, self.launch
-        stalls = state.stalls.sum(axis=0)
+    def _totals(self) -> Totals:
+        """What was counted until the end."""
+        state = self.state
         counters = {name: int(state.counters[name].sum()) for name in state.counters.dtype.names or ()}
-        issued = counters.pop("warp_instructions")
-        assert issued == launch.warp_instructions, "the model lost instructions"
+        assert counters["warp_instructions"] == self.launch.warp_instructions, "the model lost instructions"
+        return Totals(self._end(), counters, state.stalls.sum(axis=0))
+
+    def _result(self, seconds: float) -> KernelResult:
+        launch, (end, counters, stalls) = self.launch, self._totals()
         resident = counters.pop("resident_warp_cycles")
         accesses = counters.pop("l1_instruction_accesses")
         counters["l1_instruction_hits"] = accesses - counters["l1_instruction_misses"]
@@ -351,8 +429,8 @@ class KernelRun:
             name=launch.program.name,
             grid=launch.grid,
             block=launch.block,
-            cycles=self.config.kernel_launch_cycles + self._end(),
-            warp_instructions=issued,
+            cycles=self.config.kernel_launch_cycles + end,
+            warp_instructions=counters.pop("warp_instructions"),
             thread_instructions=counters.pop("thread_instructions"),
             counters=counters,
             pc=launch.program.instructions.pc.astype(np.int64),
@@ -367,7 +445,7 @@ class KernelRun:
 
     def _end(self) -> int:
         """Cycle in which the last warp has retired and L2 has taken all that was written."""
-        return max(int(self.state.sms.last_retire.max()), int(self.state.gpu[0].last_acknowledge))
+        return max(int(self.state.sms.last_retire.max()), int(self.state.gpcs.last_acknowledge.max()))
 
     def _timeline(self) -> np.ndarray:
         """Rows by SM, cycle of issue and sub-core."""

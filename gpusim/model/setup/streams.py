@@ -61,7 +61,6 @@ class StreamPools:
 
     def __init__(self, launch: Launch) -> None:
         self.launch = launch
-        self.instructions = np.asarray(launch.source.instruction_counts)
         self.next_chunk = 0
         self.regions: list[Region] = []
 
@@ -78,7 +77,8 @@ class StreamPools:
 
         Untouched zeros cost no memory, so reserving too much is cheaper than copying a pool each time it grows.
         """
-        share = self.instructions[self.next_chunk - 1] / self.instructions.sum()
+        instructions = np.asarray(self.launch.source.instruction_counts)
+        share = instructions[self.next_chunk - 1] / instructions.sum()
         return min(int(length / share), RESERVED)
 
     def load_next(self, state: State) -> State:
