@@ -486,7 +486,7 @@ def test_a_run_whose_code_is_stored_needs_no_numba(monkeypatch, tmp_path):
     script = f"""
 import sys
 import gpusim
-result = gpusim.simulate({str(source)!r}, "a6000", options=gpusim.RunOptions(threads=1))
+result = gpusim.simulate({str(source)!r}, "a6000", threads=1)
 print(result.kernels[0].cycles, {names})
 """
     out = [subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True) for _ in "ab"]
