@@ -20,8 +20,10 @@ import pytest
 from microbench import kernel, op
 
 from gpusim import codecache, compiling, jit, objectcode
+from gpusim.cli import doctor, warm
 from gpusim.cli import main as cli
 from gpusim.codecache import MAGIC, SUFFIX
+from gpusim.inputs import load_source
 
 SOURCE = "def add_one(value):\n    return value + 1\n"
 NAME = "gpusim.hazards.tiny"
@@ -491,6 +493,28 @@ print(result.kernels[0].cycles, {names})
 """
     out = [subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True) for _ in "ab"]
     assert out[1].stdout == out[0].stdout.split("[")[0] + "[]\n"
+
+
+def test_warm_compiles_ahead_what_a_later_run_needs(tmp_path):
+    places = {**os.environ, "GPUSIM_CACHE_DIR": str(tmp_path / "c")}
+    command = [sys.executable, "-m", "gpusim", "warm", "hazards"]
+    first = subprocess.run(command, env=places, capture_output=True, text=True, check=True)
+    assert "compiling the hazard checker, once" in first.stderr
+    (code,) = (tmp_path / "c").rglob(f"*{SUFFIX}")
+    assert code.name.startswith("hazards.walk.check_warps.")
+    again = subprocess.run(command, env=places | {jit.FORBIDDEN: "1"}, capture_output=True, text=True, check=True)
+    assert again.stderr == ""
+
+
+def test_the_trace_that_compiles_the_model_ahead_is_the_emulators(tmp_path):
+    path = tmp_path / "k.sass"
+    path.write_text(doctor.SELF_RUN)
+    (ahead,), (executed,) = (each.launches for each in (warm._straight_trace(), load_source(str(path), None, 86)))
+    (left,), (right,) = ahead.chunks(), executed.chunks()
+    for name, value in vars(left).items():
+        assert np.array_equal(value, getattr(right, name)), name
+        assert np.asarray(value).dtype == np.asarray(getattr(right, name)).dtype, name
+    assert (ahead.grid, ahead.block, ahead.shared_bytes) == (executed.grid, executed.block, executed.shared_bytes)
 
 
 PACKAGE = Path(jit.__file__).parent
