@@ -18,8 +18,10 @@ function is to C (`gpusim.objectcode`).
 
 from __future__ import annotations
 
+import gc
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import cache
 from typing import Any
 
@@ -238,6 +240,20 @@ def _learn() -> None:
         extending.overload(function, jit_options=options, strict=False)(choose)
 
 
+@contextmanager
+def _without_collector() -> Iterator[None]:
+    """Python's collector of cycles finds little in a compilation and takes an eighth of its time; without it the memory
+    of the process peaks 200 MB higher (at 510)."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
+
+
+@_without_collector()
 def compile_entry(function: jit.Entry, arguments: Sequence[Any]) -> objectcode.Code:
     """Object code of a function for such arguments. Raises Numba's errors for what it does not compile, TypeError for
     one that gives anything but an int64, a bool or None."""
