@@ -14,6 +14,7 @@ from gpusim.compatibility import code_for
 from gpusim.config import list_configs, load_config
 from gpusim.errors import GpusimError, nearest
 from gpusim.inputs import DEFAULT_ARCHITECTURE, TraceLike, architecture_number, load_source, open_named
+from gpusim.processors import cores
 from gpusim.results.result import Result
 from gpusim.runs.sweep import sweep
 
@@ -102,7 +103,8 @@ def simulate(
             registers, in each kernel's `hazards`.
         options: fields of gpusim.model.setup.simulate.RunOptions, such as timeline=True, threads=2, strict=True or
             sample=5, which simulates a part and estimates the rest within so many percent.
-            What the model has to guess is a Python warning, unless `warn` is given.
+            What the model has to guess is a Python warning, unless `warn` is given; as many threads as there are
+            processors share the work, unless `threads` says how many.
 
     Raises GpusimError for wrong input, a CTA that does not fit or a deadlock, TypeError for an unknown option, and at
     Ctrl-C a KeyboardInterrupt whose `partial` is the Result of the launches that were finished.
@@ -110,7 +112,7 @@ def simulate(
     from gpusim.model.setup.simulate import simulate as run
 
     guesses: list[str] = []
-    chosen = _run_options({"warn": guesses.append, **options})
+    chosen = _run_options({"warn": guesses.append, "threads": cores(), **options})
     card = load_config(config)
     architecture = code_for(card) if arch is None else architecture_number(arch)
     source = load_source(trace, launch, architecture, check=chosen.warn)
@@ -162,7 +164,7 @@ def compare(
     from gpusim.hardware.compare import open_all
     from gpusim.report.compare import Comparisons
 
-    chosen = _run_options(options)
+    chosen = _run_options({"threads": cores(), **options})
     if chosen.sample is not None:
         raise GpusimError("compare() simulates whole launches; leave out sample, or simulate(..., sample=5) by itself")
     opened = open_all(_several(measured), _several(launches), config, overrides)

@@ -8,14 +8,16 @@
 - Names of compiled functions are short: see `_shorten_names`.
 - Reference counting of arrays passed between functions costs 10-50 times in a model of many small functions,
   so `njit` (inner functions) switches the Numba runtime off.
+- Only entries become machine code: see `gpusim.linking`.
 - Who waits for a compilation is told, and its seconds are counted apart: `gpusim.compiling` hears of it through
   Numba's documented events.
 
-What is private to Numba here and in `gpusim.codecache`, and the reason why pyproject.toml bounds its version (all of it
-is the same in 0.61 and 0.68): the option `_nrt`; the function `numba.np.arrayobj.fix_integer_index`; a dispatcher's
-`get_call_template`; that a type's `mangling_args` name it; a dispatcher's attribute `_cache`, an object with
-`load_overload`, `save_overload`, `flush` and `cache_path`; `_reduce` and `_rebuild` of a CompileResult, and its
-library's `has_dynamic_globals`.
+What is private to Numba here, in `gpusim.codecache` and in `gpusim.linking`, and the reason why pyproject.toml bounds
+its version (all of it is the same in 0.61 and 0.68): the option `_nrt`; the function
+`numba.np.arrayobj.fix_integer_index`; a dispatcher's `get_call_template`; that a type's `mangling_args` name it; a
+dispatcher's attribute `_cache`, an object with `load_overload`, `save_overload`, `flush` and `cache_path`; `_reduce`,
+`_rebuild` and `environment` of a CompileResult; `_final_module`, `_linking_libraries`,
+`_get_module_for_linking` and `has_dynamic_globals` of a code library; the flag `no_compile`; `_dynfunc.make_function`.
 """
 
 from __future__ import annotations
@@ -33,11 +35,11 @@ from numba import extending, types
 from numba.core import event
 from numba.np import arrayobj
 
-from gpusim import codecache, compiling
+from gpusim import codecache, compiling, linking
 
 PACKAGE = Path(__file__).resolve().parent
-SHARED = ("jit.py", "constants.py", "results/stalls.py")
-"""Sources whose constants compiled code of every part reads."""
+SHARED = ("jit.py", "linking.py", "constants.py", "results/stalls.py")
+"""Sources on which compiled code of every part depends."""
 PARTS = {
     "model": ("model/*.py", "model/policies/**/*.py"),
     "emulator": ("emulator/*.py",),
@@ -158,6 +160,7 @@ INNER_OPTIONS: dict[str, Any] = {
     "_nrt": False,
     "no_cpython_wrapper": True,
     "no_cfunc_wrapper": True,
+    "pipeline_class": linking.InnerCompiler,
 }
 """Options of functions that are compiled into their callers."""
 
@@ -178,7 +181,7 @@ def _without_literals(dispatcher: Any) -> Any:
 
 def kernel(function: Function) -> Function:
     """Compile a function that Python calls: the entry of a compiled loop."""
-    dispatcher: Any = numba.njit(**_COMMON)(function)
+    dispatcher: Any = numba.njit(**_COMMON, pipeline_class=linking.EntryCompiler)(function)
     return _without_literals(_kept(dispatcher)) if JIT else dispatcher
 
 
@@ -195,10 +198,7 @@ def njit(function: Any = None, *, forceinline: bool = False) -> Any:
 
     def decorate(body: Any) -> Any:
         dispatcher = numba.njit(**INNER_OPTIONS | {"forceinline": forceinline})(body)
-        if not JIT:
-            return dispatcher
-        # a caller's cache file holds its callees, so only entries are kept when everything is inlined
-        return _without_literals(dispatcher if forceinline else _kept(dispatcher))
+        return _without_literals(dispatcher) if JIT else dispatcher
 
     return decorate if function is None else decorate(function)
 

@@ -89,11 +89,11 @@ def test_a_stopwatch_leaves_compiling_out(recorder):
 def test_a_result_tells_compiling_apart(recorder, monkeypatch, tmp_path):
     run = KernelRun._run_windows
 
-    def compiles(self):
+    def compiles(self, pool):
         compiling.CLOCK.begin("gpusim.model.gpu")
         burn(BUSY)
         compiling.CLOCK.end()
-        return run(self)
+        return run(self, pool)
 
     launches, card = trace(kernel([op("FADD R4, R4, R4", 4)] * 5)), load_config("a6000", ["sms=1"])
     simulate(launches, card)  # compiles where it was not yet

@@ -29,6 +29,12 @@ def at(values, index):
 def twice(value):
     return 2 * value
 
+def plus(value):
+    return twice(value) + 1
+
+def both(value):
+    return twice(value) + plus(value)
+
 def allocates(size):
     return np.zeros(size).size
 """
@@ -94,3 +100,16 @@ def test_inner_functions_do_without_the_runtime_that_counts_references(loaded) -
     assert numba.njit(allocates)(3) == 3
     with pytest.raises(numba.core.errors.NumbaError):  # arrays that it makes would be counted
         jit.inlined(allocates).compile((numba.types.int64,))
+
+
+def test_an_inner_function_becomes_machine_code_within_its_callers_only(loaded) -> None:
+    module = loaded("gpusim.model.tiny")
+    module.twice, module.plus = jit.njit(module.twice), jit.njit(module.plus)
+    both = module.both
+    for caller in jit.kernel(both), numba.njit(both):  # `twice` is called from here and from within `plus`
+        assert caller(4) == 17
+    for inner in module.twice, module.plus:
+        (compiled,) = inner.overloads.values()
+        assert not compiled.library.codegen._engine.is_symbol_defined(compiled.fndesc.mangled_name)
+        with pytest.raises(TypeError):
+            inner(4)

@@ -87,10 +87,12 @@ def _compared(args: argparse.Namespace) -> Iterator[Comparison]:
     from gpusim.cli.progress import ProgressView
     from gpusim.hardware.compare import open_all
     from gpusim.model.setup.simulate import RunOptions
+    from gpusim.processors import cores
 
     for opened in open_all(args.measured, args.launch, args.config, args.set):
         with ProgressView() as progress:
-            for row in opened.rows(RunOptions(any_architecture=args.any_arch, progress=progress, warn=progress.warn)):
+            options = RunOptions(any_architecture=args.any_arch, threads=cores(), progress=progress, warn=progress.warn)
+            for row in opened.rows(options):
                 progress.say(
                     f"{row.kernel}: {row.hardware.cycles:,.0f} cycles measured, {row.simulated.cycles:,.0f} simulated"
                 )

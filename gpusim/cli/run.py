@@ -15,6 +15,7 @@ from gpusim.cli.deliver import deliver
 from gpusim.cli.exits import EXIT_BAD_INPUT, EXIT_CHECK_FAILED, EXIT_INTERRUPTED
 from gpusim.errors import GpusimError
 from gpusim.inputs import ARCHITECTURES, load_source
+from gpusim.processors import cores
 
 if TYPE_CHECKING:
     from gpusim.cli.progress import ProgressView
@@ -57,7 +58,12 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
         action="store_true",
         help="report control bits that let an instruction issue too early; exit code 1 if there are any",
     )
-    parser.add_argument("--threads", type=positive, default=1, metavar="N", help="one per SM at most; same result")
+    parser.add_argument(
+        "--threads",
+        type=positive,
+        metavar="N",
+        help="as many as there are processors unless given, one per SM with a CTA at most; same result",
+    )
     add_sample(parser)
     parser.add_argument("--window", type=positive, metavar="N", help="cycles an SM runs ahead at most; same result")
     parser.add_argument("--no-skip", action="store_true", help="step through idle cycles: slow, same result")
@@ -82,7 +88,9 @@ def run(args: argparse.Namespace) -> int:
     config = load_config(args.config, args.set)
     if config.experimental:
         print(f"gpusim: note: {config.name} is experimental: its latencies were not measured", file=sys.stderr)
-    if args.threads > config.sms:
+    if args.threads is None:
+        args.threads = cores()
+    elif args.threads > config.sms:
         print(f"gpusim: note: --threads {args.threads}: {config.sms} are used, one per SM", file=sys.stderr)
     architecture = ARCHITECTURES[args.arch] if args.arch else code_for(config)
     differences: list[str] = []

@@ -101,7 +101,7 @@ def retire_warp(S: State, P: Params, thread: int, sm: Sm, w: Row, now: Cycle) ->
         unit.live_ctas -= 1
         if unit.live_ctas == 0:
             S.counters[sm].sm_active_cycles += now - unit.active_since
-        unit.paused = 1
+        unit.ctas_ended |= 1 << warp.cta
         return
     for barrier in range(BARRIERS):
         check_barrier(S, P, sm, warp.cta, barrier, now)

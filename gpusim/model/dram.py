@@ -12,7 +12,7 @@ from gpusim.model.cache import NONE
 from gpusim.model.ecc import ecc_traffic
 from gpusim.model.params import Params
 from gpusim.model.state import ACTIVATIONS, FOREVER, MOST_GROUPS, State
-from gpusim.model.types import Clock, Cycle, Flag, Line, Mask, Node, Number, Place, Record, Sm
+from gpusim.model.types import Clock, Cycle, Flag, Line, Mask, Node, Number, Place, Record
 
 READ, WRITE_BACK = 0, 1
 """Directions."""
@@ -67,6 +67,12 @@ def bank_at(S: State, P: Params, number: Number, bank: int) -> Record:
     return S.banks[number * P.card[0].dram.banks + bank]
 
 
+@inlined
+def channel_counters(S: State, P: Params, number: Number) -> Record:
+    """Counters of a channel and the slices in front of it."""
+    return S.counters[P.card[0].sms + number]
+
+
 # ---- transfers, and lists of them: a channel's and a bank's, each by number
 
 
@@ -119,7 +125,6 @@ def start_transfer(
     line: Line,
     sectors: Mask,
     place: Place,
-    sm: Sm,
     now: Cycle,
 ) -> None:
     """Hand sectors of a line of slice `number` to its channel in cycle `now`; there is room in its queue."""
@@ -132,13 +137,13 @@ def start_transfer(
     entry.direction = direction
     entry.bank, entry.row = bank_and_row(P, line)
     ecc_reads, ecc_writes = ecc_traffic(S, P, c, line, direction == WRITE_BACK)
-    S.counters[sm].dram_read_sectors += ecc_reads
-    S.counters[sm].dram_write_sectors += ecc_writes
+    counters = channel_counters(S, P, c)
+    counters.dram_read_sectors += ecc_reads
+    counters.dram_write_sectors += ecc_writes
     entry.left = popcount64(sectors) + ecc_reads + ecc_writes
     entry.slice = number
     entry.place = place
     entry.sectors = sectors
-    entry.sm = sm
     entry.time = clock_of(P, now + dram.latency) + 1
     channel.used[direction] += entry.left
     append(S, channel, ARRIVING, node)
@@ -348,7 +353,7 @@ def row_command(S: State, P: Params, number: Number, node: Node, clock: Clock) -
     channel.activated += 1
     fourth_last = channel.activations[channel.activated % ACTIVATIONS]
     channel.activate_ok = max(clock + timing.rrd, fourth_last + timing.faw)
-    S.counters[entry.sm].dram_activates += 1
+    channel_counters(S, P, number).dram_activates += 1
     return bank.column_ok[entry.direction]
 
 

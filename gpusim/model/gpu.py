@@ -1,7 +1,10 @@
 """The GPU: CTA dispatch over SMs, and windows in which SMs run apart from each other.
 
-Within a window no SM can see another, because no reply comes back sooner than the window is long. A CTA that ends while
-others wait stops its SM; places are refilled in (cycle, SM) order, so the result is that of a cycle-by-cycle run.
+Within a window no SM can see another, because no reply comes back and no CTA starts in the place of another sooner than
+the window is long. Behind it places are refilled in (cycle, SM) order, so the result is that of a cycle-by-cycle run.
+
+A window has steps whose jobs threads share (`threads`): SMs run; groups of channels serve requests; replies pass the
+GPCs' ports. What lies between them is done by thread 0 alone.
 """
 
 from __future__ import annotations
@@ -9,22 +12,44 @@ from __future__ import annotations
 from gpusim.jit import inlined, kernel, njit
 from gpusim.model.barriers import cta_at
 from gpusim.model.copies import start_groups
-from gpusim.model.interconnect import collect_requests, next_departure, next_reply
+from gpusim.model.interconnect import collect_requests, next_departure, next_reply, pass_gpc
 from gpusim.model.l0_instructions import fill_l0
 from gpusim.model.l1_instructions import CODE_SPACE, fill_l1_instructions
-from gpusim.model.memory_system import memory_system_is_idle, run_memory_system
+from gpusim.model.memory_system import (
+    begin_passing,
+    begin_serving,
+    end_passing,
+    has_work,
+    memory_system_is_idle,
+    serve_group,
+)
 from gpusim.model.params import Params
 from gpusim.model.rows import core_of, local_of, slot_row, sub_core, wake_core
 from gpusim.model.scoreboard import free_registers
 from gpusim.model.sm import run_sm
-from gpusim.model.state import BARRIERS, FOREVER, INDEX_MASK, SUB_CORES, State
-from gpusim.model.types import Cycle, Flag, Local, Record, Slot, Sm
+from gpusim.model.state import BARRIERS, FOREVER, INDEX_MASK, MOST_CTAS, SUB_CORES, State
+from gpusim.model.threads import (
+    GPCS,
+    GROUPS,
+    LEAVE,
+    SMS,
+    job_done,
+    job_of,
+    kind_of,
+    next_offer,
+    offer_jobs,
+    wait_a_moment,
+    wait_for_others,
+)
+from gpusim.model.types import Cycle, Flag, Local, Number, Record, Slot, Sm
 from gpusim.results.stalls import Stall
 
 NO_INSTRUCTION = int(Stall.NO_INSTRUCTION)
 
 RUNNING, NEEDS_CTAS, FINISHED, DEADLOCK, FAULT = 0, 1, 2, 3, 4
 """Why `run_windows` and its parts return: out of budget, the next CTAs are not loaded, all done, nothing can move."""
+FEW_MESSAGES = 64
+"""Requests and replies under way up to which sharing them among threads takes longer than they do (some us)."""
 
 
 @inlined
@@ -81,12 +106,10 @@ def join_sub_core(core: Record, local: Local) -> None:
 
 
 @njit
-def launch_cta(S: State, P: Params, sm: Sm, now: Cycle, start: Cycle) -> None:
-    """Place the next CTA of the grid on an SM that has room in cycle `now`; its warps may fetch from `start` on."""
+def launch_cta(S: State, P: Params, sm: Sm, slot: Slot, now: Cycle, start: Cycle) -> None:
+    """Place the next CTA of the grid in a CTA slot of an SM, which is active from cycle `now` on if it was not; its
+    warps may fetch from `start` on."""
     gpu = S.gpu[0]
-    slot = 0
-    while cta_at(S, P, sm, slot).active:
-        slot += 1
     cta = cta_at(S, P, sm, slot)
     cta.active = 1
     cta.live = gpu.warps_per_cta
@@ -136,23 +159,68 @@ def fill_gpu(S: State, P: Params) -> int:
             break
         if not next_cta_loaded(S):
             return NEEDS_CTAS
-        launch_cta(S, P, sm, 0, P.card[0].sm.instruction_hierarchy.launch.start)
+        launch_cta(S, P, sm, S.sms[sm].live_ctas, 0, P.card[0].sm.instruction_hierarchy.launch.start)
     gpu.filled = 1
     return RUNNING
 
 
+# ---- CTAs in the places of others
+
+
 @inlined
-def unfinished_sm(S: State, P: Params, end: Cycle) -> Sm:
-    """An SM that has to go on to the window's end: while CTAs are left, the one that stopped first for a free place."""
-    gpu = S.gpu[0]
-    first = -1
+def first_free_place(S: State, P: Params) -> Sm:
+    """The SM with the CTA slot that became free first, the lowest number on a tie; -1 if there is none."""
+    first, earliest = -1, FOREVER
     for sm in range(P.card[0].sms):
-        if gpu.next_cta < gpu.cta_total:
-            if S.sms[sm].paused and (first < 0 or S.sms[sm].now < S.sms[first].now):
-                first = sm
-        elif S.sms[sm].now < end:  # stopped for a CTA that another has got
-            return sm
+        unit = S.sms[sm]
+        if unit.places_free > 0 and unit.place_free[0] // MOST_CTAS < earliest:
+            first, earliest = sm, unit.place_free[0] // MOST_CTAS
     return first
+
+
+@inlined
+def take_free_place(unit: Record) -> None:
+    """Forget the CTA slot of an SM that became free first."""
+    unit.places_free -= 1
+    for rest in range(unit.places_free):
+        unit.place_free[rest] = unit.place_free[rest + 1]
+
+
+@njit
+def place_ctas(S: State, P: Params) -> int:
+    """Put CTAs into the slots that became free in the window. Returns RUNNING or NEEDS_CTAS (call again)."""
+    gpu = S.gpu[0]
+    sm = first_free_place(S, P)
+    while sm >= 0:
+        if gpu.next_cta < gpu.cta_total and not next_cta_loaded(S):
+            return NEEDS_CTAS
+        unit = S.sms[sm]
+        place, last = unit.place_free[0], unit.place_free[unit.places_free - 1]
+        take_free_place(unit)
+        if gpu.next_cta < gpu.cta_total:
+            start = place // MOST_CTAS + P.derived[0].cta_launch_latency
+            # an SM whose place was filled before its last CTA left has been active all the time
+            filled = place // MOST_CTAS < last // MOST_CTAS
+            launch_cta(S, P, sm, place % MOST_CTAS, unit.last_retire if filled else start, start)
+        sm = first_free_place(S, P)
+    return RUNNING
+
+
+@inlined
+def any_behind(S: State, P: Params) -> Flag:
+    """Whether an SM that had no CTA left has got one and has to go on to the window's end; others skip to it."""
+    behind = False
+    for sm in range(P.card[0].sms):
+        unit = S.sms[sm]
+        if unit.now < S.gpu[0].window_end:
+            if unit.live_ctas > 0:
+                behind = True
+            else:
+                unit.now = S.gpu[0].window_end
+    return behind
+
+
+# ---- windows
 
 
 @inlined
@@ -179,8 +247,78 @@ def all_done(S: State, P: Params) -> Flag:
     return memory_system_is_idle(S, P)
 
 
-@kernel
-def begin_window(S: State, P: Params) -> int:
+@inlined
+def window_length(S: State, P: Params) -> Cycle:
+    """Cycles of the next window: a CTA that ends in its first may have a successor behind its last."""
+    gpu = S.gpu[0]
+    if gpu.next_cta < gpu.cta_total:
+        return min(P.derived[0].window, P.derived[0].cta_launch_latency + 1)
+    return P.derived[0].window
+
+
+@njit
+def do_jobs(S: State, P: Params, thread: int, kind: int, first: Number, end: Number) -> None:
+    """Jobs `first` to `end` - 1 of a step."""
+    for number in range(first, end):
+        if kind == SMS:
+            if S.sms[number].live_ctas > 0 or S.sms[number].now < S.gpu[0].window_end:
+                run_sm(S, P, thread, number, S.gpu[0].window_end)
+        elif kind == GROUPS:
+            if has_work(S, number):
+                serve_group(S, P, number)
+        else:
+            pass_gpc(S, P, number)
+
+
+@inlined
+def do_step(S: State, P: Params, threads: int, kind: int, jobs: int) -> None:
+    """All jobs of a step, shared among the threads."""
+    if threads == 1:
+        do_jobs(S, P, 0, kind, 0, jobs)
+        return
+    offer_jobs(S, kind, jobs)
+    offer = next_offer(S)
+    while job_of(offer) >= 0:
+        do_jobs(S, P, 0, kind, job_of(offer), job_of(offer) + 1)
+        job_done(S)
+        offer = next_offer(S)
+    wait_for_others(S, jobs)
+
+
+@inlined
+def help_out(S: State, P: Params, thread: int) -> None:
+    """What a thread other than 0 does: take jobs of whatever step there is, until it is told to leave."""
+    looks = 0
+    offer = next_offer(S)
+    while kind_of(offer) != LEAVE:
+        if job_of(offer) >= 0:
+            do_jobs(S, P, thread, kind_of(offer), job_of(offer), job_of(offer) + 1)
+            job_done(S)
+            looks = 0
+        else:
+            wait_a_moment(looks)
+            looks += 1
+        offer = next_offer(S)
+
+
+@inlined
+def run_memory_system(S: State, P: Params, threads: int) -> None:
+    """Serve all cycles before `gpu.first` + request latency; a reply to an idle SM brings `first` forward."""
+    gpu = S.gpu[0]
+    while True:
+        under_way = gpu.nodes_used - gpu.free_nodes
+        team = threads if under_way > FEW_MESSAGES else 1
+        begin_passing(S, P)
+        if under_way > 0:
+            do_step(S, P, team, GPCS, P.card[0].interconnect.gpcs)
+        end_passing(S, P)
+        if not begin_serving(S, P):
+            return
+        do_step(S, P, team, GROUPS, P.derived[0].groups)
+
+
+@njit
+def begin_window(S: State, P: Params, threads: int) -> int:
     """Serve the last window's requests and choose the next window.
 
     Returns RUNNING (gpu.window_end is set), NEEDS_CTAS, FINISHED, DEADLOCK or FAULT.
@@ -191,56 +329,51 @@ def begin_window(S: State, P: Params) -> int:
     if not gpu.filled and fill_gpu(S, P) == NEEDS_CTAS:
         return NEEDS_CTAS
     gpu.first = first_activity(S, P)
-    run_memory_system(S, P)  # replies may bring the first activity forward
+    run_memory_system(S, P, threads)  # replies may bring the first activity forward
     if all_done(S, P):
         return FINISHED
     if gpu.first >= FOREVER:
         return DEADLOCK
-    gpu.window_end = max(gpu.now, gpu.first) + P.derived[0].window
+    gpu.now = max(gpu.now, gpu.first)
+    gpu.window_end = gpu.now + window_length(S, P)
     return RUNNING
 
 
-@kernel
-def run_share(S: State, P: Params, thread: int, first: Sm, step: int) -> None:
-    """One thread's SMs through the current window."""
-    for sm in range(first, P.card[0].sms, step):
-        run_sm(S, P, thread, sm, S.gpu[0].window_end)
-
-
-@kernel
-def end_window(S: State, P: Params) -> int:
-    """Refill CTAs, then take the window's requests. Returns RUNNING or NEEDS_CTAS (call again)."""
+@njit
+def one_window(S: State, P: Params, threads: int) -> int:
+    """Simulate a window, or what is left of one that waited for CTAs. Returns as `begin_window`."""
     gpu = S.gpu[0]
-    while True:
-        sm = unfinished_sm(S, P, gpu.window_end)
-        if sm < 0:
-            break
-        unit = S.sms[sm]
-        while unit.live_ctas < gpu.ctas_per_sm and gpu.next_cta < gpu.cta_total:
-            if not next_cta_loaded(S):
-                return NEEDS_CTAS
-            start = unit.now + P.derived[0].cta_launch_latency
-            launch_cta(S, P, sm, start, start)
-        unit.paused = 0
-        run_sm(S, P, 0, sm, gpu.window_end)
-    collect_requests(S, P, gpu.window_end - P.derived[0].window, gpu.window_end)
+    if gpu.resume == 0:
+        status = begin_window(S, P, threads)
+        if status != RUNNING:
+            return status
+        do_step(S, P, threads, SMS, P.card[0].sms)
+    gpu.resume = 1
+    if place_ctas(S, P) == NEEDS_CTAS:
+        return NEEDS_CTAS
+    gpu.resume = 0
+    if any_behind(S, P):
+        do_step(S, P, threads, SMS, P.card[0].sms)
+    collect_requests(S, P, gpu.now, gpu.window_end)
     gpu.now = gpu.window_end
     return RUNNING
 
 
 @kernel
-def run_windows(S: State, P: Params, budget: int) -> int:
-    """Up to `budget` windows on one thread, without returning to Python between them."""
-    gpu = S.gpu[0]
+def run_windows(S: State, P: Params, thread: int, threads: int, budget: int) -> int:
+    """Up to `budget` windows, without returning to Python between them. Returns as `begin_window`.
+
+    All of `threads` threads call this with the same State, numbered from 0; thread 0 leads and tells the others to
+    return before it does. State.teamwork has to offer NO_JOBS before.
+    """
+    status = RUNNING
+    if thread > 0:
+        help_out(S, P, thread)
+        return status
     for _ in range(budget):
-        if gpu.resume == 0:
-            status = begin_window(S, P)
-            if status != RUNNING:
-                return status
-            for sm in range(P.card[0].sms):
-                run_sm(S, P, 0, sm, gpu.window_end)
-        gpu.resume = 0
-        if end_window(S, P) == NEEDS_CTAS:
-            gpu.resume = 1
-            return NEEDS_CTAS
-    return RUNNING
+        status = one_window(S, P, threads)
+        if status != RUNNING:
+            break
+    if threads > 1:
+        offer_jobs(S, LEAVE, 0)
+    return status

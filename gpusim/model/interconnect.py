@@ -2,7 +2,9 @@
 
 An SM has two rings of messages, each sorted by time (requests leave one per cycle, so they are). Whatever stands behind
 L1 reads requests and writes replies; nothing else crosses the SM's border. Requests are merged over SMs in (cycle, SM)
-order and join their slices' queues in the order of arrival, so results do not depend on windows or threads.
+order and join their slices' queues in the order of arrival, replies pass their GPC's port in the order of (time,
+slice), so results do not depend on windows or threads. What is called with a group or a GPC may run beside the same of
+another.
 """
 
 from __future__ import annotations
@@ -97,6 +99,7 @@ def send_packet(
     S.counters[sm].request_port_cycles += cycles
     message = S.requests[ring_place(sm, unit.out_head + unit.out_count)]
     write_message(message, depart, kind, line, sectors, token)
+    message.slice = first_slice(P, sm, kind, slice_of(P, line))
     message.low = low
     message.high = high
     message.clocks = clocks
@@ -176,6 +179,12 @@ def slice_of(P: Params, line: Line) -> Number:
 
 
 @inlined
+def group_of_slice(P: Params, number: Number) -> Number:
+    """Group of channels to which a slice of L2 belongs."""
+    return number % P.card[0].dram.channels // P.derived[0].group_channels
+
+
+@inlined
 def first_slice(P: Params, sm: Sm, kind: int, home: Number) -> Number:
     """Slice that looks up a request for a line of slice `home`: reads through L1 ask their own partition's first."""
     l2 = P.card[0].l2
@@ -192,23 +201,34 @@ def first_slice(P: Params, sm: Sm, kind: int, home: Number) -> Number:
 def take_node(S: State) -> Node:
     """A free NODE, or -1 and a fault."""
     gpu = S.gpu[0]
-    node = gpu.node_free
-    gpu.nodes_busy += 1
-    if node != NONE:
-        gpu.node_free = S.nodes[node].next
-        return node
-    if gpu.node_used >= len(S.nodes):
+    if gpu.free_nodes > 0:
+        gpu.free_nodes -= 1
+        return S.free_nodes[gpu.free_nodes]
+    if gpu.nodes_used >= len(S.nodes):
         gpu.fault = NODES
         return NONE
-    gpu.node_used += 1
-    return gpu.node_used - 1
+    gpu.nodes_used += 1
+    return gpu.nodes_used - 1
 
 
 @inlined
-def free_node(S: State, node: Node) -> None:
-    S.nodes[node].next = S.gpu[0].node_free
-    S.gpu[0].node_free = node
-    S.gpu[0].nodes_busy -= 1
+def return_node(S: State, gpc: Number, node: Node) -> None:
+    """A reply has passed a GPC's port, so its node is free as soon as `take_returned_nodes` comes."""
+    port = S.gpcs[gpc]
+    S.returned[gpc * len(S.nodes) + port.returned] = node
+    port.returned += 1
+
+
+@inlined
+def take_returned_nodes(S: State, P: Params) -> None:
+    """Nodes that the GPCs have returned are free."""
+    gpu = S.gpu[0]
+    for gpc in range(P.card[0].interconnect.gpcs):
+        port = S.gpcs[gpc]
+        for place in range(port.returned):
+            S.free_nodes[gpu.free_nodes] = S.returned[gpc * len(S.nodes) + place]
+            gpu.free_nodes += 1
+        port.returned = 0
 
 
 @inlined
@@ -258,15 +278,12 @@ def request_arrival(P: Params, time: int) -> Cycle:
 
 
 @inlined
-def route_request(S: State, P: Params, place: Place) -> None:
+def route_request(S: State, P: Params, place: Place, node: Node) -> None:
     """Move a request from its SM's ring to its slice's queue."""
     message = S.requests[place]
-    node = take_node(S)
-    if node == NONE:
-        return
     sm = place // MESSAGES
     entry = S.nodes[node]
-    number = first_slice(P, sm, message.kind, slice_of(P, message.line))
+    number = message.slice
     arrival = message.time + P.card[0].interconnect.request_latency + (far_there(P) if far(P, sm, number) else 0)
     entry.kind = message.kind
     entry.line = message.line
@@ -314,39 +331,72 @@ def count_departures(S: State, sms: int, first: Cycle, end: Cycle) -> int:
     return total
 
 
-@njit
-def collect_requests(S: State, P: Params, first: Cycle, end: Cycle) -> None:
-    """Take every request that departs before cycle `end`, in (cycle, SM) order, by a counting sort over the window."""
-    sms = P.card[0].sms
-    total = count_departures(S, sms, first, end)
-    if total == 0:
-        return
+@inlined
+def sort_by_time(S: State, P: Params, first: Cycle, end: Cycle) -> None:
+    """Take every request that departs before cycle `end` off its ring, into State.by_time in (cycle, SM) order: a
+    counting sort over the window."""
     before = 0
     for cycle in range(end - first):
         count = S.merge[cycle]
         S.merge[cycle] = before
         before += count
-    for sm in range(sms):
+    for sm in range(P.card[0].sms):
         unit = S.sms[sm]
         while unit.out_count > 0:
             place = ring_place(sm, unit.out_head)
             time = S.requests[place].time
             if time >= end:
                 break
-            S.merged[S.merge[max(time - first, 0)]] = place
+            S.by_time[S.merge[max(time - first, 0)]] = place
             S.merge[max(time - first, 0)] += 1
             unit.out_head = (unit.out_head + 1) % MESSAGES
             unit.out_count -= 1
+
+
+@njit
+def collect_requests(S: State, P: Params, first: Cycle, end: Cycle) -> None:
+    """Take every request that departs before cycle `end`, in (cycle, SM) order, and hand it to its slice's group."""
+    groups = P.derived[0].groups
+    total = count_departures(S, P.card[0].sms, first, end)
+    if total == 0:
+        return
+    sort_by_time(S, P, first, end)
     for position in range(total):
-        route_request(S, P, S.merged[position])
+        S.groups[group_of_slice(P, S.requests[S.by_time[position]].slice)].requests += 1
+    before = 0
+    for number in range(groups):
+        group = S.groups[number]
+        group.first_request = before
+        before += group.requests
+        group.requests = 0
+    for position in range(total):
+        node = take_node(S)
+        if node == NONE:
+            return
+        group = S.groups[group_of_slice(P, S.requests[S.by_time[position]].slice)]
+        place = group.first_request + group.requests
+        S.merged[place, 0], S.merged[place, 1] = S.by_time[position], node
+        group.requests += 1
 
 
-# ---- replies: from the slices to the SMs, in the order of (time, slice)
+@inlined
+def route_requests(S: State, P: Params, number: Number) -> None:
+    """The window's requests to a group join their slices' queues."""
+    group = S.groups[number]
+    for place in range(group.first_request, group.first_request + group.requests):
+        route_request(S, P, S.merged[place, 0], S.merged[place, 1])
+    group.requests = 0
+
+
+# ---- replies: from the slices to the SMs, data in the order of (time, slice)
+
+DATA, TAKEN = 0, 1
+"""Kinds of replies: those that take a GPC's port, and acknowledgements."""
 
 
 @inlined
 def reply_time(P: Params, time: int, number: Number) -> int:
-    """NODE.time of a reply: a tick where it goes to a GPC's port, a cycle where it goes back to a slice."""
+    """NODE.time of data: a tick where they go to a GPC's port, a cycle where they go back to a slice."""
     return time * P.card[0].l2.slices + number
 
 
@@ -356,9 +406,19 @@ def reply_due(P: Params, time: int) -> int:
     return time // P.card[0].l2.slices
 
 
+@inlined
+def join_reply_queue(S: State, P: Params, number: Number, node: Node, kind: int) -> None:
+    """A reply of slice `number`, of which NODE.time is set, is on its way to the GPC of its SM."""
+    gpc = S.nodes[node].sm % P.card[0].interconnect.gpcs
+    row = (gpc * 2 + kind) * P.derived[0].groups + group_of_slice(P, number)
+    queue = S.reply_queues[row]
+    insert_behind(S.nodes, queue, node)
+    S.reply_times[row] = S.nodes[queue.head].time
+
+
 @njit
 def send_reply(S: State, P: Params, number: Number, node: Node, ready: Cycle) -> None:
-    """A slice has the data of a request in cycle `ready`: they pass its port, then join the queue of the SM's GPC.
+    """A slice has the data of a request in cycle `ready`: they pass its port, then go to the GPC of the SM.
 
     A request that was passed on goes back instead: its data have then paid for the latency of L2 that comes there.
     """
@@ -374,38 +434,77 @@ def send_reply(S: State, P: Params, number: Number, node: Node, ready: Cycle) ->
         S.copy_next[entry.copy_at] = reply_due(P, S.nodes[copies.head].time)
         return
     entry.time = reply_time(P, start, number)
-    insert_behind(S.nodes, S.gpcs[entry.sm % P.card[0].interconnect.gpcs], node)
-
-
-@inlined
-def pass_gpcs(S: State, P: Params, end: Cycle) -> None:
-    """Let replies that reach their GPC's port before cycle `end` pass it."""
-    last = reply_time(P, first_tick(min(end, FAR_FUTURE)), 0)
-    for gpc in range(P.card[0].interconnect.gpcs):
-        port = S.gpcs[gpc]
-        while port.head != NONE and S.nodes[port.head].time < last:
-            node = take_first(S.nodes, port)
-            entry = S.nodes[node]
-            start = max(reply_due(P, entry.time), port.free)
-            port.free = start + popcount64(entry.sectors) * P.derived[0].gpc_sector_ticks
-            number = entry.time % P.card[0].l2.slices
-            arrival = cycle_of_tick(start) + way_back(P, entry.sm, number)
-            deliver(S, entry.sm, arrival, entry.kind, entry.line, entry.sectors, entry.token)
-            free_node(S, node)
+    join_reply_queue(S, P, number, node, DATA)
 
 
 @inlined
 def acknowledge(S: State, P: Params, number: Number, node: Node, now: Cycle) -> None:
     """Tell an SM that L2 took its write in cycle `now`."""
-    sm = S.nodes[node].sm
-    arrival = now + P.derived[0].l2_latency + way_back(P, sm, number)
-    S.gpu[0].last_acknowledge = max(S.gpu[0].last_acknowledge, arrival)
-    deliver(S, sm, arrival, ACKNOWLEDGE, 0, 0, S.nodes[node].token)
-    free_node(S, node)
+    entry = S.nodes[node]
+    entry.time = now + P.derived[0].l2_latency + way_back(P, entry.sm, number)
+    join_reply_queue(S, P, number, node, TAKEN)
+
+
+@inlined
+def first_queue(S: State, P: Params, gpc: Number, kind: int) -> Place:
+    """Row of the reply queue of a GPC whose first is the earliest, of one kind."""
+    groups = P.derived[0].groups
+    first = (gpc * 2 + kind) * groups
+    row = first
+    for other in range(first + 1, first + groups):
+        if S.reply_times[other] < S.reply_times[row]:
+            row = other
+    return row
+
+
+@inlined
+def take_reply(S: State, row: Place) -> Node:
+    """Take the first reply off a queue."""
+    queue = S.reply_queues[row]
+    node = take_first(S.nodes, queue)
+    S.reply_times[row] = FOREVER if queue.head == NONE else S.nodes[queue.head].time
+    return node
+
+
+@inlined
+def arrive_acknowledgement(S: State, gpc: Number, row: Place) -> None:
+    """The first acknowledgement of a queue arrives at its SM."""
+    node = take_reply(S, row)
+    entry = S.nodes[node]
+    port = S.gpcs[gpc]
+    port.last_acknowledge = max(port.last_acknowledge, entry.time)
+    deliver(S, gpc, entry.sm, entry.time, ACKNOWLEDGE, 0, 0, entry.token)
+    return_node(S, gpc, node)
 
 
 @njit
-def deliver(S: State, sm: Sm, time: Cycle, kind: int, line: Line, sectors: Mask, token: int) -> None:
+def pass_gpc(S: State, P: Params, gpc: Number) -> None:
+    """Let the data that reach a GPC's port before cycle `gpu.pass_end` pass it, and all acknowledgements arrive.
+
+    Those go ahead by the time of arrival: SMs' rings then need hardly any sorting.
+    """
+    port = S.gpcs[gpc]
+    last = reply_time(P, first_tick(min(S.gpu[0].pass_end, FAR_FUTURE)), 0)
+    data, taken = first_queue(S, P, gpc, DATA), first_queue(S, P, gpc, TAKEN)
+    while S.reply_times[data] < last:
+        node = take_reply(S, data)
+        entry = S.nodes[node]
+        start = max(reply_due(P, entry.time), port.free)
+        port.free = start + popcount64(entry.sectors) * P.derived[0].gpc_sector_ticks
+        arrival = cycle_of_tick(start) + way_back(P, entry.sm, entry.time % P.card[0].l2.slices)
+        while S.reply_times[taken] <= arrival:
+            arrive_acknowledgement(S, gpc, taken)
+            taken = first_queue(S, P, gpc, TAKEN)
+        deliver(S, gpc, entry.sm, arrival, entry.kind, entry.line, entry.sectors, entry.token)
+        return_node(S, gpc, node)
+        data = first_queue(S, P, gpc, DATA)
+    while S.reply_times[taken] < FOREVER:
+        arrive_acknowledgement(S, gpc, taken)
+        taken = first_queue(S, P, gpc, TAKEN)
+
+
+@njit
+def deliver(S: State, gpc: Number, sm: Sm, time: Cycle, kind: int, line: Line, sectors: Mask, token: int) -> None:
     """Put a reply that arrives in cycle `time` into an SM's ring: behind all that are not later, data last."""
     unit = S.sms[sm]
     if unit.in_count >= MESSAGES:
@@ -421,4 +520,4 @@ def deliver(S: State, sm: Sm, time: Cycle, kind: int, line: Line, sectors: Mask,
         position -= 1
     write_message(S.replies[ring_place(sm, position)], time, kind, line, sectors, token)
     if unit.live_ctas > 0:
-        S.gpu[0].first = min(S.gpu[0].first, next_reply(S, sm))
+        S.gpcs[gpc].first = min(S.gpcs[gpc].first, next_reply(S, sm))

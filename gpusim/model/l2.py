@@ -9,7 +9,7 @@ from __future__ import annotations
 from gpusim.constants import SECTORS
 from gpusim.jit import inlined, njit, popcount64
 from gpusim.model.cache import NO_WAY, NONE, hash_of, place_for, replace_line, use_line
-from gpusim.model.dram import READ, WRITE_BACK, room_in_queue, start_transfer
+from gpusim.model.dram import READ, WRITE_BACK, channel_counters, room_in_queue, start_transfer
 from gpusim.model.hashing import spread
 from gpusim.model.interconnect import (
     ATOMIC,
@@ -26,7 +26,7 @@ from gpusim.model.interconnect import (
 from gpusim.model.params import Params
 from gpusim.model.state import FOREVER, Fault, State
 from gpusim.model.ticks import cycle_of_tick, first_tick
-from gpusim.model.types import Cycle, Flag, Line, Mask, Node, Number, Place, Record, Records, Sm, Tick
+from gpusim.model.types import Cycle, Flag, Line, Mask, Node, Number, Place, Record, Records, Tick
 
 NOTHING, DATA, ROOM = 0, 1, 2
 """What a request lacks: nothing, a line or entry that waits for data, or room in a DRAM queue: ROOM + its direction."""
@@ -46,11 +46,22 @@ def set_of(P: Params, number: Number, line: Line) -> Place:
 
 
 @inlined
+def hash_base(P: Params, number: Number) -> Place:
+    """First bucket of slice `number` in State.l2_hash."""
+    return number * P.derived[0].l2_buckets
+
+
+@inlined
+def counters_of(S: State, P: Params, number: Number) -> Record:
+    """Counters of a slice, which it shares with its channel."""
+    return channel_counters(S, P, number % P.card[0].dram.channels)
+
+
+@inlined
 def find_in_slice(S: State, P: Params, number: Number, line: Line) -> Place:
     """Place of a line in slice `number`, or -1. Slices of several partitions may hold the same line."""
-    lines = P.card[0].l2.sets * P.card[0].l2.ways
-    place = S.l2_hash[hash_of(line, len(S.l2_hash) - 1)]
-    while place != NONE and (S.l2_lines[place].line != line or place // lines != number):
+    place = S.l2_hash[hash_base(P, number) + hash_of(line, P.derived[0].l2_buckets - 1)]
+    while place != NONE and S.l2_lines[place].line != line:
         place = S.l2_lines[place].hash_next
     return place
 
@@ -74,11 +85,11 @@ def use_in_slice(S: State, P: Params, number: Number, place: Place) -> None:
 
 
 @inlined
-def write_back(S: State, P: Params, number: Number, sm: Sm, s: Place, place: Place, now: Cycle) -> None:
+def write_back(S: State, P: Params, number: Number, s: Place, place: Place, now: Cycle) -> None:
     """The dirty sectors of a line of set s go to DRAM; there is room."""
     row = S.l2_lines[place]
-    S.counters[sm].dram_write_sectors += popcount64(row.dirty)
-    start_transfer(S, P, number, WRITE_BACK, row.line, row.dirty, place, sm, now)
+    counters_of(S, P, number).dram_write_sectors += popcount64(row.dirty)
+    start_transfer(S, P, number, WRITE_BACK, row.line, row.dirty, place, now)
     row.dirty = 0
     S.l2_sets[s].dirty -= 1
 
@@ -100,7 +111,7 @@ def oldest_to_write(S: State, P: Params, s: Place) -> Place:
 
 
 @inlined
-def make_dirty(S: State, P: Params, number: Number, sm: Sm, place: Place, sectors: Mask, now: Cycle) -> None:
+def make_dirty(S: State, P: Params, number: Number, place: Place, sectors: Mask, now: Cycle) -> None:
     """Sectors of a line change. With too many dirty lines in its set the oldest that has been written as a whole is
     written back, if there is room: one of which only parts have come is likely to get more of them."""
     row = S.l2_lines[place]
@@ -112,11 +123,11 @@ def make_dirty(S: State, P: Params, number: Number, sm: Sm, place: Place, sector
     oldest = oldest_to_write(S, P, s)
     S.l2_sets[s].dirty += 1
     if oldest != NONE and room_in_queue(S, P, number, WRITE_BACK, popcount64(S.l2_lines[oldest].dirty)):
-        write_back(S, P, number, sm, s, oldest, now)
+        write_back(S, P, number, s, oldest, now)
 
 
 @njit
-def bring_in(S: State, P: Params, number: Number, sm: Sm, line: Line, now: Cycle) -> Place:
+def bring_in(S: State, P: Params, number: Number, line: Line, now: Cycle) -> Place:
     """Place of a line in L2; one that is absent replaces another, which is written back if dirty. There is room."""
     place = find_in_slice(S, P, number, line)
     if place != NONE:
@@ -124,10 +135,11 @@ def bring_in(S: State, P: Params, number: Number, sm: Sm, line: Line, now: Cycle
         return place
     place = place_in_slice(S, P, number, line)
     row = S.l2_lines[place]
-    s, ways, mask = set_of(P, number, line), P.card[0].l2.ways, len(S.l2_hash) - 1
+    s, ways = set_of(P, number, line), P.card[0].l2.ways
+    base, mask = hash_base(P, number), P.derived[0].l2_buckets - 1
     if row.dirty:
-        write_back(S, P, number, sm, s, place, now)
-    replace_line(P, P.derived[0].l2_replacement, S.l2_lines, S.l2_sets, s, ways, S.l2_hash, 0, mask, place, line)
+        write_back(S, P, number, s, place, now)
+    replace_line(P, P.derived[0].l2_replacement, S.l2_lines, S.l2_sets, s, ways, S.l2_hash, base, mask, place, line)
     row.low = 0
     row.high = 0
     return place
@@ -266,17 +278,17 @@ def serve(S: State, P: Params, number: Number, node: Node, now: Cycle) -> None:
     """A request that has all that it needs is looked up in cycle `now`."""
     entry = S.nodes[node]
     sectors = entry.sectors
-    counters = S.counters[entry.sm]
+    counters = counters_of(S, P, number)
     if belongs_elsewhere(P, number, entry):
         look_for_copy(S, P, number, node, now)
         return
-    place = bring_in(S, P, number, entry.sm, entry.line, now)
+    place = bring_in(S, P, number, entry.line, now)
     row = S.l2_lines[place]
     if entry.kind == WRITE:
         counters.l2_write_sectors += popcount64(sectors)
-        ask_dram(S, P, number, place, entry.sm, filled_sectors(P, row, entry), now)
+        ask_dram(S, P, number, place, filled_sectors(P, row, entry), now)
         write_bytes(row, entry.low, entry.high)
-        make_dirty(S, P, number, entry.sm, place, sectors, now)
+        make_dirty(S, P, number, place, sectors, now)
         drop_copies(S, P, number, entry.line, sectors)
         acknowledge(S, P, number, node, now)
         return
@@ -287,10 +299,10 @@ def serve(S: State, P: Params, number: Number, node: Node, now: Cycle) -> None:
         counters.l2_read_sectors += popcount64(sectors)
     counters.l2_read_hits += popcount64(sectors & (row.valid | row.pending))
     if entry.kind == ATOMIC:
-        make_dirty(S, P, number, entry.sm, place, sectors, now)
+        make_dirty(S, P, number, place, sectors, now)
         drop_copies(S, P, number, entry.line, sectors)
     if missing:
-        ask_dram(S, P, number, place, entry.sm, missing & ~row.pending, now)
+        ask_dram(S, P, number, place, missing & ~row.pending, now)
     if entry.token < 0:  # a reduction
         acknowledge(S, P, number, node, now)
     elif missing:
@@ -301,7 +313,7 @@ def serve(S: State, P: Params, number: Number, node: Node, now: Cycle) -> None:
 
 
 @inlined
-def ask_dram(S: State, P: Params, number: Number, place: Place, sm: Sm, request: Mask, now: Cycle) -> None:
+def ask_dram(S: State, P: Params, number: Number, place: Place, request: Mask, now: Cycle) -> None:
     """Ask DRAM for sectors of a line; no request is needed for those on their way."""
     if request == 0:
         return
@@ -309,8 +321,8 @@ def ask_dram(S: State, P: Params, number: Number, place: Place, sm: Sm, request:
     if row.pending == 0:
         S.slices[number].misses += 1
     row.pending |= request
-    S.counters[sm].dram_read_sectors += popcount64(request)
-    start_transfer(S, P, number, READ, row.line, request, place, sm, now)
+    counters_of(S, P, number).dram_read_sectors += popcount64(request)
+    start_transfer(S, P, number, READ, row.line, request, place, now)
 
 
 @inlined
@@ -356,7 +368,7 @@ def data_arrive(S: State, P: Params, number: Number, place: Place, sectors: Mask
 def look_for_copy(S: State, P: Params, number: Number, node: Node, now: Cycle) -> None:
     """A read asks for a line of another partition: answer it from the copy that lies here, or pass it on."""
     entry = S.nodes[node]
-    counters = S.counters[entry.sm]
+    counters = counters_of(S, P, number)
     counters.l2_read_sectors += popcount64(entry.sectors)
     place = find_in_slice(S, P, number, entry.line)
     if place == NONE or entry.sectors & ~S.l2_lines[place].valid:
@@ -375,19 +387,19 @@ def take_copies(S: State, P: Params, number: Number, now: Cycle) -> None:
         node = take_first(S.nodes, copies)
         S.copy_next[number] = FOREVER if copies.head == NONE else reply_due(P, S.nodes[copies.head].time)
         entry = S.nodes[node]
-        keep_copy(S, P, number, entry.sm, entry.line, entry.sectors, now)
+        keep_copy(S, P, number, entry.line, entry.sectors, now)
         entry.copy_at = NONE
         send_reply(S, P, number, node, now + P.derived[0].l2_latency)
 
 
 @inlined
-def keep_copy(S: State, P: Params, number: Number, sm: Sm, line: Line, sectors: Mask, now: Cycle) -> None:
+def keep_copy(S: State, P: Params, number: Number, line: Line, sectors: Mask, now: Cycle) -> None:
     """Keep sectors of another partition's line, unless that takes a line or a write-back for which there is no room."""
     if find_in_slice(S, P, number, line) == NONE:
         victim = place_in_slice(S, P, number, line)
         if victim == NONE or not room_in_queue(S, P, number, WRITE_BACK, popcount64(S.l2_lines[victim].dirty)):
             return
-    S.l2_lines[bring_in(S, P, number, sm, line, now)].valid |= sectors
+    S.l2_lines[bring_in(S, P, number, line, now)].valid |= sectors
 
 
 @inlined

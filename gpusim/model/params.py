@@ -51,6 +51,9 @@ DERIVED = np.dtype(
         ("refresh_step", "i8"),  # command clocks from a channel's refresh to the next
         ("inline_ecc", "i8"),  # 1: dram.ecc is inline
         ("transfers", "i8"),  # TRANSFERs of a channel
+        ("groups", "i8"),  # of channels that can be served apart, see gpusim.model.memory_system
+        ("group_channels", "i8"),
+        ("l2_buckets", "i8"),  # of a slice in State.l2_hash, a power of two
     ]
 )
 """What compiled code needs and no key of a card says; see gpusim.model.setup.card."""

@@ -15,7 +15,7 @@ Who writes a stage keeps three rules, or results depend on skipping:
 from __future__ import annotations
 
 from gpusim.constants import SECTOR_BYTES
-from gpusim.jit import inlined, njit, popcount64
+from gpusim.jit import inlined, njit, popcount64, trailing_zeros64
 from gpusim.model.address_unit import address_unit, address_wake
 from gpusim.model.adu import adu, adu_wake, fill_constant
 from gpusim.model.allocate import allocate
@@ -32,7 +32,7 @@ from gpusim.model.l1_instructions import arrive_from_gpc, l1_instructions_wake, 
 from gpusim.model.memory_unit import grant_wake, memory_unit
 from gpusim.model.params import Params
 from gpusim.model.rows import local_warp, sub_core, wake_core
-from gpusim.model.state import FOREVER, LDC_WAITING, MESSAGES, SUB_CORES, State
+from gpusim.model.state import FOREVER, LDC_WAITING, MESSAGES, MOST_CTAS, SUB_CORES, State
 from gpusim.model.tensor import begin_pass, pass_wake
 from gpusim.model.types import Cycle, Mask, Sm, SubCore
 
@@ -134,7 +134,10 @@ def sm_cycle(S: State, P: Params, thread: int, sm: Sm, now: Cycle) -> None:
 
 @njit
 def run_sm(S: State, P: Params, thread: int, sm: Sm, end: Cycle) -> None:
-    """Simulate an SM up to cycle `end`, or through the cycle in which a CTA leaves while others wait for a place."""
+    """Simulate an SM up to cycle `end`, or until its last CTA has left while others wait for a place.
+
+    CTA slots that become free are noted for `gpu.place_ctas`: no CTA can start in them within a window.
+    """
     unit = S.sms[sm]
     skip = P.derived[0].skip
     waiting = S.gpu[0].next_cta < S.gpu[0].cta_total
@@ -145,7 +148,11 @@ def run_sm(S: State, P: Params, thread: int, sm: Sm, end: Cycle) -> None:
             break
         sm_cycle(S, P, thread, sm, unit.now)
         unit.now += 1
-        if unit.paused and waiting:
-            return
-    unit.paused = 0
-    unit.now = end
+        while unit.ctas_ended:
+            unit.place_free[unit.places_free] = unit.now * MOST_CTAS + trailing_zeros64(unit.ctas_ended)
+            unit.places_free += 1
+            unit.ctas_ended &= unit.ctas_ended - 1
+    if not waiting:
+        unit.places_free = 0
+    if not waiting or unit.live_ctas > 0:
+        unit.now = end

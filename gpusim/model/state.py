@@ -46,6 +46,7 @@ MESSAGES = 4096  # requests or replies of one SM between two windows
 MASK_SHIFT = 32  # of the lanes in a word of a stream, above the static index
 INDEX_MASK, LANES = (1 << MASK_SHIFT) - 1, (1 << 32) - 1
 BARRIERS = 16  # named barriers of a CTA
+MOST_CTAS = 32  # of an SM
 UNITS = 8
 
 POLICY_WORDS = 8  # of a sub-core's scheduler, and of its prefetcher
@@ -214,7 +215,9 @@ SM = np.dtype(
     [
         ("now", "i8"),  # next cycle to evaluate
         ("wake", "i8"),
-        ("paused", "i8"),  # 1: a CTA slot became free and CTAs are left
+        ("ctas_ended", "i8"),  # CTA slots, as bits, that became free in this cycle
+        ("places_free", "i8"),  # those that did in this window, and of each MOST_CTAS * the first cycle without its CTA
+        ("place_free", "i8", (MOST_CTAS,)),  # + its number, in this order
         ("live_ctas", "i8"),
         ("active_since", "i8"),  # first cycle of the present stretch with a CTA
         ("last_retire", "i8"),
@@ -316,6 +319,7 @@ MESSAGE = np.dtype(
         ("low", "i8"),  # WRITE: bytes written, bit per byte of the line's lower and upper half
         ("high", "i8"),
         ("clocks", "i8"),  # ATOMIC: of L2, for the operations on one word
+        ("slice", "i8"),  # of a request: slice that looks it up
     ]
 )
 
@@ -377,7 +381,7 @@ GPU = np.dtype(
     [
         ("now", "i8"),  # all SMs have reached this cycle
         ("window_end", "i8"),
-        ("resume", "i8"),  # 1: the window waits for CTAs to be loaded
+        ("resume", "i8"),  # 1: the window's SMs have run, but it waits for CTAs to be loaded
         ("filled", "i8"),  # 1: the first CTAs have been placed
         ("next_cta", "i8"),
         ("cta_total", "i8"),
@@ -392,10 +396,10 @@ GPU = np.dtype(
         ("fault", "i8"),  # Fault, 0 if none
         # memory behind the SMs
         ("first", "i8"),  # first cycle in which an SM can do anything
-        ("node_free", "i8"),  # free NODEs, -1 none
-        ("node_used", "i8"),  # nodes that were ever used
-        ("nodes_busy", "i8"),
-        ("last_acknowledge", "i8"),  # arrival of the last acknowledgement of a write at its SM
+        ("serve_end", "i8"),  # groups of channels serve all cycles before this one
+        ("pass_end", "i8"),  # replies that reach their GPC's port before this cycle pass it
+        ("free_nodes", "i8"),  # entries of State.free_nodes
+        ("nodes_used", "i8"),  # nodes that were ever used
     ]
 )
 
@@ -468,14 +472,35 @@ TRANSFER = np.dtype(
         ("slice", "i8"),
         ("place", "i8"),  # read: L2 line
         ("sectors", "i8"),
-        ("sm", "i8"),  # whose counters it goes to
         ("next", "i8"),
     ]
 )
 """Sectors of one line between a DRAM channel and L2."""
 
-GPC = np.dtype([("free", "i8"), ("head", "i8"), ("tail", "i8")])
-"""A GPC's port for replies, first free in 1/16 cycles, and the replies that come to it, by time."""
+GROUP = np.dtype(
+    [
+        ("next", "i8"),  # next cycle in which it has work
+        ("requests", "i8"),  # that it takes from State.merged ...
+        ("first_request", "i8"),  # ... from this place on
+        ("padding", "i8", (13,)),  # groups are served by different threads: a cache line or two for each
+    ]
+)
+"""DRAM channels and the slices of L2 in front of them that can be served without any other (one channel, or as many as
+L2 has partitions)."""
+
+GPC = np.dtype(
+    [
+        ("free", "i8"),  # 1/16 cycles: its port for replies is free
+        ("first", "i8"),  # first cycle in which an SM with a CTA takes one of the replies that it has passed
+        ("last_acknowledge", "i8"),  # arrival of the last acknowledgement of a write at its SM
+        ("returned", "i8"),  # nodes of the replies that it has passed, see State.returned
+        ("padding", "i8", (12,)),
+    ]
+)
+"""What the SMs of a GPC have in common."""
+
+REPLY_QUEUE = np.dtype([("head", "i8"), ("tail", "i8")])
+"""Replies of one kind from a group to a GPC, by time."""
 
 COUNTERS = np.dtype(
     [
@@ -491,7 +516,7 @@ COUNTERS = np.dtype(
         ).split()
     ]
 )
-"""Event counts of one SM, named as in gpusim.results.counters where a user sees them."""
+"""Event counts of one SM or channel, named as in gpusim.results.counters where a user sees them."""
 
 TIMELINE = np.dtype(
     [
@@ -542,24 +567,31 @@ class State(NamedTuple):
     replies: Records  # [sms * MESSAGES]
     l2_lines: Records  # [slices * sets * ways] LINE
     l2_sets: Records  # [slices * sets] CACHE_SET
-    l2_hash: np.ndarray  # [power of two] int64
+    l2_hash: np.ndarray  # [slices * power of two] int64
     slices: Records  # [slices]
     slice_next: np.ndarray  # [slices] int64: next cycle in which each has work
     copies: Records  # [slices] COPIES
     copy_next: np.ndarray  # [slices] int64: cycle in which the first of its copies arrives
     nodes: Records  # [sms * MESSAGES]
+    free_nodes: np.ndarray  # [sms * MESSAGES] int64: nodes that were used and are free
+    returned: np.ndarray  # [gpcs * sms * MESSAGES] int64: nodes that each GPC's replies have left
+    groups: Records  # [groups]
     gpcs: Records  # [gpcs]
+    reply_queues: Records  # [gpcs * 2 * groups] REPLY_QUEUE: data, then acknowledgements
+    reply_times: np.ndarray  # [gpcs * 2 * groups] int64: NODE.time of each queue's first, FOREVER if there is none
     channels: Records  # [channels]
     channel_next: np.ndarray  # [channels] int64: cycle of `clock`, or of the next fill
     banks: Records  # [channels * banks]
     transfers: Records  # [channels * transfers]
-    merge: np.ndarray  # [window + 1] int64 scratch of the L2's merge
-    merged: np.ndarray  # [sms * MESSAGES] int64 scratch
+    merge: np.ndarray  # [window + 1] int64: where the requests of a cycle go in `by_time`
+    by_time: np.ndarray  # [sms * MESSAGES] int64: places of the window's requests, by (cycle, SM)
+    merged: np.ndarray  # [sms * MESSAGES, 2] int64: the same by group, with the node that each is given
     registers: Records  # [sms * warps * registers] REGISTER, or [1] without scoreboards
     stalls: np.ndarray  # [threads, instructions, reasons] int64
-    counters: Records  # [sms]
+    counters: Records  # [sms + channels]: of each SM, and of each channel with the slices in front of it
     stream: np.ndarray  # pool, int64: lanes that executed << MASK_SHIFT | static index
     records: Records  # pool, MEMORY_RECORD_DTYPE
     addresses: np.ndarray  # pool, int64
     warp_starts: np.ndarray  # pool, int64 (n, 3): first instruction, end, first record per warp of the loaded chunk
     timeline: Records  # rows in the order of issue; kept on one thread only
+    teamwork: np.ndarray  # int64, see gpusim.model.threads

@@ -10,6 +10,7 @@ from gpusim.model.l1_instructions import CONSTANT_SPACE
 from gpusim.model.params import Params
 from gpusim.model.policies.loading import at_launch
 from gpusim.model.policies.policy_set import set_of
+from gpusim.model.threads import TEAM_WORDS
 from gpusim.results.stalls import STALL_REASONS
 from gpusim.trace.trace import MEMORY_RECORD_DTYPE
 
@@ -70,10 +71,6 @@ def prefetch_program(params: Params, config: GpuConfig, state: st.State) -> None
     state.gpu.l1_instruction_lines = -(-lines * fetch.l0.line_bytes // hierarchy.l1.line_bytes)
 
 
-def power_of_two(at_least: int) -> int:
-    return 1 << max(at_least - 1, 1).bit_length()
-
-
 def sms_at_start(count: int) -> tuple[np.recarray, np.recarray]:
     """SMs without anything under way, and their free ACCESSes."""
     units = records(count, st.SM)
@@ -102,6 +99,13 @@ def listed(count: int, dtype: np.dtype) -> np.recarray:
     return array
 
 
+def idle_groups(count: int) -> np.recarray:
+    """Groups of channels without work."""
+    groups = records(count, st.GROUP)
+    groups.next = st.FOREVER
+    return groups
+
+
 def build_state(params: Params, config: GpuConfig, threads: int, window: int) -> st.State:
     """A fresh State: caches cold but for what a launch brings, nothing resident, stream pools empty."""
     card, derived = params.card[0], params.derived[0]
@@ -113,10 +117,9 @@ def build_state(params: Params, config: GpuConfig, threads: int, window: int) ->
     l1_lines, l1_sets = sectored(sms, config.sm.memory_unit.l1_data.sets, int(derived.l1_ways))
     l2_lines, l2_sets = sectored(config.l2.slices, config.l2.sets, config.l2.ways)
     channels, banks, transfers = dram(params)
-    gpu = records(1, st.GPU)
-    gpu.node_free = -1
+    nodes, gpcs, groups = sms * st.MESSAGES, config.interconnect.gpcs, int(derived.groups)
     state = st.State(
-        gpu=gpu,
+        gpu=records(1, st.GPU),
         sms=units,
         sub_cores=cores,
         warps=residents,
@@ -133,27 +136,34 @@ def build_state(params: Params, config: GpuConfig, threads: int, window: int) ->
         replies=records(sms * st.MESSAGES, st.MESSAGE),
         l2_lines=l2_lines,
         l2_sets=l2_sets,
-        l2_hash=np.full(power_of_two(2 * len(l2_lines)), -1, np.int64),
+        l2_hash=np.full(config.l2.slices * int(derived.l2_buckets), -1, np.int64),
         slices=listed(config.l2.slices, st.SLICE),
         slice_next=np.full(config.l2.slices, st.FOREVER, np.int64),
         copies=listed(config.l2.slices, st.COPIES),
         copy_next=np.full(config.l2.slices, st.FOREVER, np.int64),
-        nodes=records(sms * st.MESSAGES, st.NODE),
-        gpcs=listed(config.interconnect.gpcs, st.GPC),
+        nodes=records(nodes, st.NODE),
+        free_nodes=np.zeros(nodes, np.int64),
+        returned=np.zeros(gpcs * nodes, np.int64),
+        groups=idle_groups(groups),
+        gpcs=records(gpcs, st.GPC),
+        reply_queues=listed(gpcs * 2 * groups, st.REPLY_QUEUE),
+        reply_times=np.full(gpcs * 2 * groups, st.FOREVER, np.int64),
         channels=channels,
         channel_next=np.full(len(channels), st.FOREVER, np.int64),
         banks=banks,
         transfers=transfers,
         merge=np.zeros(window + 1, np.int64),
-        merged=np.zeros(sms * st.MESSAGES, np.int64),
+        by_time=np.zeros(nodes, np.int64),
+        merged=np.zeros((nodes, 2), np.int64),
         registers=records(warps * int(derived.registers) if derived.scoreboard else 1, st.REGISTER),
         stalls=np.zeros((threads, len(params.code), len(STALL_REASONS)), np.int64),
-        counters=records(sms, st.COUNTERS),
+        counters=records(sms + len(channels), st.COUNTERS),
         stream=np.zeros(0, np.int64),
         records=records(0, MEMORY_RECORD_DTYPE),
         addresses=np.zeros(0, np.int64),
         warp_starts=np.zeros((0, 3), np.int64),
         timeline=records(0, st.TIMELINE),
+        teamwork=np.zeros(TEAM_WORDS, np.int64),
     )
     prefetch_program(params, config, state)
     return state

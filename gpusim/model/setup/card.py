@@ -136,9 +136,21 @@ def build_derived(
         inline_ecc=dram.ecc == "inline",
         # the last: those whose commands are given and whose data have not reached L2
         transfers=dram.queue_entries + dram.write_queue.entries + int(dram.timing.cl) + 16,
+        groups=dram.channels // group_channels(config), group_channels=group_channels(config),
+        l2_buckets=power_of_two(2 * config.l2.sets * config.l2.ways),
     )  # fmt: skip
     assert values.keys() == set(DERIVED.names or ()), "DERIVED and its values have different names"
     return np.array([tuple(values[name] for name in DERIVED.names or ())], DERIVED).view(np.recarray)
+
+
+def group_channels(config: GpuConfig) -> int:
+    """Channels of a group that can be served without any other: slices of one line's partitions pass requests on."""
+    channels, partitions = config.dram_in_clocks.channels, config.l2.partitions
+    return partitions if channels % partitions == 0 else channels
+
+
+def power_of_two(at_least: int) -> int:
+    return 1 << max(at_least - 1, 1).bit_length()
 
 
 def hash_masks(config: GpuConfig) -> np.ndarray:

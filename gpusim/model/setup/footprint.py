@@ -39,7 +39,7 @@ def footprint(config: GpuConfig, threads: int, instructions: int, registers: int
     """The parts of a State, those of some importance."""
     sms, sm, l2, dram = config.sms, config.sm, config.l2, config.dram_in_clocks
     cores, unit, hierarchy = sms * st.SUB_CORES, sm.memory_unit, sm.instruction_hierarchy
-    messages = 2 * st.MESSAGE.itemsize + st.NODE.itemsize + WORD
+    messages = 2 * st.MESSAGE.itemsize + st.NODE.itemsize + (4 + config.interconnect.gpcs) * WORD
     each = st.SM.itemsize + st.SUB_CORES * st.SUB_CORE.itemsize + st.IN_FLIGHT * st.ACCESS.itemsize
     each += st.MESSAGES * messages + WORD * st.LINE_BUCKETS
     yield "the SMs", "sms", sms * (each + sm.warps * st.WARP.itemsize + sm.ctas * st.CTA.itemsize)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -33,6 +34,7 @@ from gpusim.model.setup.dependence import DependenceBuilder, DependenceTable, no
 from gpusim.model.setup.footprint import check_footprint
 from gpusim.model.setup.streams import StreamPools
 from gpusim.model.state import FAULT_TEXTS, TIMELINE, Fault, State
+from gpusim.model.threads import KIND_SHIFT, LEAVE, NO_JOBS, OFFER
 from gpusim.results.result import FOREIGN, UNLISTED, KernelResult, Result, Stop
 from gpusim.results.stalls import STALL_REASONS, Stall
 from gpusim.results.timeline import TIMELINE_COLUMNS, TIMELINE_DTYPE
@@ -70,12 +72,12 @@ class RunOptions:
     """How to simulate; none of it changes a result, but `sample` and what `strict` and `any_architecture` refuse or let
     pass.
 
-    threads: Python threads that share the SMs, one each at most. skip: jump over idle cycles (False: the slow oracle).
-    window: cycles an SM runs ahead of the others, None for the longest that is exact. timeline: keep every
-    instruction's stages (on one thread). strict: refuse opcodes that the table does not list. any_architecture:
-    simulate also machine code that such a card would not run. sample: simulate only as much as it takes to estimate the
-    cycles within so many percent (docs/sampling.md); None: everything. progress, warn: are told how far it is, and what
-    the model has to guess. kernel_done: is given the partial Result between two launches.
+    threads: they share the work of SMs and memory, as many as SMs with a CTA at most. skip: jump over idle cycles
+    (False: the slow oracle). window: cycles an SM runs ahead of the others, None for the longest that is exact.
+    timeline: keep every instruction's stages (on one thread). strict: refuse opcodes that the table does not list.
+    any_architecture: simulate also machine code that such a card would not run. sample: simulate only as much as it
+    takes to estimate the cycles within so many percent (docs/sampling.md); None: everything. progress, warn: are told
+    how far it is, and what the model has to guess. kernel_done: is given the partial Result between two launches.
     """
 
     threads: int = 1
@@ -266,7 +268,8 @@ class KernelRun:
         self.launch, self.config, self.options, self.tell = launch, config, options, tell
         self.windows = 1
         self.last_issue = (0, 0)
-        self.threads = 1 if options.timeline else min(options.threads, config.sms)  # a thread has an SM at least
+        # a thread has an SM with a CTA at least
+        self.threads = 1 if options.timeline else min(options.threads, config.sms, launch.cta_count)
         self.window = self._window()
         self.ctas_per_sm = self._ctas_per_sm()
         builder = CodeBuilder(launch.program, load_isa(launch.program.architecture), config)
@@ -340,53 +343,48 @@ class KernelRun:
     def simulate(self) -> KernelResult:
         """Run the launch to its end."""
         clock = Stopwatch()
-        step = self._run_windows if self.threads == 1 else self._run_threads
-        while True:
-            status = step()
-            if status == compiled.FINISHED:
-                return self._result(clock.cpu_seconds)
-            if status == compiled.NEEDS_CTAS:
-                self._load_ctas()
-            elif status == compiled.DEADLOCK:
-                raise self._deadlock("nothing is on its way")
-            elif status == compiled.FAULT:
-                raise self._fault()
-            self._look()
+        with ThreadPoolExecutor(self.threads) as pool:
+            while True:
+                status = self._run_windows(pool)
+                if status == compiled.FINISHED:
+                    return self._result(clock.cpu_seconds)
+                if status == compiled.NEEDS_CTAS:
+                    self._load_ctas()
+                elif status == compiled.DEADLOCK:
+                    raise self._deadlock("nothing is on its way")
+                elif status == compiled.FAULT:
+                    raise self._fault()
+                self._look()
 
     def _load_ctas(self) -> None:
         """Bring what dispatch waits for into the pools."""
         self.state = self.pools.load_next(self.state)
 
-    def _run_windows(self) -> int:
-        if not self.options.timeline:
-            began = time.perf_counter()
-            status = compiled.run_windows(self.state, self.params, self.windows)
-            quick = time.perf_counter() - began < SECONDS_PER_CALL / 2
-            self.windows = next_windows(self.windows, quick)
-            return status
-        # every sub-core may issue once a cycle
+    def _run_windows(self, pool: Executor) -> int:
+        """Some windows, on all threads; what they return is that of the first."""
+        if self.options.timeline:
+            self._make_room()
+            return compiled.run_windows(self.state, self.params, 0, 1, 1)
+        began = time.perf_counter()
+        self.state.teamwork[OFFER] = NO_JOBS
+        run = partial(compiled.run_windows, self.state, self.params)
+        helpers = [pool.submit(run, number, self.threads, 0) for number in range(1, self.threads)]
+        try:
+            status = run(0, self.threads, self.windows)
+        finally:
+            self.state.teamwork[OFFER] = LEAVE << KIND_SHIFT
+            wait(helpers)
+        quick = time.perf_counter() - began < SECONDS_PER_CALL / 2
+        self.windows = next_windows(self.windows, quick)
+        return status
+
+    def _make_room(self) -> None:
+        """Let the timeline hold what a window can add: every sub-core may issue once a cycle."""
         rows = int(self.state.gpu[0].timeline_rows) + 4 * self.config.sms * self.window
         if len(self.state.timeline) < rows:
             larger = records(max(rows, 2 * len(self.state.timeline)), TIMELINE)
             larger[: len(self.state.timeline)] = self.state.timeline
             self.state = self.state._replace(timeline=larger)
-        return compiled.run_windows(self.state, self.params, 1)
-
-    def _run_threads(self) -> int:
-        """Windows with the SMs shared among threads; dispatch and L2 stay on this one."""
-        with ThreadPoolExecutor(self.threads) as pool:
-            while True:
-                if not self.state.gpu[0].resume:
-                    status = compiled.begin_window(self.state, self.params)
-                    if status != compiled.RUNNING:
-                        return status
-                    shares = range(self.threads)
-                    list(pool.map(lambda t: compiled.run_share(self.state, self.params, t, t, self.threads), shares))
-                self.state.gpu[0].resume = 0
-                if compiled.end_window(self.state, self.params) == compiled.NEEDS_CTAS:
-                    self.state.gpu[0].resume = 1
-                    return compiled.NEEDS_CTAS
-                self._look()
 
     def _look(self) -> None:
         """Tell the progress, and stop where nothing has issued for too long."""
@@ -447,7 +445,7 @@ class KernelRun:
 
     def _end(self) -> int:
         """Cycle in which the last warp has retired and L2 has taken all that was written."""
-        return max(int(self.state.sms.last_retire.max()), int(self.state.gpu[0].last_acknowledge))
+        return max(int(self.state.sms.last_retire.max()), int(self.state.gpcs.last_acknowledge.max()))
 
     def _timeline(self) -> np.ndarray:
         """Rows by SM, cycle of issue and sub-core."""
