@@ -165,15 +165,21 @@ INNER_OPTIONS: dict[str, Any] = {
 """Options of functions that are compiled into their callers."""
 
 
-def _without_literals(dispatcher: Any) -> Any:
-    """Compile one version for a call with a constant and one with a variable.
+def _general(kind: Any) -> Any:
+    """The type of an argument: 64 bits for every integer."""
+    kind = types.unliteral(kind)
+    return types.int64 if isinstance(kind, types.Integer) and kind.bitwidth < 64 else kind
 
-    Numba types a constant argument as a literal of its own and would compile every function of the model about twice.
+
+def _without_literals(dispatcher: Any) -> Any:
+    """Compile one version for a call with a constant, one with a variable, and one with a field of few bytes.
+
+    Numba types a constant argument as a literal of its own, and would compile every function of the model about twice.
     """
     find = dispatcher.get_call_template
 
     def get_call_template(args: tuple, kws: dict) -> Any:
-        return find(tuple(map(types.unliteral, args)), {name: types.unliteral(value) for name, value in kws.items()})
+        return find(tuple(map(_general, args)), {name: _general(value) for name, value in kws.items()})
 
     dispatcher.get_call_template = get_call_template
     return dispatcher
