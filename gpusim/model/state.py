@@ -83,12 +83,13 @@ FAULT_TEXTS = {
 def compact(fields: Sequence[tuple]) -> np.dtype:
     """A record of fields that are as narrow as their values allow, so that more of them fit into a processor's caches.
 
-    The wide ones come first, so that none crosses a line. Compiled code computes with 64 bits whatever the width; NumPy
-    does not, so without the compiler all are 64 bits wide.
+    The wide ones come first, so that none crosses a line. Compiled code computes with 64 bits whatever the width. NumPy
+    does not, so without the compiler all are 64 bits wide; the metadata then say what is `compact`.
     """
-    if not JIT:
-        return np.dtype([(name, "i8", *shape) for name, _, *shape in fields])
-    return np.dtype(sorted(fields, key=lambda field: field[1], reverse=True), align=True)
+    narrow = np.dtype(sorted(fields, key=lambda field: field[1], reverse=True), align=True)
+    if JIT:
+        return narrow
+    return np.dtype([(name, "i8", *shape) for name, _, *shape in fields], metadata={"compact": narrow})
 
 
 WARP = compact(
@@ -480,7 +481,7 @@ TRANSFER = compact(
         ("number", "i8"),  # age: order of arrival
         ("direction", "i2"),
         ("bank", "i2"),
-        ("row", "i4"),
+        ("row", "i8"),
         ("left", "i4"),  # sectors without a column command
         ("slice", "i4"),
         ("place", "i4"),  # read: L2 line
