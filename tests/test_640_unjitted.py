@@ -44,7 +44,7 @@ assert numba.config.DISABLE_JIT
 one_window = gpu.one_window
 
 def checked(S, P, threads):
-    """A window, after which no value is beyond what its field holds in compiled code."""
+    # a window, after which no value is beyond what its field holds in compiled code
     status = one_window(S, P, threads)
     for array, record in COMPACT.items():
         rows, narrow = getattr(P if array == "code" else S, array), record.metadata["compact"]
