@@ -419,7 +419,7 @@ def test_the_command_samples(capsys, stored, option):
     code, out, err = call(capsys, "run", stored, "--config", "a6000", *SETTINGS, *option, "--json")
     assert code == 0, err
     mark = json.loads(out)["kernels"][0]["sampled"]
-    assert mark["share"] < 0.3
+    assert mark["share"] < 0.5
     assert mark["error_estimate"] <= (5 if option == ["--sample"] else 2.5)
 
 
