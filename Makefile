@@ -92,13 +92,21 @@ format: $(VENV)/.dev ## let ruff rewrite what it can
 traces: $(VENV)/.dev ## trace every kernel of traces/kernels, check its results, list them in traces/README.md
 	$(BIN)/python traces/build.py
 
+# Where such code can be made, a wheel brings compiled code for x86-64-v3 and is for such Linux machines; it runs on older
+# ones too, and compiles there. Elsewhere it is one for any machine.
+ifeq ($(shell uname -sm),Linux x86_64)
+WITH_CODE := --config-setting=--build-option=--plat-name=manylinux2014_x86_64
+endif
+
 wheel: $(VENV)/.dev ## build a wheel into $(DIST)
-	rm -rf build $(DIST)/gpusim-*.whl
-	$(BIN)/python -m build --quiet --wheel --outdir $(DIST) .
+	rm -rf build gpusim/compiled $(DIST)/gpusim-*.whl
+	$(if $(WITH_CODE),$(GPUSIM) warm --wheel)
+	$(BIN)/python -m build --quiet --wheel --outdir $(DIST) $(WITH_CODE) .
+	rm -rf gpusim/compiled
 
 sdist: $(VENV)/.dev ## build a source distribution into $(DIST)
 	rm -f $(DIST)/gpusim-*.tar.gz
 	$(BIN)/python -m build --quiet --sdist --outdir $(DIST) .
 
 clean: ## remove build outputs (the environment stays)
-	rm -rf build dist *.egg-info .pytest_cache .ruff_cache .mypy_cache .hypothesis
+	rm -rf build dist gpusim/compiled *.egg-info .pytest_cache .ruff_cache .mypy_cache .hypothesis

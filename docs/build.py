@@ -12,6 +12,7 @@ TABLES = {
     "launches": (*columns.LAUNCH, *columns.NUMBERS),
     "stalls": columns.STALLS,
     "counters": columns.KERNEL_FRAME[len((*columns.LAUNCH, *columns.NUMBERS, *columns.STALLS)) :],
+    "sampling": columns.SAMPLING_FRAME,
     "instructions": columns.INSTRUCTION_FRAME[: -len(columns.STALLS)],
     "timeline": columns.TIMELINE_FRAME,
     "sweeps": (*columns.SWEEP_FRAME, columns.ERROR_COLUMN),

@@ -1,6 +1,6 @@
 """Where compiled code is kept from one run to the next, and whether what lies there may be trusted.
 
-Code is stored as a pickle, and reading one runs whatever its author wrote. So only folders and files count that
+What is stored is machine code, and a run calls it. So only folders and files count that
 belong to the user and that nobody else may write, and a file's checksum is compared before anything in it is read.
 Whatever is wrong with the cache costs a compilation and one line on standard error, never the run:
 
@@ -8,6 +8,8 @@ Whatever is wrong with the cache costs a compilation and one line on standard er
   the process, stands in for it. The same holds for a root that cannot be made or read.
 - A file that is damaged or not the user's is renamed to NAME.broken and compiled again.
 - A folder in which nothing can be written is read only: what is compiled is not kept.
+
+A wheel brings code, in a folder of the package that is as trusted as its modules. The user's own is looked for first.
 """
 
 from __future__ import annotations
@@ -15,28 +17,30 @@ from __future__ import annotations
 import atexit
 import hashlib
 import os
-import pickle
 import shutil
 import stat
 import sys
 import tempfile
-import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-from numba.core.compiler import CompileResult
-from numba.core.serialize import dumps
+from gpusim import objectcode
 
-from gpusim import compiling
+try:
+    import fcntl
+except ImportError:  # a system without it
+    fcntl = None  # type: ignore[assignment]
 
 VARIABLE = "GPUSIM_CACHE_DIR"
-MAGIC = b"gpusim compiled code 1\n"
-"""Begins each file; then come the SHA-256 of what follows, and a pickle."""
+MAGIC = b"gpusim compiled code 2\n"
+"""Begins each file; then come the SHA-256 of what follows, and a `gpusim.objectcode.Code`."""
 DIGEST_BYTES = 32
-SUFFIX = ".nbc"
+SUFFIX = ".code"
+LOCK = ".lock"
+"""In a folder of compiled code: whoever compiles holds its lock. The system takes it back when a process ends."""
 OTHERS_MAY_WRITE = stat.S_IWGRP | stat.S_IWOTH
 _said: set[str] = set()
 
@@ -161,7 +165,7 @@ def diagnosis() -> tuple[bool, str]:
         return False, f"no home folder; name a folder with {VARIABLE}"
     if reason := refusal(wanted):
         return False, f"{wanted}: NOT USED: {reason}; {REMEDY}"
-    sizes = [path.lstat().st_size for path in wanted.rglob("*") if path.is_file()]
+    sizes = [path.lstat().st_size for path in wanted.rglob("*") if path.is_file() and path.name != LOCK]
     text = f"{wanted}: {len(sizes)} files, {sum(sizes) / 1e6:.1f} MB"
     if broken := [path for path in wanted.rglob("*") if path.name.endswith(".broken")]:
         text += f", {len(broken)} of them broken and set aside"
@@ -180,81 +184,82 @@ class DamagedError(Exception):
 
 
 class KeptCode:
-    """The compiled versions of one function, a file each. Takes the place of Numba's own cache in a dispatcher."""
+    """The places of one version of an entry: for arguments of some kinds. Code of this machine's processor is in the
+    user's folder; the package may bring code of SHIPPED_PROCESSOR."""
 
-    def __init__(self, function: Any, folder: Callable[[], Path | None]) -> None:
-        """`folder` is asked at the first look-up, so that importing a module touches no file."""
-        code = function.__code__
-        module = function.__module__.rpartition(".")[2]
-        self._cells = function.__closure__ or ()
-        self._code = _digest_of(code.co_filename), code.co_code.hex()
+    def __init__(self, name: str, kinds: Any, folder: Path | None, shipped: Path | None) -> None:
+        """`folder`: the user's, `shipped`: the package's, where there is one."""
         self._folder = folder
-        self._name = f"{module}.{function.__qualname__}-{code.co_firstlineno}".replace("<", "").replace(">", "")
+        self._name, self._kinds = name.replace("<", "").replace(">", ""), kinds
+        self._shipped = shipped / self._file(objectcode.SHIPPED_PROCESSOR) if shipped else None
+
+    def _file(self, processor: tuple[str, str]) -> str:
+        return f"{self._name}.{hashlib.sha256(repr((self._kinds, processor)).encode()).hexdigest()[:16]}{SUFFIX}"
 
     @property
-    def cache_path(self) -> str:
-        """The folder; Numba shows it in its statistics."""
-        return str(self._folder() or "")
+    def path(self) -> Path | None:
+        """The user's file, whether there is one or not."""
+        return self._folder / self._file(objectcode.processor()) if self._folder else None
 
-    def flush(self) -> None:
-        """Forget every version."""
-        for path in (self._folder() or Path()).glob(f"{self._name}.*{SUFFIX}"):
-            path.unlink(missing_ok=True)
+    def load(self) -> objectcode.Loaded | None:
+        """The version, None where there is none that can be used."""
+        return _loaded(self.path) or self._load_shipped()
 
-    def load_overload(self, signature: Any, target: Any) -> CompileResult | None:
-        """The version for these argument types, None where there is none that can be used."""
-        target.refresh()
-        path = self._path(signature, target.codegen())
+    def _load_shipped(self) -> objectcode.Loaded | None:
+        if self._shipped and self._shipped.exists() and objectcode.runs_shipped():
+            try:
+                return objectcode.Loaded(objectcode.Code.from_bytes(_read(self._shipped, trusted=True)))
+            except Exception as error:  # whatever became of the installed file
+                say_once("shipped", f"compiled code {self._shipped}: {error}; it is compiled again")
+        return None
+
+    def save(self, code: objectcode.Code) -> None:
+        """Store the version for later runs."""
+        path = self.path
         if path is None:
-            return None
-        try:
-            return CompileResult._rebuild(target, *pickle.loads(_read(path)))
-        except FileNotFoundError:
-            return None
-        except Exception as error:  # whatever a foreign file makes of the reader
-            _set_aside(path, str(error) if isinstance(error, (DamagedError, OSError)) else repr(error))
-            return None
-
-    def save_overload(self, signature: Any, compiled: Any) -> None:
-        """Store a version, a CompileResult, for later runs. Numba gives that its fields when it is made."""
-        path = self._path(signature, compiled.codegen)
-        if path is None or compiled.library.has_dynamic_globals:
             return
-        began = time.process_time()
         try:
-            _write(path, dumps(compiled._reduce()))
+            _write(path, code.to_bytes())
         except OSError as error:
             reason = f"cannot be written ({error.strerror})"
             say_once("write", f"cache of compiled code {path.parent}: {reason}; the next run compiles again; {REMEDY}")
-        compiling.CLOCK.add(time.process_time() - began)
 
-    def _path(self, signature: Any, codegen: Any) -> Path | None:
-        """File of the version for these argument types on this processor."""
-        folder = self._folder()
-        if folder is None:
-            return None
-        key = [str(signature), codegen.magic_tuple(), sys.version, *self._code]
-        key += [dumps(cell.cell_contents).hex() for cell in self._cells]
-        return folder / f"{self._name}.{hashlib.sha256(repr(key).encode()).hexdigest()[:16]}{SUFFIX}"
+    @contextmanager
+    def lock(self) -> Iterator[None]:
+        """While it is held, no other process compiles code of this part. Where no file can be locked nobody waits."""
+        with ExitStack() as stack:
+            if fcntl and self._folder:
+                with suppress(OSError):
+                    file = stack.enter_context((self._folder / LOCK).open("wb"))
+                    try:
+                        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    except BlockingIOError:
+                        print("gpusim: another process compiles this part; waiting for its code", file=sys.stderr)
+                        fcntl.flock(file, fcntl.LOCK_EX)
+            yield
 
 
-@cache
-def _digest_of(source: str) -> str:
-    """Hash of a source file as it is now, empty where there is none: bytecode alone does not hold its constants."""
+def _loaded(path: Path | None) -> objectcode.Loaded | None:
+    """The code in a file of the user's; what cannot be used is set aside."""
+    if path is None:
+        return None
     try:
-        return hashlib.sha256(Path(source).read_bytes()).hexdigest()
-    except OSError:
-        return ""
+        return objectcode.Loaded(objectcode.Code.from_bytes(_read(path)))
+    except FileNotFoundError:
+        return None
+    except Exception as error:  # whatever a foreign file makes of the reader
+        _set_aside(path, str(error) if isinstance(error, (DamagedError, OSError)) else repr(error))
+        return None
 
 
-def _read(path: Path) -> bytes:
-    """The pickle in a file. Raises DamagedError before any of it is used, OSError where it cannot be read."""
+def _read(path: Path, trusted: bool = False) -> bytes:
+    """What a file holds. Raises DamagedError before any of it is used, OSError where it cannot be read."""
     flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)  # a FIFO would be waited for
     with os.fdopen(os.open(path, flags), "rb") as file:
         status = os.fstat(file.fileno())
         if not stat.S_ISREG(status.st_mode):
             raise DamagedError("is no file")
-        if reason := distrust(status):
+        if not trusted and (reason := distrust(status)):
             raise DamagedError(reason)
         data = file.read()
     digest, body = data[len(MAGIC) : len(MAGIC) + DIGEST_BYTES], data[len(MAGIC) + DIGEST_BYTES :]

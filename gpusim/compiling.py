@@ -1,7 +1,7 @@
 """Compilation as seen by those who wait for it: how long it took so far, and a notice while it goes on.
 
-Nothing slow is imported here. `gpusim.jit` reports when a compilation begins and ends; whoever measures a simulation
-uses a `Stopwatch`, since compiling is not simulating.
+Nothing slow is imported here. `gpusim.jit` reports when a compilation begins and ends, `gpusim.compiler` each function
+of it; whoever measures a simulation uses a `Stopwatch`, since compiling is not simulating.
 """
 
 from __future__ import annotations
@@ -9,6 +9,8 @@ from __future__ import annotations
 import sys
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Protocol
 
 LINE_SECONDS = 20.0
@@ -16,11 +18,11 @@ LINE_SECONDS = 20.0
 LIVE_SECONDS = 1.0
 """Between two looks of the live line of a terminal."""
 PARTS = {
-    "gpusim.model": ("the timing model", "about a minute"),
-    "gpusim.emulator": ("the emulator", "about a minute"),
+    "gpusim.model": ("the timing model", "about half a minute"),
+    "gpusim.emulator": ("the emulator", "about half a minute"),
     "gpusim.hazards": ("the hazard checker", "a few seconds"),
 }
-"""By package: what compiles, and how long that takes (measured: 57, 53 and 3 CPU s)."""
+"""By package: what compiles, and how long that takes."""
 
 
 class Notice(Protocol):
@@ -60,7 +62,7 @@ class StderrNotice:
     def _tell(self, what: str, expected: str, live: bool, over: threading.Event) -> None:
         text = f"gpusim: compiling {what}"
         while not over.wait(LIVE_SECONDS if live else LINE_SECONDS):
-            passed = f"{time.monotonic() - self._first[what]:.0f} s"
+            passed = f"{time.monotonic() - self._first[what]:.0f} s, {CLOCK.functions} functions"
             self._print(f"\r{text}, once, {expected}: {passed} " if live else f"{text}: {passed} so far\n")
         if live:
             self._print("\r\x1b[K")
@@ -75,32 +77,33 @@ class StderrNotice:
 
 
 class Clock:
-    """Adds up the CPU seconds of a process's compilations. Numba's compiler lock makes the calls take turns."""
+    """Adds up the CPU seconds of a process's compilations. They may be of several threads at once."""
 
     def __init__(self) -> None:
         self.notice: Notice = StderrNotice()
         self.total = 0.0
+        self.functions = 0
         self._depth = 0
         self._began = 0.0
 
-    def begin(self, module: str) -> None:
-        """A function of `module`, a name of PARTS or below one, begins to be compiled, maybe within another."""
+    @contextmanager
+    def compilation(self, module: str) -> Iterator[None]:
+        """An entry of `module`, a name of PARTS or below one, is compiled."""
         self._depth += 1
         if self._depth == 1:
-            self._began = time.process_time()
+            self._began, self.functions = time.process_time(), 0
             self.notice.begin(*PARTS[".".join(module.split(".")[:2])])
+        try:
+            yield
+        finally:
+            self._depth -= 1
+            if not self._depth:
+                self.notice.end()
+                self.total += time.process_time() - self._began
 
-    def add(self, cpu_seconds: float) -> None:
-        """Count work that goes with compiling; within a compilation it is counted already."""
-        if not self._depth:
-            self.total += cpu_seconds
-
-    def end(self) -> None:
-        """The compilation that began last is over."""
-        self._depth -= 1
-        if not self._depth:
-            self.notice.end()
-            self.total += time.process_time() - self._began
+    def function(self) -> None:
+        """The compiler begins with one more function."""
+        self.functions += 1
 
 
 CLOCK = Clock()

@@ -1,44 +1,34 @@
-"""The one place that configures Numba. Import `njit` and `kernel` from here, never from numba.
+"""What is compiled, and how Python calls it. `njit`, `inlined`, `kernel` and `intrinsic` are from here, never Numba's.
 
-- A cache folder is keyed by a hash of all sources that its code can depend on: Numba's own cache looks only at the
-  decorated function's file, so an edited callee in another module would silently run its old code (numba PR #8396).
-  Model, emulator and hazard checker share no compiled code, so each has its folder and an edit of one recompiles no
-  other. Where the folders lie, and what is trusted in them, is the business of `gpusim.codecache`.
-- Indices of the timing model are used as they are: see `_keep_indices`.
-- Names of compiled functions are short: see `_shorten_names`.
-- Reference counting of arrays passed between functions costs 10-50 times in a model of many small functions,
-  so `njit` (inner functions) switches the Numba runtime off.
-- Only entries become machine code: see `gpusim.linking`.
-- Who waits for a compilation is told, and its seconds are counted apart: `gpusim.compiling` hears of it through
-  Numba's documented events.
+Nothing here imports Numba: where the code of every entry that a run calls is stored, nothing is compiled, and a run
+starts in a fraction of the time. `gpusim.compiler` is imported when code is missing; `gpusim.codecache` says where code
+is kept, `gpusim.objectcode` how it is loaded.
 
-What is private to Numba here, in `gpusim.codecache` and in `gpusim.linking`, and the reason why pyproject.toml bounds
-its version (all of it is the same in 0.61 and 0.68): the option `_nrt`; the function
-`numba.np.arrayobj.fix_integer_index`; a dispatcher's `get_call_template`; that a type's `mangling_args` name it; a
-dispatcher's attribute `_cache`, an object with `load_overload`, `save_overload`, `flush` and `cache_path`; `_reduce`,
-`_rebuild` and `environment` of a CompileResult; `_final_module`, `_linking_libraries`,
-`_get_module_for_linking` and `has_dynamic_globals` of a code library; the flag `no_compile`; `_dynfunc.make_function`.
+- `kernel` makes an entry: a function that Python calls with arrays, tuples of arrays and integers. One version is
+  compiled per kind of arguments (`Arguments`), to an object file that needs neither Python nor Numba.
+- `njit` and `inlined` mark inner functions: they are compiled into the entries that call them.
+- Code is stored by a hash of all sources that it can depend on. Model, emulator and hazard checker share no compiled
+  code, so each has its own, and an edit of one recompiles no other.
+- NUMBA_DISABLE_JIT=1: Python runs the functions as they are written.
 """
 
 from __future__ import annotations
 
+import functools
 import hashlib
+import importlib.util
+import os
+import threading
 from collections.abc import Callable, Sequence
-from functools import cache, partial
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeVar, overload
 
-import numba
 import numpy as np
-from llvmlite import ir
-from numba import extending, types
-from numba.core import event
-from numba.np import arrayobj
 
-from gpusim import codecache, compiling, linking
+from gpusim import codecache, compiling, objectcode
 
 PACKAGE = Path(__file__).resolve().parent
-SHARED = ("jit.py", "linking.py", "constants.py", "results/stalls.py")
+SHARED = ("jit.py", "compiler.py", "linking.py", "constants.py", "results/stalls.py")
 """Sources on which compiled code of every part depends."""
 PARTS = {
     "model": ("model/*.py", "model/policies/**/*.py"),
@@ -46,149 +36,173 @@ PARTS = {
     "hazards": ("hazards/*.py", "model/params.py"),
 }
 """Packages with compiled code, and the sources of each; a test checks that no other module imports this one."""
+SHIPPED = PACKAGE / "compiled"
+"""Code that a wheel brings: PART/SOURCE HASH/FILE. A checkout has none."""
 KEPT_CACHES = 4
 """Cache folders of older sources that are kept, newest first."""
-SETTINGS: Any = numba.config
-"""What the environment says to Numba; the module gets its attributes when it is imported."""
+JIT = os.environ.get("NUMBA_DISABLE_JIT", "0") in ("", "0")
+"""False in a run without the compiler."""
+FORBIDDEN = "GPUSIM_FORBID_COMPILING"
+"""Environment variable: where it is set, compiling is an error. So a test shows that a run needed no compiler."""
 
 Function = TypeVar("Function", bound=Callable[..., Any])
-"""Compiled or not, a function has its signature; what else a dispatcher has is for Numba alone."""
-Arguments = ParamSpec("Arguments")
+"""Compiled or not, a function has its signature; what else its object has is for the compiler alone."""
+Parameters = ParamSpec("Parameters")
 
 
-@cache
-def _source_hash(part: str) -> str:
-    digest = hashlib.sha256(f"{numba.__version__} {np.__version__} {SETTINGS.BOUNDSCHECK} {SETTINGS.OPT}".encode())
+# ---------------------------------------------------------------------------------------------- where code is kept
+
+
+@functools.cache
+def source_hash(part: str) -> str:
+    """Hash of the sources of one of PARTS, and of what the environment says to the compiler."""
+    settings = [os.environ.get(f"NUMBA_{name}", "") for name in ("BOUNDSCHECK", "OPT")]
+    digest = hashlib.sha256(repr(settings).encode())
     for path in sorted(path for pattern in (*SHARED, *PARTS[part]) for path in PACKAGE.glob(pattern)):
         digest.update(path.relative_to(PACKAGE).as_posix().encode())
         digest.update(path.read_bytes())
     return digest.hexdigest()[:16]
 
 
-@cache
+@functools.cache
+def _numba_version() -> str:
+    """Tells installed versions of Numba apart, without importing it."""
+    found = importlib.util.find_spec("numba")
+    file = Path(found.origin).with_name("_version.py") if found and found.origin else None
+    return hashlib.sha256(file.read_bytes()).hexdigest()[:8] if file and file.exists() else "unknown"
+
+
+@functools.cache
 def cache_folder(part: str) -> Path | None:
-    """Folder of the compiled code of one of PARTS; folders of older sources are removed but for the newest few.
+    """Folder of the user's compiled code of one of PARTS; those of older sources are removed but for the newest few.
 
     None where there can be none; a line on standard error has said why.
     """
-    return codecache.part_folder(part, _source_hash(part), KEPT_CACHES)
+    return codecache.part_folder(part, f"{source_hash(part)}-{_numba_version()}", KEPT_CACHES)
 
 
-def _kept(dispatcher: Any) -> Any:
-    """Let a dispatcher find its code in the folder of its part, and store it there."""
-    function = dispatcher.py_func
-    part = next((name for name in PARTS if f"gpusim.{name}." in function.__module__), None)
-    if part:
-        _source_hash(part)  # now, while the files are those that are being imported
-        dispatcher._cache = codecache.KeptCode(function, partial(cache_folder, part))
-    return dispatcher
+# ---------------------------------------------------------------------------------------------- arguments
 
 
-class _Listener(event.Listener):
-    """Tells `gpusim.compiling` when Numba compiles a function of this package."""
-
-    def on_start(self, told: event.Event) -> None:
-        if module := self._module(told):
-            compiling.CLOCK.begin(module)
-
-    def on_end(self, told: event.Event) -> None:
-        if self._module(told):
-            compiling.CLOCK.end()
-
-    @staticmethod
-    def _module(told: event.Event) -> str | None:
-        module = told.data["dispatcher"].py_func.__module__
-        return module if module.startswith(tuple(f"{package}." for package in compiling.PARTS)) else None
+@functools.cache
+def _dtype_name(dtype: np.dtype) -> str:
+    return repr(dtype.descr) if dtype.names else dtype.str
 
 
-event.register("numba:compile", _Listener())
+class Arguments:
+    """The arguments of a call as compiled code gets them: 64-bit words, one after another.
 
-MODEL_SYMBOL = "_ZN6gpusim5model"
-"""What the mangled names of the timing model's functions begin with."""
-
-
-def _keep_indices() -> None:
-    """Let a negative index of the timing model not count from the end.
-
-    The model has none, yet Numba compares and selects at every access with a signed index; without that an FFMA loop is
-    about 8 % faster and a vector add 40 %. With NUMBA_BOUNDSCHECK a negative index is refused. The function is private
-    to Numba; a version without it would run the model slower, not differently.
+    An integer is a word; an array is its address, then its shape, then its strides; a tuple is its elements. `kinds`
+    tells calls apart that need different code; `words` is the table.
     """
-    count_from_end = getattr(arrayobj, "fix_integer_index", None)
-    if count_from_end is None:
-        return
 
-    def fix_integer_index(context: Any, builder: Any, kind: Any, index: Any, size: Any) -> Any:
-        if kind.signed and builder.function.name.startswith(MODEL_SYMBOL):
-            return context.cast(builder, index, kind, types.intp)
-        return count_from_end(context, builder, kind, index, size)
+    def __init__(self, arguments: Sequence[Any]) -> None:
+        self.words: list[int] = []
+        self.kinds = tuple(map(self._add, arguments))
 
-    arrayobj.fix_integer_index = fix_integer_index
-
-
-_keep_indices()
-
-
-def _shorten_names() -> None:
-    """Let the names of compiled functions hold a digest of a State or Params where they would hold all its fields.
-
-    A mangled name of the model is 29 KB long otherwise, and a cache file holds hundreds of these: stored code of the
-    timing model takes 8 MB instead of 151, and a warm start 0.1 s less.
-    """
-    named_tuple: Any = types.NamedTuple
-    in_full = named_tuple.mangling_args.fget
-
-    def mangling_args(kind: Any) -> tuple[str, tuple[Any, ...]]:
-        if not kind.instance_class.__module__.startswith("gpusim."):
-            return in_full(kind)
-        known = vars(kind)
-        if "gpusim_digest" not in known:
-            known["gpusim_digest"] = hashlib.sha256(kind.name.encode()).hexdigest()[:16]
-        return f"{kind.instance_class.__name__}_{known['gpusim_digest']}", ()
-
-    named_tuple.mangling_args = property(mangling_args)
+    def _add(self, value: Any) -> Any:
+        if isinstance(value, np.ndarray):
+            self.words.append(value.__array_interface__["data"][0])
+            self.words += value.shape
+            self.words += value.strides
+            flags = value.flags
+            layout = "C" if flags.c_contiguous else "F" if flags.f_contiguous else "A"
+            return _dtype_name(value.dtype), value.ndim, layout, flags.aligned
+        if isinstance(value, tuple):
+            return type(value).__qualname__, tuple(map(self._add, value))
+        self.words.append(int(value))
+        return "integer"
 
 
-_shorten_names()
-
-JIT = not SETTINGS.DISABLE_JIT
-"""False in a run without the compiler (NUMBA_DISABLE_JIT=1)."""
-_COMMON: dict[str, Any] = {"nogil": True, "error_model": "numpy"}
-INNER_OPTIONS: dict[str, Any] = {
-    **_COMMON,
-    "forceinline": True,
-    "_nrt": False,
-    "no_cpython_wrapper": True,
-    "no_cfunc_wrapper": True,
-    "pipeline_class": linking.InnerCompiler,
-}
-"""Options of functions that are compiled into their callers."""
+# ---------------------------------------------------------------------------------------------- functions
 
 
-def _general(kind: Any) -> Any:
-    """The type of an argument: 64 bits for every integer."""
-    kind = types.unliteral(kind)
-    return types.int64 if isinstance(kind, types.Integer) and kind.bitwidth < 64 else kind
+class Compiled:
+    """A function that compiled code may call."""
+
+    def __init__(self, function: Callable[..., Any], forceinline: bool) -> None:
+        self.__module__, self.__qualname__, self.__doc__ = function.__module__, function.__qualname__, function.__doc__
+        self.function, self.forceinline = function, forceinline
+
+    @property
+    def _numba_type_(self) -> Any:
+        """What Numba asks a value of compiled code for."""
+        from gpusim import compiler
+
+        return compiler.dispatcher(self)._numba_type_
 
 
-def _without_literals(dispatcher: Any) -> Any:
-    """Compile one version for a call with a constant, one with a variable, and one with a field of few bytes.
+class Inner(Compiled):
+    """A function that only compiled code calls."""
 
-    Numba types a constant argument as a literal of its own, and would compile every function of the model about twice.
-    """
-    find = dispatcher.get_call_template
+    def __call__(self, *_: Any, **__: Any) -> Any:
+        raise TypeError(f"{self.function.__qualname__} is compiled into its callers; Python cannot call it")
 
-    def get_call_template(args: tuple, kws: dict) -> Any:
-        return find(tuple(map(_general, args)), {name: _general(value) for name, value in kws.items()})
 
-    dispatcher.get_call_template = get_call_template
-    return dispatcher
+class Intrinsic:
+    """A function that is written in the compiler's own terms."""
+
+    def __init__(self, definition: Callable[..., Any]) -> None:
+        self.__qualname__, self.__doc__ = definition.__qualname__, definition.__doc__
+        self.definition = definition
+
+    def __call__(self, *_: Any) -> Any:
+        raise TypeError(f"{self.definition.__qualname__} exists in compiled code only")
+
+    @property
+    def _numba_type_(self) -> Any:
+        from gpusim import compiler
+
+        return compiler.intrinsic_type(self)
+
+
+class Entry(Compiled):
+    """A function that Python calls, too. Its arguments then are arrays, tuples of arrays, and integers."""
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        super().__init__(function, forceinline=False)
+        self.part = next((name for name in PARTS if function.__module__.startswith(f"gpusim.{name}.")), None)
+        if self.part:
+            source_hash(self.part)  # now, while the files are those that are being imported
+        self.versions: dict[Any, objectcode.Loaded] = {}
+        self._lock = threading.Lock()
+
+    def __call__(self, *arguments: Any) -> int:
+        """Without the interpreter's lock. Raises what the compiled code raises."""
+        given = Arguments(arguments)
+        version = self.versions.get(given.kinds)
+        if version is None:
+            with self._lock:  # threads that come together compile once
+                version = self.versions.get(given.kinds) or self._version(arguments, given)
+        return version.call(given.words)
+
+    def _version(self, arguments: Sequence[Any], given: Arguments) -> objectcode.Loaded:
+        name = f"{self.function.__module__.removeprefix('gpusim.')}.{self.function.__qualname__}"
+        folder = cache_folder(self.part) if self.part else None
+        shipped = SHIPPED / self.part / source_hash(self.part) if self.part else None
+        kept = codecache.KeptCode(name, given.kinds, folder, shipped)
+        version = kept.load()
+        if version is None:
+            with kept.lock():  # processes that come together compile once
+                version = kept.load() or self._compile(arguments, kept)
+        self.versions[given.kinds] = version
+        return version
+
+    def _compile(self, arguments: Sequence[Any], kept: codecache.KeptCode) -> objectcode.Loaded:
+        if os.environ.get(FORBIDDEN):
+            raise RuntimeError(f"{self.function.__qualname__} would have to be compiled, and {FORBIDDEN} is set")
+        with compiling.CLOCK.compilation(self.function.__module__):
+            from gpusim import compiler
+
+            code = compiler.compile_entry(self, arguments)
+            kept.save(code)
+            return objectcode.Loaded(code)
 
 
 def kernel(function: Function) -> Function:
     """Compile a function that Python calls: the entry of a compiled loop."""
-    dispatcher: Any = numba.njit(**_COMMON, pipeline_class=linking.EntryCompiler)(function)
-    return _without_literals(_kept(dispatcher)) if JIT else dispatcher
+    made: Any = Entry(function) if JIT else function
+    return made
 
 
 @overload
@@ -200,61 +214,62 @@ def njit(*, forceinline: bool) -> Callable[[Function], Function]: ...
 
 
 def njit(function: Any = None, *, forceinline: bool = False) -> Any:
-    """Compile an inner function: no reference counting, optionally inlined by force."""
+    """Compile an inner function, optionally inlined by force."""
 
     def decorate(body: Any) -> Any:
-        dispatcher = numba.njit(**INNER_OPTIONS | {"forceinline": forceinline})(body)
-        return _without_literals(dispatcher) if JIT else dispatcher
+        return Inner(body, forceinline) if JIT else body
 
     return decorate if function is None else decorate(function)
 
 
 def inlined(function: Function) -> Function:
-    """Compile a function of the timing model into each of its callers.
-
-    A call would copy the State, which Numba passes as hundreds of words: seven per array. Measured on an FFMA loop,
-    inlining everything is 8 times faster than none of it, at the same compile time.
-    """
+    """Compile a function of the timing model into each of its callers."""
     return njit(forceinline=True)(function)
 
 
-def intrinsic(definition: Callable[Concatenate[Any, Arguments], Any]) -> Callable[Arguments, Any]:
+def intrinsic(definition: Callable[Concatenate[Any, Parameters], Any]) -> Callable[Parameters, Any]:
     """Numba's decorator of the same name. It gives the definition the typing context, which no call has."""
-    made: Any = extending.intrinsic(definition)
+    made: Any = Intrinsic(definition)
     return made
+
+
+def signature(result: str, *arguments: str) -> Any:
+    """What the definition of an intrinsic gives for its types, by their names in Numba."""
+    from numba import types
+
+    return getattr(types, result)(*(getattr(types, name) for name in arguments))
+
+
+TAUGHT: list[tuple[Callable[..., Any], Callable[..., Any]]] = []
+
+
+def teach(function: Callable[..., Any], choose: Callable[..., Any]) -> None:
+    """Let compiled code call a function that `choose` gives for the types of its arguments, as Numba's `overload`."""
+    TAUGHT.append((function, choose))
 
 
 def compile_problem(function: Any, arguments: Sequence[Any], results: int) -> str:
     """What the compiler has against a function of these arguments that returns so many integers; "" if nothing."""
-    try:
-        kinds = tuple(numba.typeof(argument) for argument in arguments)
-        function.compile(kinds)
-    except numba.core.errors.NumbaError as error:
-        return str(error)
-    except KeyError as error:  # so Numba says that a record has no such field
-        return f"a record has no field {error.args[0]!r}"
-    except Exception as error:  # whatever else the compiler stumbles over in code that nobody has tried
-        return f"the compiler fails ({type(error).__name__}: {error})"
-    found: Any = function.overloads[kinds].signature.return_type
-    several = isinstance(found, types.BaseTuple)
-    numbers: tuple[Any, ...] = tuple(found) if several else (found,)
-    if results and (len(numbers) != results or not all(isinstance(n, (types.Integer, types.Boolean)) for n in numbers)):
-        return f"it should return {'an integer' if results == 1 else f'{results} integers'} on every path, not {found}"
-    return ""
+    with compiling.CLOCK.compilation("gpusim.model"):
+        from gpusim import compiler
+
+        return compiler.problem(function, arguments, results)
 
 
 def _popcount64(typing_context: Any, value: Any) -> Any:  # noqa: ARG001 - Numba passes the typing context
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:  # noqa: ARG001
         return builder.ctpop(arguments[0])
 
-    return types.int64(types.int64), generate
+    return signature("int64", "int64"), generate
 
 
 def _trailing_zeros64(typing_context: Any, value: Any) -> Any:  # noqa: ARG001
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:  # noqa: ARG001
+        from llvmlite import ir
+
         return builder.cttz(arguments[0], ir.Constant(ir.IntType(1), 0))
 
-    return types.int64(types.int64), generate
+    return signature("int64", "int64"), generate
 
 
 def _interpreted_popcount64(value: int) -> int:

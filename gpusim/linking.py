@@ -4,13 +4,14 @@ Numba optimises and emits every function by itself, and again within each of its
 loop exist to become part of its entry: left unoptimised until they are there, the timing model compiles in about 60 %
 of the time. Each function goes into an entry once, however many callers it has.
 
-`InnerCompiler` and `EntryCompiler` are for the argument `pipeline_class` of `numba.njit`.
+`InnerCompiler` is for the argument `pipeline_class` of `numba.njit`.
 """
 
 from __future__ import annotations
 
 import ctypes
 from collections.abc import Callable, Iterator
+from functools import cache
 from typing import Any
 
 from llvmlite import binding
@@ -18,12 +19,23 @@ from numba.core.codegen import JITCodeLibrary
 from numba.core.compiler import Compiler
 from numba.core.cpu import _dynfunc
 
+from gpusim import objectcode
+
 REFUSE = ctypes.cast(ctypes.pythonapi.PyErr_BadArgument, ctypes.c_void_p).value
 """What an inner function is to Python, if one calls it: a TypeError."""
 
 
 class InnerLibrary(JITCodeLibrary):
     """The code of one function, neither optimised nor loaded. It names its callees but does not hold them."""
+
+    def _optimize_functions(self, module: Any) -> None:
+        """Tidy each function up. What copies calls (unrolling loops, threading jumps) waits until they are inlined, or
+        the entry becomes ten times as large."""
+        module.data_layout = self._codegen._data_layout
+        passes, builder = _tidying(self._codegen._tm)
+        for function in module.functions:
+            if not function.is_declaration:
+                passes.run(function, builder)
 
     def finalize(self) -> None:
         """Nothing will be added. A function that is not called from outside goes once it is inlined everywhere."""
@@ -40,15 +52,23 @@ class InnerLibrary(JITCodeLibrary):
             _link(self._shared_module, self)
         return self._shared_module
 
+    def emit(self, symbol: str) -> objectcode.Code:
+        """Object code of this function, an entry, with all that it calls."""
+        self._final_module = self._get_module_for_linking()
+        self._final_module.get_function(symbol).linkage = "external"
+        self._optimize_final_module()
+        self._final_module.verify()
+        if any(each.name.startswith("numba.dynamic.globals") for each in self._final_module.global_variables):
+            raise AssertionError(f"{self.name} holds addresses of this process")
+        return objectcode.Code(symbol, self._codegen._tm.emit_object(self._final_module))
 
-class EntryLibrary(JITCodeLibrary):
-    """Machine code of an entry, and of everything that it calls."""
 
-    def finalize(self) -> None:
-        """Take in every inner function that is called from here, directly or not; then as ever."""
-        _link(self._final_module, self)
-        self._linking_libraries.clear()
-        super().finalize()
+@cache
+def _tidying(machine: Any) -> tuple[Any, Any]:
+    options = binding.create_pipeline_tuning_options(speed_level=1)
+    options.loop_unrolling = False
+    builder = binding.create_pass_builder(machine, options)
+    return builder.getFunctionPassManager(), builder
 
 
 def _link(module: Any, library: Any) -> None:
@@ -68,18 +88,8 @@ def _called(library: Any, seen: set[Any]) -> Iterator[Any]:
                 yield from _called(each, seen)
 
 
-class EntryCompiler(Compiler):
-    """Compiles a function that Python calls."""
-
-    def compile_extra(self, func: Callable[..., Any]) -> Any:
-        library = EntryLibrary(self.state.targetctx.codegen(), func.__qualname__)
-        library.enable_object_caching()
-        self.state.library = library
-        return super().compile_extra(func)
-
-
 class InnerCompiler(Compiler):
-    """Compiles a function that only compiled code calls."""
+    """Compiles a function as far as its callers need it."""
 
     def compile_extra(self, func: Callable[..., Any]) -> Any:
         self.state.library = InnerLibrary(self.state.targetctx.codegen(), func.__qualname__)

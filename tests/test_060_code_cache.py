@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import fcntl
 import hashlib
 import importlib.util
 import os
@@ -10,42 +11,66 @@ import pickle
 import stat
 import subprocess
 import sys
+from collections import namedtuple
 from collections.abc import Iterator
 from pathlib import Path
 
-import numba
+import numpy as np
 import pytest
+from microbench import kernel, op
 
-from gpusim import codecache, jit
+from gpusim import codecache, compiling, jit, objectcode
+from gpusim.cli import doctor, warm
 from gpusim.cli import main as cli
-from gpusim.codecache import MAGIC, SUFFIX, KeptCode
+from gpusim.codecache import MAGIC, SUFFIX
+from gpusim.inputs import load_source
 
 SOURCE = "def add_one(value):\n    return value + 1\n"
-NAME = "gpusim_tiny_kernel"
+NAME = "gpusim.hazards.tiny"
+pytestmark = pytest.mark.skipif(not jit.JIT, reason="needs the compiler")
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
 
 
 @pytest.fixture(scope="module")
 def function(tmp_path_factory):
-    yield load(tmp_path_factory.mktemp("source"), SOURCE)
-    del sys.modules[NAME]
+    return load(tmp_path_factory.mktemp("source"), SOURCE)
 
 
-def load(folder: Path, source: str):
-    """A function of a module of its own, which compiled code names."""
-    path = folder / f"{NAME}.py"
+@pytest.fixture(scope="module")
+def loaded_tuple(tmp_path_factory):
+    """A function of a tuple with names, and what makes one."""
+    source = "def total(both):\n    return np.int64(both.first.sum()) + np.int64(both.second.sum())\n"
+    return load(tmp_path_factory.mktemp("source"), f"import numpy as np\n{source}", "total"), namedtuple(
+        "Both", ["first", "second"]
+    )
+
+
+def load(folder: Path, source: str, name: str = "add_one"):
+    """A function of a module of its own, which passes for one of gpusim's."""
+    path = folder / "tiny.py"
     path.write_text(source)
     spec = importlib.util.spec_from_file_location(NAME, path)
     module = importlib.util.module_from_spec(spec)
-    sys.modules[NAME] = module
     spec.loader.exec_module(module)
-    return module.add_one
+    return getattr(module, name)
+
+
+class Silent:
+    """A notice that counts compilations."""
+
+    count = 0
+
+    def begin(self, what: str, expected: str) -> None:
+        self.count += 1
+
+    def end(self) -> None: ...
 
 
 @pytest.fixture(autouse=True)
 def fresh(monkeypatch, tmp_path):
     """No note was given yet, and no root was looked for; the user's own cache folder is below tmp_path."""
     monkeypatch.setattr(codecache, "_said", set())
+    monkeypatch.setattr(compiling.CLOCK, "notice", Silent())
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "home"))
     monkeypatch.delenv("GPUSIM_CACHE_DIR", raising=False)
     codecache.usable_root.cache_clear()
@@ -60,12 +85,13 @@ def folder(tmp_path) -> Path:
     return path
 
 
-def call(function, folder: Path | None) -> bool:
-    """Let a dispatcher that was never used compute; returns whether it found its code."""
-    dispatcher = numba.njit(function)
-    dispatcher._cache = KeptCode(function, lambda: folder)
-    assert dispatcher(41) == 42
-    return bool(dispatcher.stats.cache_hits)
+def call(function, folder: Path | None, argument=41, result=42) -> bool:
+    """Let an entry that was never used compute; returns whether it found its code."""
+    before = compiling.CLOCK.notice.count
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(jit, "cache_folder", lambda part: folder)
+        assert jit.kernel(function)(argument) == result
+    return compiling.CLOCK.notice.count == before
 
 
 def stored(function, folder: Path) -> Path:
@@ -74,14 +100,16 @@ def stored(function, folder: Path) -> Path:
     return path
 
 
-class Bomb:
-    """Leaves a mark where it is unpickled."""
-
-    def __init__(self, mark: Path) -> None:
-        self.mark = mark
-
-    def __reduce__(self):
-        return open, (str(self.mark), "w")
+@pytest.fixture(scope="module")
+def planted(tmp_path_factory) -> bytes:
+    """A file with right checksum and name whose code adds two."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(compiling.CLOCK, "notice", Silent())
+        folder = tmp_path_factory.mktemp("plant")
+        folder.chmod(0o700)
+        assert not call(load(folder, SOURCE.replace("+ 1", "+ 2")), folder, 41, 43)
+        (path,) = folder.glob(f"*{SUFFIX}")
+        return path.read_bytes()
 
 
 def sealed(body: bytes) -> bytes:
@@ -96,7 +124,7 @@ def test_code_is_found_again_and_is_the_users_alone(function, folder, capfd):
     path = stored(function, folder)
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert call(function, folder)
-    assert os.listdir(folder) == [path.name]
+    assert sorted(os.listdir(folder)) == [".lock", path.name]
     assert capfd.readouterr().err == ""
 
 
@@ -114,9 +142,12 @@ def test_code_is_found_again_and_is_the_users_alone(function, folder, capfd):
         lambda data: b"not code at all",
         lambda data: data[len(MAGIC) + 32 :],
         lambda data: pickle.dumps("0.61.0") + pickle.dumps(("stamp", {})),
+        lambda data: sealed(b""),
         lambda data: sealed(b"\x80\x05garbage"),
-        lambda data: sealed(pickle.dumps([1, 2, 3])),
-        lambda data: sealed(pickle.dumps(None)),
+        lambda data: sealed(b"[1, 2, 3]\n"),
+        lambda data: sealed(b'{"symbol": 3}\n'),
+        lambda data: sealed(b'{"symbol": "add_one"}\nno object code'),
+        lambda data: sealed(b'{"symbol": "absent"}\n' + data.partition(b"\n")[2].partition(b"\n")[2]),
     ],
 )
 def test_a_damaged_or_foreign_file_is_set_aside_and_compiled_again(function, folder, capfd, damage):
@@ -128,7 +159,7 @@ def test_a_damaged_or_foreign_file_is_set_aside_and_compiled_again(function, fol
     assert err.endswith(f"it is set aside as {path.name}.broken and compiled again\n")
     assert err.count("\n") == 1
     assert call(function, folder)
-    assert sorted(os.listdir(folder)) == [path.name, f"{path.name}.broken"]
+    assert sorted(os.listdir(folder)) == [".lock", path.name, f"{path.name}.broken"]
 
 
 def test_what_stands_in_the_place_of_a_file_is_set_aside(function, folder, tmp_path):
@@ -157,33 +188,30 @@ def test_many_damaged_files_are_told_once(function, folder, capfd):
 
 
 @pytest.mark.parametrize("mode", [0o666, 0o622, 0o620, 0o602])
-def test_a_planted_file_is_not_run(function, folder, tmp_path, capfd, mode):
+def test_a_planted_file_is_not_run(function, folder, planted, capfd, mode):
     path = stored(function, folder)
-    path.write_bytes(sealed(pickle.dumps(Bomb(tmp_path / "mark"))))
+    path.write_bytes(planted)
     path.chmod(mode)
     assert not call(function, folder)
-    assert not (tmp_path / "mark").exists()
     assert "may be written by others" in capfd.readouterr().err
-    path.write_bytes(sealed(pickle.dumps(Bomb(tmp_path / "mark"))))  # the plant itself works
-    call(function, folder)
-    assert (tmp_path / "mark").exists()
+    path.write_bytes(planted)  # the plant itself works
+    assert call(function, folder, 41, 43)
 
 
-def test_a_planted_file_without_a_checksum_is_not_run(function, folder, tmp_path):
+def test_a_planted_file_without_a_checksum_is_not_run(function, folder, planted):
     path = stored(function, folder)
-    for body in (pickle.dumps(Bomb(tmp_path / "mark")), MAGIC + bytes(32) + pickle.dumps(Bomb(tmp_path / "mark"))):
-        path.write_bytes(body)
+    body = planted[len(MAGIC) + 32 :]
+    for data in (body, MAGIC + body, MAGIC + bytes(32) + body):
+        path.write_bytes(data)
         assert not call(function, folder)
-        assert not (tmp_path / "mark").exists()
 
 
 @needs_root
-def test_a_file_of_another_user_is_not_run(function, folder, tmp_path, capfd):
+def test_a_file_of_another_user_is_not_run(function, folder, planted, capfd):
     path = stored(function, folder)
-    path.write_bytes(sealed(pickle.dumps(Bomb(tmp_path / "mark"))))
+    path.write_bytes(planted)
     os.chown(path, 65534, 65534)
     assert not call(function, folder)
-    assert not (tmp_path / "mark").exists()
     assert "belongs to another user (number 65534)" in capfd.readouterr().err
 
 
@@ -198,30 +226,26 @@ def test_a_disk_that_is_full_costs_one_line(function, folder, monkeypatch, capfd
     assert err.startswith(f"gpusim: note: cache of compiled code {folder}: cannot be written (No space left on device)")
     assert "name a folder" in err
     assert err.count("\n") == 1
-    assert os.listdir(folder) == []
+    assert os.listdir(folder) == [".lock"]
 
 
 def test_without_a_folder_it_compiles_and_keeps_nothing(function):
     assert not call(function, None)
 
 
-def test_the_argument_types_and_the_source_tell_versions_apart(function, folder, tmp_path):
-    stored(function, folder)
-    dispatcher = numba.njit(function)
-    dispatcher._cache = KeptCode(function, lambda: folder)
-    assert dispatcher(1.5) == 2.5
-    assert len(os.listdir(folder)) == 2
-    changed = load(tmp_path, SOURCE.replace("1", "2"))
-    assert changed.__code__.co_code == function.__code__.co_code
-    dispatcher = numba.njit(changed)
-    dispatcher._cache = KeptCode(changed, lambda: folder)
-    assert dispatcher(1) == 3
-
-
-def test_recompiling_forgets_the_files(function, folder):
-    stored(function, folder)
-    KeptCode(function, lambda: folder).flush()
-    assert os.listdir(folder) == []
+def test_the_kinds_of_arguments_tell_versions_apart(loaded_tuple, folder):
+    function, tuple_of = loaded_tuple
+    kinds = [
+        tuple_of(np.arange(5), np.ones(3)),
+        tuple_of(np.arange(5, dtype=np.int32), np.ones(3)),
+        tuple_of(np.arange(10)[::2], np.ones(3)),
+        tuple_of(np.arange(6).reshape(3, 2), np.ones(3)),
+        tuple_of(np.zeros(5, [("a", "i8")])["a"], np.ones(3)),
+        tuple_of(np.zeros(4, [("a", "i8"), ("b", "i8")])["b"], np.ones(3)),
+    ]
+    for number, each in enumerate(kinds):
+        assert call(function, folder, each, int(each[0].sum()) + 3) is (number >= 4)  # like the first and the third
+    assert len(list(folder.glob(f"*{SUFFIX}"))) == 4
 
 
 # ------------------------------------------------------------------------------------------ folders
@@ -341,14 +365,15 @@ def test_only_the_newest_versions_stay(tmp_path, monkeypatch):
 SCRIPT = """
 import os, sys, importlib.util, subprocess
 from pathlib import Path
+from gpusim import compiling, jit
+jit.SHIPPED = Path(os.environ.get("SHIPPED", "/nowhere"))
 spec = importlib.util.spec_from_file_location("gpusim.hazards.tiny", Path(sys.argv[1]))
 module = importlib.util.module_from_spec(spec)
 sys.modules["gpusim.hazards.tiny"] = module
 spec.loader.exec_module(module)
-from gpusim import compiling, jit
 compiled = jit.kernel(module.add_one)
 assert compiled(41) == 42
-print(bool(compiled.stats.cache_hits), compiling.CLOCK.total > 0, os.environ.get("GPUSIM_CACHE_DIR"), flush=True)
+print("numba" in sys.modules, compiling.CLOCK.total > 0, os.environ.get("GPUSIM_CACHE_DIR"), flush=True)
 if "child" in sys.argv:
     subprocess.run([sys.executable, sys.argv[0], sys.argv[1]], check=True)
 """
@@ -368,17 +393,53 @@ def process(tmp_path):
     return start
 
 
-def test_two_cold_processes_end_well_and_leave_the_third_warm(process, tmp_path):
+def test_of_two_cold_processes_one_compiles_and_the_other_waits(process, tmp_path):
     both = [process(GPUSIM_CACHE_DIR=str(tmp_path / "c")) for _ in range(2)]
     found = []
     for each in both:
         out, err = each.communicate()
         assert each.returncode == 0
-        found.append(out.split()[0])
-        assert ("compiling the hazard checker, once" in err) is (found[-1] == "False")
-    assert "False" in found  # one may have ended before the other looked
+        found.append(out.split()[1])
+        assert ("compiling the hazard checker, once" in err) is (found[-1] == "True")
+    assert sorted(found) == ["False", "True"]
     third = process(GPUSIM_CACHE_DIR=str(tmp_path / "c"))
-    assert third.communicate() == (f"True False {tmp_path / 'c'}\n", "")
+    assert third.communicate() == (f"False False {tmp_path / 'c'}\n", "")
+
+
+def test_who_waits_for_another_process_says_so(process, tmp_path):
+    process(GPUSIM_CACHE_DIR=str(tmp_path / "c")).communicate()
+    (lock,) = (tmp_path / "c").rglob(".lock")
+    (code,) = lock.parent.glob(f"*{SUFFIX}")
+    hidden = code.rename(tmp_path / "code")
+    with lock.open("wb") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        waits = process(GPUSIM_CACHE_DIR=str(tmp_path / "c"))
+        assert waits.stderr.readline() == "gpusim: another process compiles this part; waiting for its code\n"
+        hidden.rename(code)
+    assert waits.communicate() == (f"False False {tmp_path / 'c'}\n", "")
+
+
+def test_code_that_the_package_brings_is_used_where_the_user_has_none(process, tmp_path):
+    if not objectcode.runs_shipped():
+        pytest.skip("no machine for which a wheel brings code")
+    ahead = dict(zip((objectcode.CPU_NAME, objectcode.CPU_FEATURES), objectcode.SHIPPED_PROCESSOR))
+    process(GPUSIM_CACHE_DIR=str(tmp_path / "ahead"), **ahead).communicate()
+    (code,) = (tmp_path / "ahead").rglob(f"*{SUFFIX}")
+    shipped = tmp_path / "shipped" / "hazards" / jit.source_hash("hazards") / code.name
+    shipped.parent.mkdir(parents=True)
+    shipped.write_bytes(code.read_bytes())
+    places = {"SHIPPED": str(tmp_path / "shipped"), "GPUSIM_CACHE_DIR": str(tmp_path / "c")}
+    assert process(**places, GPUSIM_FORBID_COMPILING="1").communicate() == (f"False False {tmp_path / 'c'}\n", "")
+    shipped.write_bytes(code.read_bytes()[:-1])
+    out, err = process(**places).communicate()
+    assert out == f"True True {tmp_path / 'c'}\n"
+    assert f"compiled code {shipped}: is truncated or was changed" in err
+
+
+def test_where_compiling_is_forbidden_it_is_an_error(process, tmp_path):
+    each = process(GPUSIM_CACHE_DIR=str(tmp_path / "c"), GPUSIM_FORBID_COMPILING="1")
+    assert "add_one would have to be compiled, and GPUSIM_FORBID_COMPILING is set" in each.communicate()[1]
+    assert each.returncode == 1
 
 
 def test_without_any_usable_root_a_temporary_one_serves_the_run_and_its_children(process, tmp_path):
@@ -387,8 +448,8 @@ def test_without_any_usable_root_a_temporary_one_serves_the_run_and_its_children
     only = process("child", **places, TMPDIR=str(tmp_path / "scratch"))
     out, err = only.communicate()
     assert only.returncode == 0
-    (first, compiled, folder), (second, again, same) = (line.split() for line in out.splitlines())
-    assert (first, compiled, second, again) == ("False", "True", "True", "False")
+    (_, compiled, folder), (_, again, same) = (line.split() for line in out.splitlines())
+    assert (compiled, again) == ("True", "False")
     assert folder == same
     assert Path(folder).parent == tmp_path / "scratch"
     assert os.listdir(tmp_path / "scratch") == []
@@ -409,17 +470,51 @@ def test_importing_leaves_numbas_own_cache_alone(process, tmp_path):
 
 
 def test_every_entry_keeps_its_code():
-    from gpusim.emulator.interpreter import run_ctas
-    from gpusim.emulator.trace_log import rearrange
+    from gpusim.emulator import interpreter, trace_log
     from gpusim.hazards import walk
     from gpusim.model import gpu
 
-    entries = [gpu.run_windows, run_ctas, rearrange]
-    entries += [value for value in vars(walk).values() if isinstance(getattr(value, "_cache", None), KeptCode)]
-    assert len(entries) > 3
-    for entry in entries:
-        assert isinstance(entry._cache, KeptCode)
-        assert Path(entry._cache.cache_path).parent.name in jit.PARTS
+    for part, module in (("model", gpu), ("emulator", interpreter), ("emulator", trace_log), ("hazards", walk)):
+        entries = [value for value in vars(module).values() if isinstance(value, jit.Entry)]
+        assert {entry.part for entry in entries} == {part}
+
+
+def test_a_run_whose_code_is_stored_needs_no_numba(monkeypatch, tmp_path):
+    monkeypatch.undo()  # the cache of all tests
+    codecache.usable_root.cache_clear()
+    source = tmp_path / "k.sass"
+    source.write_text(kernel([op("FADD R4, R4, R4", 4)] * 5))
+    names = "[name for name in ('numba', 'pandas') if name in sys.modules]"
+    script = f"""
+import sys
+import gpusim
+result = gpusim.simulate({str(source)!r}, "a6000", threads=1)
+print(result.kernels[0].cycles, {names})
+"""
+    out = [subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True) for _ in "ab"]
+    assert out[1].stdout == out[0].stdout.split("[")[0] + "[]\n"
+
+
+def test_warm_compiles_ahead_what_a_later_run_needs(tmp_path):
+    places = {**os.environ, "GPUSIM_CACHE_DIR": str(tmp_path / "c")}
+    command = [sys.executable, "-m", "gpusim", "warm", "hazards"]
+    first = subprocess.run(command, env=places, capture_output=True, text=True, check=True)
+    assert "compiling the hazard checker, once" in first.stderr
+    (code,) = (tmp_path / "c").rglob(f"*{SUFFIX}")
+    assert code.name.startswith("hazards.walk.check_warps.")
+    again = subprocess.run(command, env=places | {jit.FORBIDDEN: "1"}, capture_output=True, text=True, check=True)
+    assert again.stderr == ""
+
+
+def test_the_trace_that_compiles_the_model_ahead_is_the_emulators(tmp_path):
+    path = tmp_path / "k.sass"
+    path.write_text(doctor.SELF_RUN)
+    (ahead,), (executed,) = (each.launches for each in (warm._straight_trace(), load_source(str(path), None, 86)))
+    (left,), (right,) = ahead.chunks(), executed.chunks()
+    for name, value in vars(left).items():
+        assert np.array_equal(value, getattr(right, name)), name
+        assert np.asarray(value).dtype == np.asarray(getattr(right, name)).dtype, name
+    assert (ahead.grid, ahead.block, ahead.shared_bytes) == (executed.grid, executed.block, executed.shared_bytes)
 
 
 PACKAGE = Path(jit.__file__).parent

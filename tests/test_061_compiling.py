@@ -51,34 +51,28 @@ def recorder(monkeypatch) -> Recorder:
 def test_a_compilation_within_another_is_counted_and_told_once():
     clock = Clock()
     clock.notice = recorder = Recorder()
-    clock.begin("gpusim.model.gpu")
-    burn(0.05)
-    clock.begin("gpusim.model.sm")
-    burn(0.05)
-    clock.end()
-    clock.add(99.0)
-    assert clock.total == 0.0
-    clock.end()
+    with clock.compilation("gpusim.model.gpu"):
+        burn(0.05)
+        with clock.compilation("gpusim.model.sm"):
+            burn(0.05)
+        assert clock.total == 0.0
     assert 0.1 <= clock.total < 1.0
-    clock.add(1.0)
-    assert 1.1 <= clock.total < 2.0
-    assert recorder.told == [("the timing model", "about a minute"), ("end",)]
+    assert recorder.told == [("the timing model", "about half a minute"), ("end",)]
 
 
 @pytest.mark.parametrize("package", compiling.PARTS)
 def test_every_compiled_part_has_a_name_and_a_time(package):
     clock = Clock()
     clock.notice = recorder = Recorder()
-    clock.begin(f"{package}.some.module")
-    clock.end()
+    with clock.compilation(f"{package}.some.module"):
+        pass
     assert recorder.told[0] == compiling.PARTS[package]
 
 
 def test_a_stopwatch_leaves_compiling_out(recorder):
     watch, resumed = Stopwatch(), Stopwatch(10.0, 5.0)
-    compiling.CLOCK.begin("gpusim.model.gpu")
-    burn(BUSY)
-    compiling.CLOCK.end()
+    with compiling.CLOCK.compilation("gpusim.model.gpu"):
+        burn(BUSY)
     burn(0.05)
     assert BUSY <= watch.compile_seconds < BUSY + 0.1
     assert 0.05 <= watch.cpu_seconds < BUSY
@@ -90,9 +84,8 @@ def test_a_result_tells_compiling_apart(recorder, monkeypatch, tmp_path):
     run = KernelRun._run_windows
 
     def compiles(self, pool):
-        compiling.CLOCK.begin("gpusim.model.gpu")
-        burn(BUSY)
-        compiling.CLOCK.end()
+        with compiling.CLOCK.compilation("gpusim.model.gpu"):
+            burn(BUSY)
         return run(self, pool)
 
     launches, card = trace(kernel([op("FADD R4, R4, R4", 4)] * 5)), load_config("a6000", ["sms=1"])
@@ -125,7 +118,7 @@ def test_in_a_log_a_line_begins_and_more_follow(monkeypatch, capsys):
     lines = capsys.readouterr().err.splitlines()
     assert lines[0] == "gpusim: compiling the timing model, once for this version and machine: about a minute"
     assert len(lines) > 3
-    assert set(lines[1:]) == {"gpusim: compiling the timing model: 0 s so far"}
+    assert set(lines[1:]) == {f"gpusim: compiling the timing model: 0 s, {compiling.CLOCK.functions} functions so far"}
 
 
 def test_a_short_compilation_is_one_line(capsys):
@@ -148,7 +141,9 @@ def test_nobody_needs_to_listen(monkeypatch):
 def test_on_a_terminal_it_is_a_live_line_that_disappears():
     script = (
         "import time\nfrom gpusim import compiling\ncompiling.LIVE_SECONDS = 0.05\n"
-        "compiling.CLOCK.begin('gpusim.emulator.x')\ntime.sleep(0.3)\ncompiling.CLOCK.end()\n"
+        "with compiling.CLOCK.compilation('gpusim.emulator.x'):\n"
+        "    compiling.CLOCK.function()\n"
+        "    time.sleep(0.3)\n"
     )
     master, slave = pty.openpty()
     subprocess.run([sys.executable, "-c", script], stderr=slave, check=True)
@@ -161,5 +156,5 @@ def test_on_a_terminal_it_is_a_live_line_that_disappears():
         pass
     os.close(master)
     assert b"\n" not in text
-    assert b"\rgpusim: compiling the emulator, once, about a minute: 0 s" in text
+    assert b"\rgpusim: compiling the emulator, once, about half a minute: 0 s, 1 functions" in text
     assert text.endswith(b"\r\x1b[K")

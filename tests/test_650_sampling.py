@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import io
-import itertools
 import json
 import math
 from dataclasses import replace
 from functools import cache
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -78,7 +78,7 @@ def launch(mask: int = 0, waves: int = 80) -> Launch:
     ctas = made.cta_count
     ends = [0, ctas // 6, ctas // 6 + 1, ctas // 2, ctas]
     pieces = SomeCtas(made.source, made.warps_per_cta)
-    for first, end in itertools.pairwise(ends):
+    for first, end in pairwise(ends):
         pieces.choose(first, end - first)
     chunks = ChunkList(tuple(pieces.read(number) for number in range(len(ends) - 1)))
     assert chunks.instruction_counts.sum() == whole.warp_instructions

@@ -25,7 +25,7 @@ FORMS = sorted(path for path in (ROOT / ".github" / "ISSUE_TEMPLATE").glob("*.ym
 WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
 CONTRIBUTING = (ROOT / "CONTRIBUTING.md").read_text()
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-COMMANDS = ("run", "trace", "config", "compare", "validate", "sweep", "doctor", "bench")
+COMMANDS = ("run", "trace", "config", "compare", "validate", "sweep", "doctor", "warm", "bench")
 
 
 def read(path: Path) -> Any:

@@ -91,10 +91,15 @@ def print_toolchain() -> None:
 
 
 def _print_cache() -> bool:
-    from gpusim.codecache import diagnosis
+    from gpusim.codecache import SUFFIX, diagnosis
+    from gpusim.jit import SHIPPED
+    from gpusim.objectcode import runs_shipped
 
     good, text = diagnosis()
     print(f"cache     {text}")
+    shipped = [code.stat().st_size for code in SHIPPED.rglob(f"*{SUFFIX}")]
+    use = "used where the cache has none" if runs_shipped() else "not for this machine's processor"
+    print(f"shipped   {len(shipped)} files, {sum(shipped) / 1e6:.1f} MB; {use}" if shipped else "shipped   no code")
     return good
 
 

@@ -10,11 +10,9 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from llvmlite import ir
-from numba import types
 
 from gpusim.emulator.types import Double, Flag, Number, Pair, Rounding, Single, Word
-from gpusim.jit import intrinsic, njit
+from gpusim.jit import intrinsic, njit, signature
 
 NAN32 = np.uint32(0x7FFFFFFF)
 """The NaN that single-precision units produce (PTX ISA, section on floating-point instructions)."""
@@ -26,21 +24,21 @@ NEAREST, DOWN, UP, ZERO = 0, 1, 2, 3
 """Rounding modes: to nearest even, to minus infinity, to plus infinity, to zero."""
 
 
-def _bitcast(source: types.Type, target: types.Type, target_ir: ir.Type) -> Callable[[Any], Any]:
+def _bitcast(source: str, target: str) -> Callable[[Any], Any]:
     @intrinsic
     def cast(typing_context: Any, value: Any) -> Any:
         def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-            return builder.bitcast(arguments[0], target_ir)
+            return builder.bitcast(arguments[0], context.get_value_type(signature.return_type))
 
-        return target(source), generate
+        return signature(target, source), generate
 
     return cast
 
 
-word_to_float: Callable[[Word], Single] = _bitcast(types.uint32, types.float32, ir.FloatType())
-float_to_word: Callable[[Single], Word] = _bitcast(types.float32, types.uint32, ir.IntType(32))
-long_to_double: Callable[[Pair], Double] = _bitcast(types.uint64, types.float64, ir.DoubleType())
-double_to_long: Callable[[Double], Pair] = _bitcast(types.float64, types.uint64, ir.IntType(64))
+word_to_float: Callable[[Word], Single] = _bitcast("uint32", "float32")
+float_to_word: Callable[[Single], Word] = _bitcast("float32", "uint32")
+long_to_double: Callable[[Pair], Double] = _bitcast("uint64", "float64")
+double_to_long: Callable[[Double], Pair] = _bitcast("float64", "uint64")
 
 
 @intrinsic
@@ -50,7 +48,7 @@ def fma32(typing_context: Any, a: Any, b: Any, c: Any) -> Any:
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         return builder.fma(*arguments)
 
-    return types.float32(types.float32, types.float32, types.float32), generate
+    return signature("float32", "float32", "float32", "float32"), generate
 
 
 @intrinsic
@@ -60,7 +58,7 @@ def fma64(typing_context: Any, a: Any, b: Any, c: Any) -> Any:
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         return builder.fma(*arguments)
 
-    return types.float64(types.float64, types.float64, types.float64), generate
+    return signature("float64", "float64", "float64", "float64"), generate
 
 
 @intrinsic
@@ -68,29 +66,30 @@ def popcount32(typing_context: Any, value: Any) -> Any:
     """Number of set bits of a 32-bit word."""
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        return builder.zext(builder.ctpop(arguments[0]), ir.IntType(64))
+        return builder.zext(builder.ctpop(arguments[0]), context.get_value_type(signature.return_type))
 
-    return types.int64(types.uint32), generate
-
-
-@intrinsic
-def leading_zeros32(typing_context: Any, value: Any) -> Any:
-    """Zeros above the highest set bit of a 32-bit word; 32 for zero."""
-
-    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        return builder.zext(builder.ctlz(arguments[0], ir.Constant(ir.IntType(1), 0)), ir.IntType(64))
-
-    return types.int64(types.uint32), generate
+    return signature("int64", "uint32"), generate
 
 
-@intrinsic
-def trailing_zeros32(typing_context: Any, value: Any) -> Any:
-    """Index of the lowest set bit of a 32-bit word; 32 for zero."""
+def _zeros(count: str) -> Callable[[Any, Any], Any]:
+    """Definition of an intrinsic that counts zeros on one side of a 32-bit word, 32 in zero."""
 
-    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        return builder.zext(builder.cttz(arguments[0], ir.Constant(ir.IntType(1), 0)), ir.IntType(64))
+    def definition(typing_context: Any, value: Any) -> Any:
+        def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+            from llvmlite import ir
 
-    return types.int64(types.uint32), generate
+            zeros = getattr(builder, count)(arguments[0], ir.Constant(ir.IntType(1), 0))
+            return builder.zext(zeros, context.get_value_type(signature.return_type))
+
+        return signature("int64", "uint32"), generate
+
+    return definition
+
+
+leading_zeros32: Callable[[Word], Number] = intrinsic(_zeros("ctlz"))
+"""Zeros above the highest set bit of a 32-bit word; 32 for zero."""
+trailing_zeros32: Callable[[Word], Number] = intrinsic(_zeros("cttz"))
+"""Index of the lowest set bit of a 32-bit word; 32 for zero."""
 
 
 @njit(forceinline=True)

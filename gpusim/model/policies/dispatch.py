@@ -9,11 +9,9 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
 
-from numba.extending import overload
-
-from gpusim.jit import INNER_OPTIONS, JIT
+from gpusim.jit import JIT, teach
 from gpusim.model.policies.policy_set import set_of
 
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -79,7 +77,6 @@ def _compiled(
 ) -> None:
     """Teach the compiler the function: all policies of the set, chosen by number."""
 
-    @overload(call, jit_options=cast(Any, INNER_OPTIONS), strict=False)
     def choose(*kinds: Any) -> Callable[..., Any]:
         params = kinds[names.index("P")]
         mark = params.types[params.fields.index("policies")]
@@ -90,6 +87,8 @@ def _compiled(
         lines += [f"    return policy{len(policies) - 1}({', '.join(passed)})", ""]
         functions = {f"policy{place}": policy.functions[name] for place, policy in enumerate(policies)}
         return _made("\n".join(lines), functions)
+
+    teach(call, choose)
 
 
 def _made(text: str, functions: dict[str, Callable[..., Any]]) -> Callable[..., Any]:
