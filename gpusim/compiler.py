@@ -205,14 +205,24 @@ def _taken(kind: Any, place: int) -> Any:
 # ---------------------------------------------------------------------------------------------- functions
 
 
+NARROW = (types.int8, types.int16, types.int32)
+
+
+def _general(kind: Any) -> Any:
+    """The type of an argument of the timing model: no literal, and 64 bits where a field has fewer."""
+    kind = types.unliteral(kind)
+    return types.int64 if kind in NARROW else kind
+
+
 def _compiled(function: Callable[..., Any], **options: Any) -> Any:
-    """A dispatcher. It compiles one version for a call with a constant and one with a variable: Numba types a constant
-    argument as a literal of its own and would compile every function of the model about twice."""
+    """A dispatcher. It compiles one version for calls with a constant, a variable, or a field of few bytes: Numba types
+    a constant argument as a literal of its own and would compile every function of the model about twice."""
     made: Any = numba.njit(**OPTIONS, **options)(function)
     find = made.get_call_template
+    general = _general if function.__module__.startswith("gpusim.model") else types.unliteral
 
     def get_call_template(args: tuple, kws: dict) -> Any:
-        return find(tuple(map(types.unliteral, args)), {name: types.unliteral(value) for name, value in kws.items()})
+        return find(tuple(map(general, args)), {name: general(value) for name, value in kws.items()})
 
     made.get_call_template = get_call_template
     return made

@@ -33,12 +33,33 @@ EXAMPLES = Path(__file__).resolve().parent.parent / "examples" / "policies"
 CHILD = """
 import pickle, sys
 import numba
+import numpy as np
 from gpusim.config.loading import load_config
 from gpusim.errors import GpusimError
+from gpusim.model import gpu, params, state
 from gpusim.model.setup.simulate import RunOptions, simulate
 from gpusim.trace.store import open_trace
 
 assert numba.config.DISABLE_JIT
+one_window = gpu.one_window
+
+def checked(S, P, threads):
+    # a window, after which no value is beyond what its field holds in compiled code
+    status = one_window(S, P, threads)
+    for array, record in COMPACT.items():
+        rows, narrow = getattr(P if array == "code" else S, array), record.metadata["compact"]
+        for name in narrow.names:
+            bounds = np.iinfo(narrow[name].base)
+            assert rows[name].min() >= bounds.min and rows[name].max() <= bounds.max, f"{array}.{name} is too narrow"
+    return status
+
+gpu.one_window = checked
+COMPACT = {
+    "warps": state.WARP, "accesses": state.ACCESS, "requests": state.MESSAGE, "replies": state.MESSAGE,
+    "l1_lines": state.LINE, "l2_lines": state.LINE, "l1_sets": state.CACHE_SET, "l2_sets": state.CACHE_SET,
+    "nodes": state.NODE, "transfers": state.TRANSFER, "code": params.CODE,
+}
+
 for line in sys.stdin:
     folder, card, *overrides = line.rstrip("\\n").split("\\t")
     options = RunOptions(timeline=True)

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from gpusim.model.state import BANKS
+from gpusim.model.state import BANKS, compact
 from gpusim.model.types import Records
 
 MAX_SOURCES = 12  # 32-bit source registers of one instruction; HMMA.16816.F32 reads ten
@@ -58,52 +58,52 @@ DERIVED = np.dtype(
 )
 """What compiled code needs and no key of a card says; see gpusim.model.setup.card."""
 
-CODE = np.dtype(
+CODE = compact(
     [
-        ("line", "i8"),  # L0 instruction cache line that holds it
-        ("kind", "i8"),  # Kind
-        ("unit", "i8"),  # Unit
-        ("latency", "i8"),  # fixed: issue to dependent issue
-        ("interval", "i8"),  # cycles the unit's latch is busy
-        ("passes", "i8"),  # through the tensor unit, each as long as the interval
-        ("stall", "i8"),  # cycles to the warp's next issue, by stall count and yield
+        ("line", "i4"),  # L0 instruction cache line that holds it
+        ("kind", "i2"),  # Kind
+        ("unit", "i2"),  # Unit
+        ("latency", "i4"),  # fixed: issue to dependent issue
+        ("interval", "i4"),  # cycles the unit's latch is busy
+        ("passes", "i2"),  # through the tensor unit, each as long as the interval
+        ("stall", "i2"),  # cycles to the warp's next issue, by stall count and yield
         ("raised", "i8"),  # added to WARP.counters in Control
-        ("write_counter", "i8"),
-        ("read_counter", "i8"),
+        ("write_counter", "i2"),
+        ("read_counter", "i2"),
         ("waits", "i8"),  # mask of the waited counters in WARP.counters
-        ("depbar_counter", "i8"),  # DEPBAR.LE: counter and limit, -1 if none
-        ("depbar_limit", "i8"),
+        ("depbar_counter", "i2"),  # DEPBAR.LE: counter and limit, -1 if none
+        ("depbar_limit", "i2"),
         ("constant_line", "i8"),  # L0 FL line of a constant operand, -1 if none
-        ("constant_set", "i8"),  # its set there
-        ("constant_bank", "i8"),  # LDC: bank
-        ("need", "i8", (BANKS,)),  # distinct source registers per bank
-        ("source_count", "i8"),  # 32-bit registers read, and of each:
-        ("source_register", "i8", (MAX_SOURCES,)),
-        ("source_entry", "i8", (MAX_SOURCES,)),  # its entry of the register file cache, by bank and operand slot
-        ("source_reuse", "i8", (MAX_SOURCES,)),  # 1: to be kept there
-        ("caches", "i8"),  # 1: looks up and fills the register file cache
-        ("reuses", "i8"),  # 1: some operand asks for reuse
-        ("read_window", "i8"),
-        ("has_result", "i8"),  # 1: fixed latency with a result: takes a result queue entry
-        ("banks_written", "i8"),  # bit per register bank written
-        ("long_owner", "i8"),  # 1: counters it raises belong to L1TEX
-        ("addresses", "i8"),  # memory records per execution
-        ("uniform_address", "i8"),
-        ("access_bytes", "i8"),
-        ("war", "i8"),
-        ("raw", "i8"),
-        ("space", "i8"),  # MemorySpace
-        ("shared_kind", "i8"),  # kind and raw where the address is shared memory, of an LDS or LD
-        ("shared_raw", "i8"),
-        ("throttle", "i8"),  # Stall of a warp whose instruction finds its queue full
-        ("is_imad", "i8"),
-        ("bypass_l1", "i8"),
-        ("atomic_interval", "i8"),  # L2 clocks from one operation on an address to the next
-        ("packet_per_lane", "i8"),  # 1: each of an atomic's operations on an address is a packet of its own
-        ("barrier", "i8"),  # BAR: number
-        ("barrier_warps", "i8"),  # warps expected, 0: all of the CTA
-        ("barrier_waits", "i8"),  # 0: BAR.ARV
-        ("membar", "i8"),  # cycles of a memory barrier
+        ("constant_set", "i4"),  # its set there
+        ("constant_bank", "i2"),  # LDC: bank
+        ("need", "i2", (BANKS,)),  # distinct source registers per bank
+        ("source_count", "i2"),  # 32-bit registers read, and of each:
+        ("source_register", "i2", (MAX_SOURCES,)),
+        ("source_entry", "i2", (MAX_SOURCES,)),  # its entry of the register file cache, by bank and operand slot
+        ("source_reuse", "i2", (MAX_SOURCES,)),  # 1: to be kept there
+        ("caches", "i2"),  # 1: looks up and fills the register file cache
+        ("reuses", "i2"),  # 1: some operand asks for reuse
+        ("read_window", "i2"),
+        ("has_result", "i2"),  # 1: fixed latency with a result: takes a result queue entry
+        ("banks_written", "i2"),  # bit per register bank written
+        ("long_owner", "i2"),  # 1: counters it raises belong to L1TEX
+        ("addresses", "i2"),  # memory records per execution
+        ("uniform_address", "i2"),
+        ("access_bytes", "i4"),
+        ("war", "i2"),
+        ("raw", "i2"),
+        ("space", "i2"),  # MemorySpace
+        ("shared_kind", "i2"),  # kind and raw where the address is shared memory, of an LDS or LD
+        ("shared_raw", "i2"),
+        ("throttle", "i2"),  # Stall of a warp whose instruction finds its queue full
+        ("is_imad", "i2"),
+        ("bypass_l1", "i2"),
+        ("atomic_interval", "i4"),  # L2 clocks from one operation on an address to the next
+        ("packet_per_lane", "i2"),  # 1: each of an atomic's operations on an address is a packet of its own
+        ("barrier", "i2"),  # BAR: number
+        ("barrier_warps", "i2"),  # warps expected, 0: all of the CTA
+        ("barrier_waits", "i2"),  # 0: BAR.ARV
+        ("membar", "i4"),  # cycles of a memory barrier
     ]
 )
 """One static instruction as the timing model sees it; built by `gpusim.model.setup.code`."""

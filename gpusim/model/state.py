@@ -7,12 +7,14 @@ cycles; FOREVER means "not before some event".
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from enum import IntEnum
 from typing import NamedTuple
 
 import numpy as np
 
 from gpusim.constants import WARP_SIZE
+from gpusim.jit import JIT
 from gpusim.model.types import Records
 
 SUB_CORES = 4
@@ -77,55 +79,68 @@ FAULT_TEXTS = {
     Fault.REPLACEMENT: "the replacement policy chose a way that the cache does not have",
 }
 
-WARP = np.dtype(
+
+def compact(fields: Sequence[tuple]) -> np.dtype:
+    """A record of fields that are as narrow as their values allow, so that more of them fit into a processor's caches.
+
+    The wide ones come first, so that none crosses a line. Compiled code computes with 64 bits whatever the width. NumPy
+    does not, so without the compiler all are 64 bits wide; the metadata then say what is `compact`.
+    """
+    narrow = np.dtype(sorted(fields, key=lambda field: field[1], reverse=True), align=True)
+    if JIT:
+        return narrow
+    return np.dtype([(name, "i8", *shape) for name, _, *shape in fields], metadata={"compact": narrow})
+
+
+WARP = compact(
     [
-        ("active", "i8"),  # 1: resident
-        ("cta", "i8"),  # CTA slot in the SM
+        ("active", "i2"),  # 1: resident
+        ("cta", "i2"),  # CTA slot in the SM
         ("cta_id", "i8"),  # linear CTA id in the grid
-        ("warp_in_cta", "i8"),
+        ("warp_in_cta", "i4"),
         ("position", "i8"),  # next instruction in the stream pool
         ("end", "i8"),
         ("record", "i8"),  # next memory record in the pool
-        ("index", "i8"),  # static index of the next instruction
+        ("index", "i4"),  # static index of the next instruction
         ("sequence", "i8"),  # instructions issued
         ("stall_until", "i8"),  # first cycle that the stall counter allows
         ("counters", "i8"),  # dependence counters SB0..SB5, 8 bits each
-        ("long_owner", "i8"),  # bit per counter: its last producer was a global or local access, or a copy
+        ("long_owner", "i2"),  # bit per counter: its last producer was a global or local access, or a copy
         ("next_check", "i8"),  # first cycle at which its eligibility can change
-        ("reason", "i8"),  # Stall since `reason_since`
+        ("reason", "i2"),  # Stall since `reason_since`
         ("reason_since", "i8"),
         ("resident_since", "i8"),
-        ("outstanding", "i8"),  # memory instructions not completed
-        ("registers_due", "i8"),  # scoreboards: register reads and variable-latency results not completed
-        ("at_barrier", "i8"),  # not 0: waits, see gpusim.model.barriers
-        ("barrier", "i8"),  # its barrier number
+        ("outstanding", "i4"),  # memory instructions not completed
+        ("registers_due", "i4"),  # scoreboards: register reads and variable-latency results not completed
+        ("at_barrier", "i2"),  # not 0: waits, see gpusim.model.barriers
+        ("barrier", "i2"),  # its barrier number
         ("barrier_until", "i8"),
         ("membar_until", "i8"),
-        ("writes_due", "i8"),  # of its slot: writes and reductions that L2 has not acknowledged
-        ("hold_counter", "i8"),  # DEPBAR.LE: counter that the next instructions wait for, -1 if none
-        ("hold_limit", "i8"),
+        ("writes_due", "i4"),  # of its slot: writes and reductions that L2 has not acknowledged
+        ("hold_counter", "i2"),  # DEPBAR.LE: counter that the next instructions wait for, -1 if none
+        ("hold_limit", "i2"),
         ("hold_from", "i8"),  # first cycle in which it holds them
-        ("passes_left", "i8"),  # passes that its matrix instruction has not begun
+        ("passes_left", "i2"),  # passes that its matrix instruction has not begun
         ("pass_ready", "i8"),  # first cycle the next of them can begin
-        ("pass_index", "i8"),  # that instruction
+        ("pass_index", "i4"),  # that instruction
         ("pass_row", "i8"),  # its row of the timeline
-        ("pass_allocated", "i8"),  # 1: it has left Allocate
-        ("fetch_index", "i8"),  # static index of the next instruction to fetch
+        ("pass_allocated", "i2"),  # 1: it has left Allocate
+        ("fetch_index", "i4"),  # static index of the next instruction to fetch
         ("fetch_from", "i8"),  # first cycle it may fetch
-        ("fetch_line", "i8"),  # line it waits for, -1 if none
-        ("fetch_demand", "i8"),  # line that it demanded last, -1 if none
-        ("fetch_way", "i8"),  # where its last line was found in L0
-        ("refill", "i8"),  # 1: the buffer was flushed by a taken branch
-        ("buffer_head", "i8"),
-        ("buffer_count", "i8"),  # entries in the buffer or in flight
+        ("fetch_line", "i4"),  # line it waits for, -1 if none
+        ("fetch_demand", "i4"),  # line that it demanded last, -1 if none
+        ("fetch_way", "i4"),  # where its last line was found in L0
+        ("refill", "i2"),  # 1: the buffer was flushed by a taken branch
+        ("buffer_head", "i2"),
+        ("buffer_count", "i2"),  # entries in the buffer or in flight
         ("buffer_ready", "i8", (MAX_BUFFER,)),  # first cycle each may issue
         # asynchronous copies: a ring of groups, closed by LDGDEPBAR; the one behind the last closed one is open
-        ("group_head", "i8"),
-        ("groups_closed", "i8"),
-        ("groups_due", "i8"),  # closed groups whose counter may fall as soon as their copies are complete
-        ("group_copies", "i8", (COPY_GROUPS,)),  # LDGSTS not completed
-        ("group_queued", "i8", (COPY_GROUPS,)),  # and of them those that the memory unit has not accepted
-        ("group_counter", "i8", (COPY_GROUPS,)),  # dependence counter that falls when the group is complete
+        ("group_head", "i2"),
+        ("groups_closed", "i2"),
+        ("groups_due", "i2"),  # closed groups whose counter may fall as soon as their copies are complete
+        ("group_copies", "i2", (COPY_GROUPS,)),  # LDGSTS not completed
+        ("group_queued", "i2", (COPY_GROUPS,)),  # and of them those that the memory unit has not accepted
+        ("group_counter", "i2", (COPY_GROUPS,)),  # dependence counter that falls when the group is complete
     ]
 )
 
@@ -292,45 +307,44 @@ SM = np.dtype(
     ]
 )
 
-ACCESS = np.dtype(
+ACCESS = compact(
     [
-        ("warp", "i8"),  # row of its warp
-        ("index", "i8"),  # static index
+        ("warp", "i4"),  # row of its warp
+        ("index", "i4"),  # static index
         ("timeline", "i8"),  # row of the timeline, -1 if none is kept
         ("mask", "i8"),  # lanes that executed
         ("record", "i8"),  # its memory record in the pool
-        ("kind", "i8"),  # Kind and MemorySpace, those of its address where it is generic
-        ("space", "i8"),
-        ("group", "i8"),  # LDGSTS: its group
-        ("left", "i8"),  # lines awaited
-        ("return_cycles", "i8"),  # of L1D's data stage and its way to the registers
-        ("next", "i8"),  # next free one
+        ("kind", "i2"),  # Kind and MemorySpace, those of its address where it is generic
+        ("space", "i2"),
+        ("group", "i2"),  # LDGSTS: its group
+        ("left", "i4"),  # lines awaited
+        ("return_cycles", "i4"),  # of L1D's data stage and its way to the registers
+        ("next", "i4"),  # next free one
     ]
 )
 """A memory instruction in flight, from Control to its end; while it awaits lines it is in the pending request table."""
 
-MESSAGE = np.dtype(
-    [
-        ("time", "i8"),
-        ("kind", "i8"),  # see interconnect
-        ("line", "i8"),  # byte address / LINE_BYTES
-        ("sectors", "i8"),
-        ("token", "i8"),
-        ("low", "i8"),  # WRITE: bytes written, bit per byte of the line's lower and upper half
-        ("high", "i8"),
-        ("clocks", "i8"),  # ATOMIC: of L2, for the operations on one word
-        ("slice", "i8"),  # of a request: slice that looks it up
-    ]
+MESSAGE_FIELDS = (
+    ("time", "i8"),
+    ("kind", "i2"),  # see interconnect
+    ("line", "i8"),  # byte address / LINE_BYTES
+    ("sectors", "i2"),
+    ("token", "i8"),
+    ("low", "i8"),  # WRITE: bytes written, bit per byte of the line's lower and upper half
+    ("high", "i8"),
+    ("clocks", "i4"),  # ATOMIC: of L2, for the operations on one word
+    ("slice", "i4"),  # of a request: slice that looks it up
 )
+MESSAGE = compact(MESSAGE_FIELDS)
 
-NODE = np.dtype(
+NODE = compact(
     [
-        *MESSAGE.descr,
-        ("sm", "i8"),
-        ("left", "i8"),  # sectors that a waiting request still lacks
-        ("copy_at", "i8"),  # slice that passed a request on and keeps a copy of the line, -1 none
-        ("previous", "i8"),  # neighbours in a list, or the next free node
-        ("next", "i8"),
+        *MESSAGE_FIELDS,
+        ("sm", "i4"),
+        ("left", "i2"),  # sectors that a waiting request still lacks
+        ("copy_at", "i4"),  # slice that passed a request on and keeps a copy of the line, -1 none
+        ("previous", "i4"),  # neighbours in a list
+        ("next", "i4"),
     ]
 )
 """A request at L2, or a reply on its way to a GPC's port. `time` orders queues: cycle * SMs + SM of the arrival of a
@@ -346,25 +360,25 @@ TAG = np.dtype(
 )
 """An entry of a small cache."""
 
-LINE = np.dtype(
+LINE = compact(
     [
         ("line", "i8"),
-        ("valid", "i8"),  # bit per 32-byte sector
-        ("pending", "i8"),
-        ("dirty", "i8"),  # L2: to be written to DRAM when replaced
+        ("valid", "i1"),  # bit per 32-byte sector
+        ("pending", "i1"),
+        ("dirty", "i1"),  # L2: to be written to DRAM when replaced
         ("low", "i8"),  # L2: bytes written into invalid sectors, as in MESSAGE
         ("high", "i8"),
-        ("merged", "i8"),  # L2: requests that wait
-        ("hash_next", "i8"),
-        ("older", "i8"),  # neighbours in the set's list by age
-        ("newer", "i8"),
-        ("waiters", "i8"),  # first waiting instruction (L2: request), -1 none
-        ("last_waiter", "i8"),  # L2
+        ("merged", "i4"),  # L2: requests that wait
+        ("hash_next", "i4"),
+        ("older", "i4"),  # neighbours in the set's list by age
+        ("newer", "i4"),
+        ("waiters", "i4"),  # first waiting instruction (L2: request), -1 none
+        ("last_waiter", "i4"),  # L2
     ]
 )
 """An entry of a sectored cache with many ways (L1D, L2)."""
 
-CACHE_SET = np.dtype([("oldest", "i8"), ("newest", "i8"), ("filled", "i8"), ("word", "i8"), ("dirty", "i8")])
+CACHE_SET = compact([("oldest", "i4"), ("newest", "i4"), ("filled", "i4"), ("word", "i8"), ("dirty", "i4")])
 """A set of such a cache: ends of its list by age, ways in use, the word of its replacement policy, L2: dirty lines."""
 
 CTA = np.dtype(
@@ -461,18 +475,18 @@ CHANNEL = np.dtype(
     ]
 )
 
-TRANSFER = np.dtype(
+TRANSFER = compact(
     [
         ("time", "i8"),  # clock of arrival, then the cycle in which the data are at L2
         ("number", "i8"),  # age: order of arrival
-        ("direction", "i8"),
-        ("bank", "i8"),
+        ("direction", "i2"),
+        ("bank", "i2"),
         ("row", "i8"),
-        ("left", "i8"),  # sectors without a column command
-        ("slice", "i8"),
-        ("place", "i8"),  # read: L2 line
-        ("sectors", "i8"),
-        ("next", "i8"),
+        ("left", "i4"),  # sectors without a column command
+        ("slice", "i4"),
+        ("place", "i4"),  # read: L2 line
+        ("sectors", "i2"),
+        ("next", "i4"),
     ]
 )
 """Sectors of one line between a DRAM channel and L2."""

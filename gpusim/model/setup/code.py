@@ -78,7 +78,7 @@ def clear_control_bits(code: np.recarray) -> None:
     where it is for such a counter.
     """
     code.write_counter = np.where(code.kind == Kind.ASYNC_BARRIER, code.write_counter, NO_COUNTER)
-    raised = 1 << FIELD_BITS * np.minimum(code.write_counter, COUNTERS - 1)
+    raised = 1 << FIELD_BITS * np.minimum(code.write_counter, COUNTERS - 1).astype(np.int64)
     code.raised = np.where(code.write_counter == NO_COUNTER, 0, raised)
     groups = np.isin(code.depbar_counter, code.write_counter[code.write_counter != NO_COUNTER])
     code.stall, code.depbar_counter = np.where(groups, code.stall, 1), np.where(groups, code.depbar_counter, -1)
