@@ -78,7 +78,7 @@ test-numba-oldest test-numba-newest: test-%:
 	$(VENV)-$*/bin/python -m pytest -q $(NUMBA_TESTS)
 
 bench: $(VENV)/.core ## speed, start-up seconds and peak memory per bundled kernel
-	$(GPUSIM) bench
+	$(GPUSIM) bench $(BENCH)
 
 lint: $(VENV)/.dev ## ruff (rules and formatting) and mypy (types)
 	$(BIN)/ruff check .

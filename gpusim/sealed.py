@@ -20,7 +20,7 @@ def seal(text: str) -> str:
 
 
 def parse(data: bytes, form: str, version: int, unsealed: int) -> dict[str, Any]:
-    """The object of a file of format `form`, of this version, or of the older one that carried no checksum.
+    """The object of a file of format `form`, of this version or an older one, of which `unsealed` had no checksum.
 
     Raises ValueError saying why it is none.
     """
@@ -31,7 +31,7 @@ def parse(data: bytes, form: str, version: int, unsealed: int) -> dict[str, Any]
         raise ValueError(f"not JSON ({error})") from None
     if not isinstance(found, dict) or found.get("format") != form:
         raise ValueError(f"no format '{form}' in it")
-    if found.get("version") not in (version, unsealed):
+    if found.get("version") not in range(unsealed, version + 1):
         known = f"this gpusim {gpusim.__version__} reads up to version {version}"
         raise ValueError(f"format version {found.get('version')}, {known}; use the gpusim that wrote it")
     if found["version"] != unsealed or _MARK in text:

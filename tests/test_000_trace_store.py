@@ -119,7 +119,7 @@ def _edit(path, change):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda i: i.update(version=3), "format version 3, this gpusim .* reads up to version 2"),
+        (lambda i: i.update(version=4), "format version 4, this gpusim .* reads up to version 3"),
         (lambda i: i.update(format="other"), "not the index of a trace: no format 'gpusim-trace' in it"),
         (lambda i: i.pop("launches"), "damaged trace: launches: missing"),
         (lambda i: i["launches"][0]["chunks"].pop(), "4 CTAs of 6"),

@@ -2,25 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-from functools import cache
-from pathlib import Path
-
 import numpy as np
 import pytest
-from microbench import PAUSE, PERFECT, Run, kernel, micro_trace, op, run, simulate_small, trace
+from bundled_cases import CARDS, FOUR_SMS, assert_same, first_launch, reference
+from microbench import PAUSE, PERFECT, kernel, micro_trace, op, run, simulate_small, trace
 
 from gpusim.config.loading import load_config
 from gpusim.errors import GpusimError
 from gpusim.model.setup.card import shortest_round_trip
 from gpusim.model.setup.simulate import RunOptions
-from gpusim.trace.store import open_trace
-from gpusim.trace.trace import Trace
-
-BUNDLED = Path(__file__).resolve().parent.parent / "traces"
-CARDS = {"ampere": "a6000", "turing": "rtx2080ti"}
-FOUR_SMS = ("sms=4", "sm.ctas=4")
-"""So few places that the CTAs come in several waves."""
 
 OPTIONS = {
     "no skipping": RunOptions(skip=False),
@@ -30,28 +20,6 @@ OPTIONS = {
     "two threads, windows of 37": RunOptions(threads=2, window=37),
     "three threads, no skipping": RunOptions(threads=3, skip=False),
 }
-
-
-@cache
-def first_launch(name: str) -> Trace:
-    """The first launch of a bundled trace."""
-    bundled = open_trace(BUNDLED / name)
-    return replace(bundled, launches=bundled.launches[:1])
-
-
-@cache
-def reference(name: str, *overrides: str) -> Run:
-    return simulate_small(first_launch(name), *overrides, card=CARDS[name.split("/")[0]], options=RunOptions())
-
-
-def assert_same(found: Run, expected: Run) -> None:
-    """Same cycles, per-PC issues and stalls, and counters."""
-    assert found.result.cycles == expected.result.cycles
-    assert found.counters == expected.counters
-    np.testing.assert_array_equal(found.result.pc_issues, expected.result.pc_issues)
-    np.testing.assert_array_equal(found.result.pc_stalls, expected.result.pc_stalls)
-    assert found.result.resident_warp_cycles == expected.result.resident_warp_cycles
-    assert found.result.occupancy == expected.result.occupancy
 
 
 @pytest.mark.parametrize("option", OPTIONS)

@@ -308,12 +308,57 @@ def test_bench_measures_speed_start_up_and_memory(capsys):
 
 @needs_every_trace
 @pytest.mark.slow
-def test_bench_compares_threads_and_the_peer(capsys):
+def test_bench_compares_threads(capsys):
     code, out, _ = call(capsys, "bench", "strided", "--repeat", 1)
     assert code == 0
-    assert "320" in out
     assert "cold start" in out
     assert "32 sectors per load" in out
+
+
+PEER = """
+import json, pathlib, sys
+trace, config = map(pathlib.Path, sys.argv[1:])
+assert json.loads((trace / "trace.json").read_text())["launches"], trace
+assert config.name == "a6000"
+with open(pathlib.Path(__file__).with_name("calls"), "a") as file:
+    file.write("x")
+sum(range(3_000_000))
+"""
+
+
+@needs_every_trace
+def test_bench_runs_a_peer_in_turn_and_keeps_a_history(capsys, tmp_path):
+    peer, history = tmp_path / "peer.py", tmp_path / "history.jsonl"
+    peer.write_text(PEER)
+    options = ["--repeat", 3, "--peer", f"{sys.executable} {peer} {{trace}} {{config}}", "--history", history]
+    code, out, _ = call(capsys, "bench", "chase_l1", *options, "--json")
+    assert code == 0
+    (kernel,) = json.loads(out)["kernels"]
+    assert (tmp_path / "calls").read_text() == "xxx"
+    assert kernel["peer_cpu_seconds"] > 0.02
+    assert kernel["ratio"] == kernel["peer_cpu_seconds"] / kernel["cpu_seconds"]
+    code, out, _ = call(capsys, "bench", "chase_l1", *options)
+    assert code == 0
+    assert "peer, CPU s" in out
+    lines = [json.loads(line) for line in history.read_text().splitlines()]
+    assert [line["kernels"][0]["name"] for line in lines] == ["chase_l1"] * 2
+    assert all(line["version"] and line["date"].startswith("20") for line in lines)
+
+
+@needs_every_trace
+@pytest.mark.parametrize(
+    ("peer", "message"),
+    [
+        ("accel-sim", "write {trace} where the folder of the trace belongs"),
+        ("'unfinished {trace}", "not a command line"),
+        ("/no/such/simulator {trace}", "/no/such/simulator: cannot be run"),
+        (f"{sys.executable} -c exit(5) {{trace}}", "failed with exit code 5"),
+    ],
+)
+def test_a_peer_that_cannot_be_compared_is_refused(capsys, peer, message):
+    code, _, err = call(capsys, "bench", "chase_l1", "--repeat", 1, "--peer", peer)
+    assert code == 2
+    assert message in err
 
 
 @needs_every_trace

@@ -35,7 +35,6 @@ class Benchmark:
     Attributes:
         name, what: how tables call and explain it. source: trace or .sass file (its launch file beside it).
         config: card. launch: number of the one launch to simulate, None for all.
-        accel_sim: warp instructions per CPU second of Accel-Sim on such a kernel, None where not measured.
         threads: compare the wall time of one and two threads.
     """
 
@@ -44,7 +43,6 @@ class Benchmark:
     config: str
     what: str = ""
     launch: int | None = None
-    accel_sim: float | None = None
     threads: bool = False
 
 
@@ -63,7 +61,6 @@ class KernelData(Strict):
     trace: str
     what: str = ""
     launch: int | None = None
-    accel_sim: float | None = None
     threads: bool = False
 
 
@@ -101,10 +98,11 @@ def start_up() -> tuple[StartUp, StartUp]:
         trace_kernel(source, None, trace)
         command = [sys.executable, "-m", "gpusim.cli.main", "run", "--config", SELF_RUN_CONFIG, str(trace), "--json"]
         environment = os.environ | {"GPUSIM_CACHE_DIR": str(Path(folder) / "cache")}
-        return _timed(command, environment), _timed(command, environment)
+        return timed(command, environment), timed(command, environment)
 
 
-def _timed(command: list[str], environment: dict[str, str]) -> StartUp:
+def timed(command: list[str], environment: dict[str, str]) -> StartUp:
+    """Seconds of a command. Raises GpusimError where it fails."""
     before, start = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
     _checked(command, environment)
     wall, after = time.perf_counter() - start, resource.getrusage(resource.RUSAGE_CHILDREN)
@@ -119,13 +117,16 @@ def measure(row: Benchmark, repeat: int) -> dict:
 
 
 def _checked(command: list[str], environment: dict[str, str]) -> str:
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    try:
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    except OSError as error:
+        raise GpusimError(f"{command[0]}: cannot be run ({error.strerror or error})") from error
     if done.returncode:
         raise GpusimError(f"{' '.join(command)} failed with exit code {done.returncode}:\n{done.stderr.strip()}")
     return done.stdout
 
 
-def _opener(row: Benchmark) -> Callable[[], Trace]:
+def opener(row: Benchmark) -> Callable[[], Trace]:
     """What gives the trace: a stored one is opened, and so read, anew each time; a .sass file is executed once."""
     path = Path(row.source)
     if path.is_dir():
@@ -144,7 +145,7 @@ def _worker(row: Benchmark, repeat: int) -> dict:
     from gpusim.config import load_config
     from gpusim.model.setup.simulate import RunOptions, simulate
 
-    config, seconds, opened = load_config(row.config), [], _opener(row)
+    config, seconds, opened = load_config(row.config), [], opener(row)
     for _ in range(repeat + 1):
         start = time.process_time()
         result = simulate(opened(), config, RunOptions())

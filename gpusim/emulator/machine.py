@@ -15,7 +15,7 @@ from gpusim.emulator.buffers import GlobalMemory
 from gpusim.emulator.decode import decode
 from gpusim.emulator.state import Machine
 from gpusim.errors import GpusimError
-from gpusim.memory_limit import in_words, require_memory
+from gpusim.memory_limit import require_memory
 from gpusim.sass.program import Program
 
 BLOCK_OFFSET, GRID_OFFSET, SHARED_WINDOW_OFFSET, LOCAL_WINDOW_OFFSET, STACK_OFFSET = 0x0, 0xC, 0x18, 0x20, 0x28
@@ -25,9 +25,7 @@ SHARED_RESERVED = {90: 1024}
 TIME_SLICE_INSTRUCTIONS = 4096
 """Warp instructions after which the next warp of the CTA runs."""
 CTA_INSTRUCTION_LIMIT = 1 << 26
-"""Warp instructions after which a CTA is taken to have no end, unless a run is told otherwise: some 20 s, and 1 GB."""
-LOG_BYTES_PER_INSTRUCTION, LEAST_LOG_LIMIT = 32, 1 << 28
-"""The log of a CTA is held in memory until it ends: the most that it may take, by the limit above, and at least."""
+"""Warp instructions after which a CTA is taken to have no end, unless a run is told otherwise: some 20 s."""
 MOST_WARPS = 1 << 36
 """Of a launch. Each executes an instruction at least: at ten million a second more would take two hours."""
 POLL_INSTRUCTION_LIMIT = 1 << 24
@@ -215,21 +213,9 @@ def grow_log(prepared: Prepared) -> None:
         "segments": c[state.SEGMENTS_USED] >= len(machine.segments),
     }
     grown = sum(getattr(machine, name).nbytes * (2 if full else 1) for name, full in logs.items())
-    limit = int(machine.geometry[state.CTA_LIMIT])
-    if grown > max(LOG_BYTES_PER_INSTRUCTION * limit, LEAST_LOG_LIMIT):
-        raise _too_long(prepared, f"and its trace would take {in_words(grown)} of memory", limit)
-    require_memory(2 * grown, f"kernel {prepared.program.name}: the trace of a CTA takes", "let a CTA do less")
+    what = f"kernel {prepared.program.name}: the log of what it executes takes"
+    require_memory(2 * grown, what, "let a CTA do less")
     prepared.machine = machine._replace(**{name: _grown(getattr(machine, name), full) for name, full in logs.items()})
-
-
-def _too_long(prepared: Prepared, what: str, limit: int) -> GpusimError:
-    c = prepared.machine.control
-    done = int(c[state.CLOCK] - c[state.CTA_CLOCK])
-    return GpusimError(
-        f"kernel {prepared.program.name}: CTA {int(c[state.CTA])} has run {done:,} warp instructions without an end, "
-        f"{what}: an endless loop, or a wait for another CTA, which is run only after this one; "
-        f"if it is meant to be that long, raise the limit: --cta-limit {2 * limit}"
-    )
 
 
 def _place(prepared: Prepared, pc: int) -> str:
@@ -284,7 +270,12 @@ def explain(prepared: Prepared, code: int, memory: GlobalMemory) -> GpusimError:
         return GpusimError(_no_progress(prepared, memory))
     if code == state.LIMIT_REACHED:
         limit = int(prepared.machine.geometry[state.CTA_LIMIT])
-        return _too_long(prepared, f"more than {limit:,}", limit)
+        done = int(c[state.CLOCK] - c[state.CTA_CLOCK])
+        return GpusimError(
+            f"kernel {prepared.program.name}: CTA {int(c[state.CTA])} has run {done:,} warp instructions without an "
+            f"end, more than {limit:,}: an endless loop, or a wait for another CTA, which is run only after this one; "
+            f"if it is meant to be that long, raise the limit: --cta-limit {2 * limit}"
+        )
     if code == state.BAD_TARGET:
         external = prepared.program.provenance.get("external_functions", "")
         hint = f"; it may call {external}, which only a CUDA runtime provides" if external else ""

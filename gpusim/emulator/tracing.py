@@ -7,9 +7,9 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 
@@ -26,16 +26,19 @@ from gpusim.memory_limit import in_words, require_memory
 from gpusim.sass.assembler import AssembledKernel
 from gpusim.sass.fatbin import REPORT_SUFFIX
 from gpusim.sass.program import Parameter, Program
-from gpusim.trace.trace import MEMORY_RECORD_DTYPE, ChunkList, CtaChunk, Launch, Trace
+from gpusim.trace.spool import Spool
+from gpusim.trace.trace import MEMORY_RECORD_DTYPE, CtaChunk, Trace
 
 CHUNK_INSTRUCTIONS = 1 << 18
 """Warp instructions after which a chunk is closed at the next end of a CTA."""
+LONG_WARP, LONG_CTA = 1 << 12, 1 << 14
+"""Warp instructions of a CTA, per warp and at least, after which its streams are cut."""
 SECONDS_PER_PIECE, FIRST_PIECE = 0.4, 1 << 16
 """Wall seconds of compiled code between two looks at Ctrl-C and the progress, and warp instructions at first."""
 
 
 class Sink(Protocol):
-    """Takes one launch's chunks in CTA order."""
+    """Takes one launch's chunks in CTA order, long CTAs in parts."""
 
     def add(self, chunk: CtaChunk) -> None: ...
 
@@ -80,39 +83,93 @@ class TraceSummary:
 # ---- one launch
 
 
-def _take_chunk(machine: state.Machine, first_cta: int, cta_count: int, warps: int, wide_index: bool) -> CtaChunk:
-    """Rearrange the log by warp into a chunk and empty it."""
+def _chunk(machine: state.Machine, first_cta: int, cta_count: int, warps: int, wide_index: bool) -> CtaChunk:
+    """What the log has of these CTAs, rearranged by warp. A launch's log holds its CTAs in order if their order is."""
     from gpusim.emulator.trace_log import rearrange
 
-    c = machine.control
-    used = machine.segments[: c[state.SEGMENTS_USED]]
+    used = machine.segments[: machine.control[state.SEGMENTS_USED]]
     slot = ((used[:, 0] >> 16) - first_cta) * warps + (used[:, 0] & 0xFFFF)
     order = np.argsort(slot, kind="stable")
-    index = np.empty(c[state.INDEX_USED], np.uint32 if wide_index else np.uint16)
-    mask = np.empty(c[state.INDEX_USED], np.uint32)
-    records = np.empty((c[state.RECORDS_USED], 2), np.int64)
-    addresses = np.empty(c[state.ADDRESSES_USED], np.int64)
+    order = order[(slot[order] >= 0) & (slot[order] < cta_count * warps)]
+    slot, used = slot[order], used[order]
+    lengths = used[:, 2::2] - used[:, 1::2]
+    instructions, memory_records, explicit = (int(total) for total in lengths.sum(axis=0))
+    index = np.empty(instructions, np.uint32 if wide_index else np.uint16)
+    mask = np.empty(instructions, np.uint32)
+    records = np.empty((memory_records, 2), np.int64)
+    addresses = np.empty(explicit, np.int64)
     rearrange(machine, order, index, mask, records, addresses)
     counts = np.zeros((2, cta_count * warps + 1), np.int64)
-    np.add.at(counts[0], slot + 1, used[:, 2] - used[:, 1])
-    np.add.at(counts[1], slot + 1, used[:, 4] - used[:, 3])
+    np.add.at(counts[0], slot + 1, lengths[:, 0])
+    np.add.at(counts[1], slot + 1, lengths[:, 1])
     starts = np.cumsum(counts, axis=1)
+    rows = records.view(MEMORY_RECORD_DTYPE).reshape(-1)
+    return CtaChunk(first_cta, cta_count, starts[0], index, mask, starts[1], rows, addresses)
+
+
+def _empty_log(machine: state.Machine) -> None:
     for counter in (state.INDEX_USED, state.RECORDS_USED, state.ADDRESSES_USED, state.SEGMENTS_USED):
-        c[counter] = 0
-    records = records.view(MEMORY_RECORD_DTYPE).reshape(-1)
-    return CtaChunk(first_cta, cta_count, starts[0], index, mask, starts[1], records, addresses)
+        machine.control[counter] = 0
+
+
+class _Cutter:
+    """Says when the log of a launch is to be taken, and takes it: whole CTAs as a chunk, of a long one a part.
+
+    Clocks at which that happens depend on what is executed only, so a trace is always cut at the same places.
+    """
+
+    def __init__(self, prepared: Prepared, ascending: bool) -> None:
+        """`ascending`: CTAs run in the order of their numbers; otherwise all of them are taken at once."""
+        self.warps = int(prepared.machine.geometry[state.WARPS])
+        self.wide = len(prepared.program) > 1 << 16
+        self.long = max(LONG_WARP * self.warps, LONG_CTA) if ascending else sys.maxsize
+        self.first = 0  # CTA that the next chunk begins with
+        self.cutting = False  # a part of that has been taken
+        self.due = self.long  # clock at which to look whether a CTA is long
+
+    def look(self, machine: state.Machine, code: int) -> Iterator[CtaChunk]:
+        """After a call that was paused, or has filled the log at the end of a CTA: what is to be taken now."""
+        c = machine.control
+        done, running = int(c[state.POSITION]), bool(c[state.STARTED])
+        if code == state.PAUSED:
+            begun = not self.cutting or done > self.first  # since the log was taken
+            self.due = max(self.due, int(c[state.CTA_CLOCK]) + self.long) if begun else self.due
+            if c[state.CLOCK] < self.due:
+                return
+        if self.cutting or running:
+            yield from self._take_cut(machine, done, running)
+        else:
+            yield _chunk(machine, self.first, done - self.first, self.warps, self.wide)
+        _empty_log(machine)
+        self.first, self.cutting = done, running
+        self.due = int(c[state.CLOCK]) + self.long
+
+    def _take_cut(self, machine: state.Machine, done: int, running: bool) -> Iterator[CtaChunk]:
+        """The log where the CTA at its beginning, or the one at its end, is a long one."""
+        first = self.first
+        if self.cutting:
+            yield self._part(machine, first, goes_on=running and done == first)
+            first += 1
+        if done > first:
+            yield _chunk(machine, first, done - first, self.warps, self.wide)
+        if running and done >= first:
+            yield self._part(machine, done, goes_on=True)
+
+    def _part(self, machine: state.Machine, cta: int, goes_on: bool) -> CtaChunk:
+        return replace(_chunk(machine, cta, 1, self.warps, self.wide), goes_on=goes_on)
 
 
 def run(
     prepared: Prepared,
     memory: GlobalMemory,
-    chunk_instructions: int = CHUNK_INSTRUCTIONS,
+    chunk_instructions: int | None = None,
     cta_seed: int | None = None,
     tell: Callable[[int, int], None] | None = None,
 ) -> Iterator[CtaChunk]:
-    """Execute a launch, CTA after CTA; yields its chunks and leaves the results in `memory`.
+    """Execute a launch, CTA after CTA; yields its chunks, long CTAs in parts, and leaves the results in `memory`.
 
     Args:
+        chunk_instructions: as CHUNK_INSTRUCTIONS, which is the default.
         cta_seed: run the CTAs in an order shuffled with this seed; all of them then make one chunk. Default: ascending.
         tell: is given the CTAs that are done and the warp instructions so far now and then, also while a CTA runs.
 
@@ -127,25 +184,24 @@ def run(
             "first (`gpusim trace -o DIR`), then simulate that with NUMBA_DISABLE_JIT=1"
         )
     machine, ctas = prepared.machine, math.prod(prepared.grid)
-    warps = int(machine.geometry[state.WARPS])
-    first, wide, piece = 0, len(prepared.program) > 1 << 16, FIRST_PIECE
+    piece, chunk_instructions = FIRST_PIECE, chunk_instructions or CHUNK_INSTRUCTIONS
     if cta_seed is not None:
         order = np.random.default_rng(cta_seed).permutation(ctas)
         machine = prepared.machine = machine._replace(order=order)
         chunk_instructions = sys.maxsize
+    cutter = _Cutter(prepared, cta_seed is None)
     with np.errstate(all="ignore"):
-        while first < ctas:
+        while cutter.first < ctas:
             clock, began = int(machine.control[state.CLOCK]), time.perf_counter()
-            code = run_ctas(machine, ctas, chunk_instructions, clock + piece)
+            code = run_ctas(machine, ctas, chunk_instructions, min(clock + piece, cutter.due))
             if code == state.LOG_FULL:
                 grow_log(prepared)
                 machine = prepared.machine
             elif code == state.PAUSED:
                 piece = max(piece * 2 if time.perf_counter() - began < SECONDS_PER_PIECE / 2 else piece // 2, 1)
+                yield from cutter.look(machine, code)
             elif code == state.OK:
-                done = int(machine.control[state.POSITION])
-                yield _take_chunk(machine, first, done - first, warps, wide)
-                first = done
+                yield from cutter.look(machine, code)
             else:
                 raise explain(prepared, code, memory)
             if tell:
@@ -372,27 +428,6 @@ def _provenance(source: OpenedSource, launch: LaunchFile | None) -> dict[str, st
     return facts | ({"launch_file": launch.path.name} if launch else {})
 
 
-class _Collector:
-    """A sink factory that keeps everything in memory."""
-
-    def __init__(self) -> None:
-        self.launches: list[Launch] = []
-
-    @contextmanager
-    def launch(
-        self,
-        program: Program,
-        grid: tuple[int, int, int],
-        block: tuple[int, int, int],
-        shared_bytes: int,
-        facts: Mapping[str, str],
-    ) -> Iterator[Sink]:
-        chunks: list[CtaChunk] = []
-        sink: Any = type("ListSink", (), {"add": staticmethod(chunks.append)})
-        yield sink
-        self.launches.append(Launch(program, grid, block, shared_bytes, ChunkList(tuple(chunks)), facts))
-
-
 class _Nowhere:
     """A sink that drops everything: for runs of which only the results count."""
 
@@ -438,9 +473,9 @@ def run_opened(
     cta_limit: int | None = None,
 ) -> tuple[Trace, TraceSummary]:
     """`run_in_memory` for opened files, so that several launch files share one compilation."""
-    collector = _Collector()
-    summary = execute(source, launch_file, collector.launch, progress, cta_seed, cta_limit)
-    return Trace(tuple(collector.launches), _provenance(source, launch_file)), summary
+    spool = Spool()
+    summary = execute(source, launch_file, spool.launch, progress, cta_seed, cta_limit)
+    return Trace(tuple(spool.launches), _provenance(source, launch_file)), summary
 
 
 def trace_in_memory(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -17,7 +17,7 @@ from gpusim.results.hazards import Hazard
 from gpusim.results.result import Result
 from gpusim.sass.isa import load_isa
 from gpusim.sass.program import Program
-from gpusim.trace.trace import Launch, Trace
+from gpusim.trace.trace import CtaChunk, Launch, Trace
 
 KINDS = ("RAW", "WAW", "WAR")
 LARGEST_STALL = 15
@@ -56,8 +56,11 @@ def find_hazards(launch: Launch, table: DependenceTable, issue: Issue) -> tuple[
     sizes = ((slots, RESULT), (slots, READER), (1, PROGRESS), (ROWS, HAZARD))
     results, readers, progress, hazards = (np.zeros(size, dtype).view(np.recarray) for size, dtype in sizes)
     work = results, readers, progress, hazards
-    for chunk in launch.chunks():
-        if not check_warps(work, table.operands, table.distances, chunk.instruction_start, chunk.index, chunk.mask):
+    tables, last = (work, table.operands, table.distances), None
+    for chunk, warp in _streams(launch):
+        goes_on = warp is not None and warp == last
+        last = warp
+        if not check_warps(*tables, chunk.instruction_start, chunk.index, chunk.mask, goes_on):
             raise GpusimError(
                 f"{launch.program.name}: more than {ROWS} different hazards: are there control bits at all?"
             )
@@ -66,6 +69,18 @@ def find_hazards(launch: Launch, table: DependenceTable, issue: Issue) -> tuple[
     places = zip(found.consumer.tolist(), found.producer.tolist(), names, found.kind.tolist())
     rows = sorted(zip(places, found.occurrences.tolist(), found.short.tolist()))
     return tuple(_hazard(place, count, short, launch.program, issue) for place, count, short in rows)
+
+
+def _streams(launch: Launch) -> Iterator[tuple[CtaChunk, tuple[int, int] | None]]:
+    """Chunks, but of a long CTA the pieces, each with its CTA and warp; those of a warp in a row."""
+    for number in range(len(launch.source.cta_counts)):
+        cut = launch.source.cut(number)
+        if cut is None:
+            chunk = launch.source.read(number)
+            yield chunk, None
+            continue
+        for piece, warp in enumerate(cut.warp.tolist()):
+            yield cut.read(piece), (cut.cta, warp)
 
 
 def _hazard(place: tuple[int, int, str, int], count: int, short: int, program: Program, issue: Issue) -> Hazard:

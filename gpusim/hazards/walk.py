@@ -55,6 +55,7 @@ READER = np.dtype([("producer", "i8"), ("since", "i8"), ("lanes", "i8")])
 """The last variable-latency instruction that reads a register."""
 PROGRESS = np.dtype(
     [
+        ("clock", "i8"),  # of the next instruction
         ("waited", "i8", (COUNTERS,)),  # instructions of a counter issued by this clock are complete
         ("done", "i8", (UNITS,)),  # results of an in-order unit issued by this clock are there
         ("read", "i8", (UNITS,)),  # and registers of its queue are read
@@ -314,6 +315,7 @@ def start(work: Work) -> None:
         results[slot].producer = 0
         readers[slot].producer = 0
     own = progress[0]
+    own.clock = 0
     for counter in range(COUNTERS):
         own.waited[counter] = NEVER
         own.raises[counter] = 0
@@ -326,15 +328,23 @@ def start(work: Work) -> None:
 
 @kernel
 def check_warps(
-    work: Work, operands: Records, distances: np.ndarray, starts: np.ndarray, indices: np.ndarray, masks: np.ndarray
+    work: Work,
+    operands: Records,
+    distances: np.ndarray,
+    starts: np.ndarray,
+    indices: np.ndarray,
+    masks: np.ndarray,
+    goes_on: bool,
 ) -> bool:
     """Walk through every warp of a chunk. False where the table of hazards overflowed.
 
-    work: (results, readers, progress, hazards); indices, masks: the warps' instructions, at starts[w]..starts[w + 1].
+    work: (results, readers, progress, hazards); indices, masks: the warps' instructions, at starts[w]..starts[w + 1];
+    goes_on: they are all of the warp of the last call, behind what that saw.
     """
     for w in range(len(starts) - 1):
-        start(work)
-        clock = 0
+        if not goes_on:
+            start(work)
+        clock = work[2][0].clock
         for place in range(starts[w], starts[w + 1]):
             index = np.int64(indices[place])
             lanes = np.int64(masks[place])
@@ -348,4 +358,5 @@ def check_warps(
                 record(work, operands, own, index, lanes, clock)
             raise_counters(work[2][0], own, index, clock)
             clock += own.stall
+        work[2][0].clock = clock
     return True

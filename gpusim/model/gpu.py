@@ -46,8 +46,12 @@ from gpusim.results.stalls import Stall
 
 NO_INSTRUCTION = int(Stall.NO_INSTRUCTION)
 
-RUNNING, NEEDS_CTAS, FINISHED, DEADLOCK, FAULT = 0, 1, 2, 3, 4
-"""Why `run_windows` and its parts return: out of budget, the next CTAs are not loaded, all done, nothing can move."""
+RUNNING, NEEDS_CTAS, FINISHED, DEADLOCK, FAULT, NEEDS_STREAMS = 0, 1, 2, 3, 4, 5
+"""Why `run_windows` and its parts return: out of budget, the next CTAs are not loaded, all done, nothing can move, a
+table overflowed, a warp could come to the end of what is loaded of its stream."""
+WINDOWS_LOADED = 2
+"""Windows of a warp's instructions that are loaded at least when a window begins: a warp may issue for one of them, and
+must not see the end of what is loaded then."""
 FEW_MESSAGES = 64
 """Requests and replies under way up to which sharing them among threads takes longer than they do (some us)."""
 
@@ -61,8 +65,12 @@ def launch_warp(S: State, P: Params, sm: Sm, slot: Slot, place: Slot, number: in
     warp.cta_id = S.gpu[0].next_cta
     warp.warp_in_cta = number
     warp.position = S.warp_starts[table, 0]
+    warp.begin = warp.position
     warp.end = S.warp_starts[table, 1]
     warp.record = S.warp_starts[table, 2]
+    warp.more = S.warp_starts[table, 3]
+    if warp.more:
+        S.gpu[0].stream_check = 0
     warp.index = S.stream[warp.position] & INDEX_MASK if warp.position < warp.end else 0
     warp.sequence = 0
     warp.stall_until = now
@@ -236,6 +244,24 @@ def first_activity(S: State, P: Params) -> Cycle:
     return first
 
 
+@inlined
+def streams_run_low(S: State, P: Params) -> Flag:
+    """Whether a warp could come to the end of what is loaded of its stream within the next window.
+
+    It issues one instruction a cycle at most: that says in which cycle to look again.
+    """
+    gpu = S.gpu[0]
+    if gpu.stream_check > gpu.now:
+        return False
+    least = FOREVER
+    for w in range(len(S.warps)):
+        if S.warps[w].active and S.warps[w].more:
+            least = min(least, S.warps[w].end - S.warps[w].position)
+    spare = least - WINDOWS_LOADED * P.derived[0].window
+    gpu.stream_check = gpu.now + spare
+    return spare <= 0
+
+
 @njit
 def all_done(S: State, P: Params) -> Flag:
     gpu = S.gpu[0]
@@ -321,13 +347,15 @@ def run_memory_system(S: State, P: Params, threads: int) -> None:
 def begin_window(S: State, P: Params, threads: int) -> int:
     """Serve the last window's requests and choose the next window.
 
-    Returns RUNNING (gpu.window_end is set), NEEDS_CTAS, FINISHED, DEADLOCK or FAULT.
+    Returns RUNNING (gpu.window_end is set), NEEDS_CTAS, NEEDS_STREAMS, FINISHED, DEADLOCK or FAULT.
     """
     gpu = S.gpu[0]
     if gpu.fault:
         return FAULT
     if not gpu.filled and fill_gpu(S, P) == NEEDS_CTAS:
         return NEEDS_CTAS
+    if streams_run_low(S, P):
+        return NEEDS_STREAMS
     gpu.first = first_activity(S, P)
     run_memory_system(S, P, threads)  # replies may bring the first activity forward
     if all_done(S, P):

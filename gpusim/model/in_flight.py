@@ -36,6 +36,7 @@ def take_access(S: State, sm: Sm, w: Row, core: Record) -> Access:
 @inlined
 def free_access(S: State, sm: Sm, number: Access) -> None:
     """Nothing refers to it any more: what is to happen has been noted as an event."""
+    S.accesses[number].record = -1
     S.accesses[number].next = S.sms[sm].access_free
     S.sms[sm].access_free = number
 

@@ -99,7 +99,9 @@ WARP = compact(
         ("cta_id", "i8"),  # linear CTA id in the grid
         ("warp_in_cta", "i4"),
         ("position", "i8"),  # next instruction in the stream pool
-        ("end", "i8"),
+        ("begin", "i8"),  # first instruction of its stream that is loaded
+        ("end", "i8"),  # behind the last one that is
+        ("more", "i2"),  # 1: the stream goes on behind `end`, see gpusim.model.setup.streams
         ("record", "i8"),  # next memory record in the pool
         ("index", "i4"),  # static index of the next instruction
         ("sequence", "i8"),  # instructions issued
@@ -313,7 +315,7 @@ ACCESS = compact(
         ("index", "i4"),  # static index
         ("timeline", "i8"),  # row of the timeline, -1 if none is kept
         ("mask", "i8"),  # lanes that executed
-        ("record", "i8"),  # its memory record in the pool
+        ("record", "i8"),  # its memory record in the pool, -1 in a free one
         ("kind", "i2"),  # Kind and MemorySpace, those of its address where it is generic
         ("space", "i2"),
         ("group", "i2"),  # LDGSTS: its group
@@ -404,6 +406,7 @@ GPU = np.dtype(
         ("chunk_first", "i8"),  # CTAs first .. first + count - 1 can be dispatched
         ("chunk_count", "i8"),
         ("chunk_table", "i8"),  # row of the first CTA's first warp in warp_starts
+        ("stream_check", "i8"),  # first cycle in which a warp can come near the end of what is loaded of its stream
         ("timeline_rows", "i8"),
         ("l0_lines", "i8"),  # first lines of the program that the launch has yet to bring to every L0
         ("l1_instruction_lines", "i8"),  # and to every SM's L1 instruction cache
@@ -606,6 +609,6 @@ class State(NamedTuple):
     stream: np.ndarray  # pool, int64: lanes that executed << MASK_SHIFT | static index
     records: Records  # pool, MEMORY_RECORD_DTYPE
     addresses: np.ndarray  # pool, int64
-    warp_starts: np.ndarray  # pool, int64 (n, 3): first instruction, end, first record per warp of the loaded chunk
+    warp_starts: np.ndarray  # pool, int64 (n, 4): first instruction, end, first record, `more` per warp to dispatch
     timeline: Records  # rows in the order of issue; kept on one thread only
     teamwork: np.ndarray  # int64, see gpusim.model.threads

@@ -75,7 +75,7 @@ def _launch(launch: Launch) -> str:
     if isinstance(source, StoredChunks):  # the index holds a checksum of every column
         parts.append(json.dumps([dict(entry) for entry in source.entries], sort_keys=True).encode())
     else:
-        for chunk in launch.chunks():
+        for chunk in launch.parts():
             columns = (chunk.instruction_start, chunk.index, chunk.mask, chunk.records, chunk.addresses)
             parts += [column.tobytes() for column in columns]
     return digest(*parts)

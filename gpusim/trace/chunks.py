@@ -27,8 +27,23 @@ COLUMNS = {
 """Columns of a chunk and what they are made of; the index is of 16 or of 32 bits."""
 
 
+DIFFERENCED = ("base",)
+"""Columns of which differences of neighbours are stored."""
+
+
 def write_chunk(writer: BlockWriter, program: Program, warps_per_cta: int, chunk: CtaChunk) -> dict[str, Any]:
     """Append a chunk; returns its index entry. Raises ValueError where the chunk contradicts itself or the program."""
+    columns = chunk_columns(program, warps_per_cta, chunk)
+    return {
+        "first_cta": int(chunk.first_cta),
+        "cta_count": int(chunk.cta_count),
+        "warp_instructions": chunk.warp_instructions,
+        "columns": {name: writer.write(column, delta=name in DIFFERENCED) for name, column in columns.items()},
+    }
+
+
+def chunk_columns(program: Program, warps_per_cta: int, chunk: CtaChunk) -> dict[str, np.ndarray]:
+    """What is stored of a chunk, by the names of COLUMNS. Raises ValueError as `write_chunk`."""
     _check_streams(program, warps_per_cta, chunk)
     owner, slot = _record_owners(program, chunk.index)
     _check_records(chunk, owner)
@@ -39,20 +54,14 @@ def write_chunk(writer: BlockWriter, program: Program, warps_per_cta: int, chunk
     base, lanes = chunk.records["start"].copy(), differences(chunk.addresses)
     base[explicit], lanes[begin[explicit]] = chunk.addresses[begin[explicit]], 0
     order = _grouped(slot, executed)
-    columns = {
-        "warp_instructions": writer.write(np.diff(chunk.instruction_start)),
-        "index": writer.write(chunk.index),
-        "mask": writer.write(chunk.mask),
-        "explicit": writer.write(explicit[order].view(np.uint8)),
-        "base": writer.write(base[order], delta=True),
-        "stride": writer.write(chunk.records["stride"][order[~explicit[order]]]),
-        "lanes": writer.write(lanes),
-    }
     return {
-        "first_cta": int(chunk.first_cta),
-        "cta_count": int(chunk.cta_count),
-        "warp_instructions": chunk.warp_instructions,
-        "columns": columns,
+        "warp_instructions": np.diff(chunk.instruction_start),
+        "index": chunk.index,
+        "mask": chunk.mask,
+        "explicit": explicit[order].view(np.uint8),
+        "base": base[order],
+        "stride": chunk.records["stride"][order[~explicit[order]]],
+        "lanes": lanes,
     }
 
 
@@ -60,6 +69,14 @@ def read_chunk(reader: BlockReader, program: Program, warps_per_cta: int, entry:
     """Inverse of `write_chunk`. Raises GpusimError where the file does not hold what its index says, and ValueError
     where the columns contradict each other or the program."""
     columns = {name: reader.read(entry["columns"][name], dtype) for name, dtype in COLUMNS.items()}
+    return chunk_of(program, warps_per_cta, entry, columns)
+
+
+def chunk_of(
+    program: Program, warps_per_cta: int, entry: Mapping[str, Any], columns: Mapping[str, np.ndarray]
+) -> CtaChunk:
+    """Inverse of `chunk_columns`; `entry` says first CTA, CTAs and warp instructions. Raises ValueError as
+    `read_chunk`."""
     index, mask = columns["index"], columns["mask"]
     _check_lengths(program, warps_per_cta, entry, columns)
     starts = np.concatenate((np.zeros(1, np.int64), np.cumsum(columns["warp_instructions"], dtype=np.int64)))

@@ -45,7 +45,16 @@ class Chunk(Strict):
     first_cta: Count
     cta_count: Annotated[Count, Field(ge=1)]
     warp_instructions: Count
-    columns: Columns
+    columns: Columns | None = None
+    pieces: Block | None = None  # see gpusim.trace.pieces
+
+    @model_validator(mode="after")
+    def _whole_or_cut(self) -> Chunk:
+        if (self.columns is None) == (self.pieces is None):
+            raise ValueError("a chunk has either columns or pieces")
+        if self.pieces is not None and self.cta_count != 1:
+            raise ValueError(f"{self.cta_count} CTAs are stored in pieces, which is for one that is long")
+        return self
 
 
 class LaunchEntry(Strict):

@@ -81,7 +81,7 @@ def launch_info(launch: Launch) -> LaunchInfo:
     program = launch.program
     executed = np.zeros(len(program), np.int64)
     threads = records = addresses = 0
-    for chunk in launch.chunks():
+    for chunk in launch.parts():
         executed += np.bincount(chunk.index, minlength=len(program))
         threads += int(np.bitwise_count(chunk.mask).sum(dtype=np.int64))
         records += len(chunk.records)

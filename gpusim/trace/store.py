@@ -1,9 +1,10 @@
 """The native trace store: a folder with `trace.json` and one binary file per program and per launch.
 
 `trace.json` names the format and its version, the provenance, each program's metadata, each launch's facts and
-where in its file every column of every chunk lies (offset, bytes, dtype, count, CRC-32); its last key is a checksum of
-the rest (version 1 had none, and is read without). A launch's file is memory mapped and a chunk is decompressed when it
-is read, so a trace larger than memory runs.
+where in its file every column of every chunk lies (offset, bytes, dtype, count, CRC-32), or the table of pieces of a
+CTA too long to be one chunk; its last key is a checksum of the rest (version 1 had none, and is read without). A
+launch's file is memory mapped and a chunk or piece is decompressed when it is read, so a trace larger than memory runs,
+and so does a CTA that is.
 """
 
 from __future__ import annotations
@@ -14,10 +15,10 @@ import mmap
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
-from functools import cached_property
+from dataclasses import dataclass, replace
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -31,11 +32,13 @@ from gpusim.plainfile import read_bytes
 from gpusim.sass.program import INSTRUCTION_DTYPE, OPERAND_DTYPE, Program
 from gpusim.trace.blocks import REMEDY, BlockReader, BlockWriter, damaged
 from gpusim.trace.chunks import read_chunk, write_chunk
+from gpusim.trace.pieces import CutWriter, open_cut
 from gpusim.trace.programs import program_problem
-from gpusim.trace.trace import CtaChunk, Launch, Trace
+from gpusim.trace.trace import CtaChunk, CutCta, Launch, Trace
 
 FORMAT = "gpusim-trace"
-VERSION = 2
+VERSION = 3
+"""Since 3 a long CTA may be stored in pieces."""
 UNSEALED_VERSION = 1
 INDEX_NAME = "trace.json"
 NAME_CHARACTERS = 40
@@ -70,7 +73,8 @@ def check_target(path: Path | str, *, overwrite: bool) -> Path:
 
 
 @contextmanager
-def _writing(path: Path) -> Iterator[None]:
+def writing(path: Path) -> Iterator[None]:
+    """Errors of the file system in here name the trace. Raises GpusimError for them."""
     try:
         yield
     except OSError as error:
@@ -79,7 +83,7 @@ def _writing(path: Path) -> Iterator[None]:
 
 
 class LaunchSink:
-    """Takes one launch's chunks in CTA order and appends them to its file."""
+    """Takes one launch's chunks in CTA order, long CTAs in parts, and appends them to its file."""
 
     def __init__(self, writer: BlockWriter, program: Program, warps_per_cta: int, path: Path) -> None:
         self._writer = writer
@@ -88,18 +92,34 @@ class LaunchSink:
         self._warps_per_cta = warps_per_cta
         self.entries: list[dict[str, Any]] = []
         self.next_cta = 0
+        self._cut: CutWriter | None = None
 
     def add(self, chunk: CtaChunk) -> None:
-        """Append one chunk.
+        """Append one chunk, or a part of a long CTA.
 
         Raises ValueError where it does not follow the last one or contradicts itself, GpusimError where it cannot be
         written.
         """
         if chunk.first_cta != self.next_cta:
             raise ValueError(f"chunk begins at CTA {chunk.first_cta}, the next one is {self.next_cta}")
-        with _writing(self._path):
-            self.entries.append(write_chunk(self._writer, self._program, self._warps_per_cta, chunk))
-        self.next_cta += chunk.cta_count
+        with writing(self._path):
+            if chunk.goes_on or self._cut:
+                self._add_part(chunk)
+            else:
+                self.entries.append(write_chunk(self._writer, self._program, self._warps_per_cta, chunk))
+        self.next_cta += 0 if self._cut else chunk.cta_count
+
+    @property
+    def in_parts(self) -> bool:
+        """Whether the CTA of the last part goes on."""
+        return self._cut is not None
+
+    def _add_part(self, part: CtaChunk) -> None:
+        self._cut = self._cut or CutWriter(self._writer, self._program, self._warps_per_cta, part.first_cta)
+        self._cut.add(part)
+        if not part.goes_on:
+            self.entries.append(self._cut.entry())
+            self._cut = None
 
 
 class TraceWriter:
@@ -123,7 +143,7 @@ class TraceWriter:
         self._programs: list[dict[str, Any]] = []
         self._known: list[Program] = []
         self._launches: list[dict[str, Any]] = []
-        with _writing(self.path):
+        with writing(self.path):
             self._target.parent.mkdir(parents=True, exist_ok=True)
             prefix = f".{self._target.name[:NAME_CHARACTERS]}.partial-"
             self._folder = Path(tempfile.mkdtemp(prefix=prefix, dir=self._target.parent))
@@ -182,7 +202,7 @@ class TraceWriter:
             "programs": self._programs,
             "launches": self._launches,
         }
-        with _writing(self.path):
+        with writing(self.path):
             (self._folder / INDEX_NAME).write_text(sealed.seal(json.dumps(index, indent=1)))
             self._target = check_target(self.path, overwrite=self._overwrite)
             self._take_place()
@@ -208,7 +228,7 @@ class TraceWriter:
     @contextmanager
     def _new_file(self, name: str) -> Iterator[BinaryIO]:
         """A file in the folder. Raises GpusimError where it cannot be made, or not written to its end."""
-        with _writing(self.path):
+        with writing(self.path):
             file = (self._folder / name).open("wb")
         try:
             yield file
@@ -216,7 +236,7 @@ class TraceWriter:
             with suppress(OSError):
                 file.close()
             raise
-        with _writing(self.path):
+        with writing(self.path):
             file.close()
 
     def _program_number(self, program: Program) -> int:
@@ -225,7 +245,7 @@ class TraceWriter:
             if known is program or _same(known, program):
                 return number
         name = f"program-{len(self._known):04d}.bin"
-        with self._new_file(name) as file, _writing(self.path):
+        with self._new_file(name) as file, writing(self.path):
             writer = BlockWriter(file)
             entry: dict[str, Any] = {
                 "file": name,
@@ -253,8 +273,8 @@ def write_trace(trace: Trace, path: Path | str, *, overwrite: bool = False) -> N
         for launch in trace.launches:
             facts = (launch.program, launch.grid, launch.block, launch.shared_bytes, launch.provenance)
             with writer.launch(*facts) as sink:
-                for chunk in launch.chunks():
-                    sink.add(chunk)
+                for part in launch.parts():
+                    sink.add(part)
 
 
 # ---------------------------------------------------------------------------------------------- reading
@@ -262,12 +282,13 @@ def write_trace(trace: Trace, path: Path | str, *, overwrite: bool = False) -> N
 
 @dataclass(frozen=True)
 class StoredChunks:
-    """A ChunkSource that decompresses from a memory-mapped launch file on each `read`."""
+    """A ChunkSource that decompresses from a memory-mapped launch file on each `read`; `load` maps it."""
 
     path: Path
     program: Program
     warps_per_cta: int
     entries: Sequence[Mapping[str, Any]]
+    load: Callable[[], memoryview]
 
     @property
     def cta_counts(self) -> np.ndarray:
@@ -279,14 +300,34 @@ class StoredChunks:
 
     def read(self, chunk: int) -> CtaChunk:
         """Chunk number `chunk`. Raises GpusimError where the file is damaged."""
-        try:
+        if cut := self.cut(chunk):
+            return cut.whole()
+        with self._fitting(chunk):
             return read_chunk(self._reader, self.program, self.warps_per_cta, self.entries[chunk])
+
+    def cut(self, chunk: int) -> CutCta | None:
+        """The pieces of chunk number `chunk`, where it is stored so. Raises GpusimError where the file is damaged."""
+        entry = self.entries[chunk]
+        if not entry.get("pieces"):
+            return None
+        with self._fitting(chunk):
+            cut = open_cut(self._reader, self.program, self.warps_per_cta, entry)
+        return replace(cut, read=partial(self._read_piece, chunk, cut.read))
+
+    def _read_piece(self, chunk: int, read: Callable[[int], CtaChunk], number: int) -> CtaChunk:
+        with self._fitting(chunk):
+            return read(number)
+
+    @contextmanager
+    def _fitting(self, chunk: int) -> Iterator[None]:
+        try:
+            yield
         except ValueError as error:
             raise damaged(self.path, f"chunk {chunk} does not fit its index ({error})") from error
 
     @cached_property
     def _reader(self) -> BlockReader:
-        return BlockReader(self.path, _map(self.path))
+        return BlockReader(self.path, self.load())
 
 
 def open_trace(path: Path | str) -> Trace:
@@ -328,7 +369,7 @@ def _check_index(path: Path, index: dict[str, Any]) -> None:
 
 def _read_program(folder: Path, entry: Mapping[str, Any]) -> Program:
     path = _checked_file(folder, entry)
-    reader = BlockReader(path, _map(path))
+    reader = BlockReader(path, map_file(path))
     tables = reader.read(entry["instructions"], INSTRUCTION_DTYPE), reader.read(entry["operands"], OPERAND_DTYPE)
     program = Program.from_metadata(entry["metadata"], *tables)
     if problem := program_problem(program):
@@ -340,7 +381,8 @@ def _open_launch(folder: Path, entry: Mapping[str, Any], programs: Sequence[Prog
     program = programs[entry["program"]]
     grid, block = tuple(entry["grid"]), tuple(entry["block"])
     warps = -(-math.prod(block) // WARP_SIZE)
-    source = StoredChunks(_checked_file(folder, entry), program, warps, tuple(entry["chunks"]))
+    path = _checked_file(folder, entry)
+    source = StoredChunks(path, program, warps, tuple(entry["chunks"]), partial(map_file, path))
     return Launch(program, grid, block, entry["shared_bytes"], source, dict(entry["provenance"]))
 
 
@@ -353,7 +395,7 @@ def _checked_file(folder: Path, entry: Mapping[str, Any]) -> Path:
     return path
 
 
-def _map(path: Path) -> memoryview:
+def map_file(path: Path) -> memoryview:
     """The file's bytes, mapped: only what is touched is read."""
     with path.open("rb") as file:
         if not path.stat().st_size:

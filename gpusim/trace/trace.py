@@ -1,19 +1,19 @@
 """Trace: what every warp of every launch executed, and where it reached in memory. No cycle is known here.
 
 A Trace is a list of Launches. A Launch owns a Program and delivers its warps' streams in chunks of
-consecutive CTAs, so that a trace larger than memory still runs. The emulator produces chunks, the
-store writes and reads them, the timing model consumes them.
+consecutive CTAs, and long CTAs in pieces, so that a trace larger than memory still runs. The emulator produces chunks,
+the store writes and reads them, the timing model consumes them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 import numpy as np
 
-from gpusim.constants import WARP_SIZE
+from gpusim.constants import EXPLICIT, WARP_SIZE
 from gpusim.display import counted, dimensions, html_facts, html_table
 from gpusim.sass.program import Program
 
@@ -40,6 +40,7 @@ class CtaChunk:
         records: (r,) MEMORY_RECORD_DTYPE: Program.address_counts rows per executed memory instruction, in order
             (also for those with mask 0, then base and stride 0).
         addresses: (a,) int64: explicit addresses, popcount(mask) per explicit record, in lane order.
+        goes_on: this is a part of one CTA whose streams go on in the next part.
     """
 
     first_cta: int
@@ -50,10 +51,83 @@ class CtaChunk:
     record_start: np.ndarray
     records: np.ndarray
     addresses: np.ndarray
+    goes_on: bool = False
 
     @property
     def warp_instructions(self) -> int:
         return len(self.index)
+
+    @property
+    def bytes(self) -> int:
+        """Memory that its arrays take."""
+        arrays = (self.instruction_start, self.index, self.mask, self.record_start, self.records, self.addresses)
+        return sum(array.nbytes for array in arrays)
+
+
+@dataclass(frozen=True)
+class CutCta:
+    """A CTA that is too long to be taken at once: its warps' streams in pieces, each read by itself.
+
+    Attributes:
+        cta: its number. warps: how many it has.
+        warp: (pieces,) int64: whose stream a piece belongs to, ascending; pieces of a warp follow each other.
+        instructions: (pieces,) int64.
+        read: gives a piece by its number, as a CtaChunk with one stream.
+    """
+
+    cta: int
+    warps: int
+    warp: np.ndarray
+    instructions: np.ndarray
+    read: Callable[[int], CtaChunk]
+
+    @property
+    def warp_instructions(self) -> int:
+        return int(self.instructions.sum())
+
+    @property
+    def cta_count(self) -> int:
+        return 1
+
+    def part(self, number: int) -> CtaChunk:
+        """A piece as a part of its CTA: the streams of the other warps are empty."""
+        piece, behind = self.read(number), np.arange(self.warps + 1) > self.warp[number]
+        starts, records = (np.where(behind, ends[-1], 0) for ends in (piece.instruction_start, piece.record_start))
+        goes_on = number + 1 < len(self.warp)
+        return replace(piece, instruction_start=starts, record_start=records, goes_on=goes_on)
+
+    def whole(self) -> CtaChunk:
+        """All pieces as one chunk, which may be large."""
+        pieces = [self.read(number) for number in range(len(self.warp))]
+        starts = np.zeros((2, self.warps + 1), np.int64)
+        np.add.at(starts[0], self.warp + 1, self.instructions)
+        np.add.at(starts[1], self.warp + 1, [len(piece.records) for piece in pieces])
+        records = [moved(piece.records, at) for piece, at in zip(pieces, _before(piece.addresses for piece in pieces))]
+        return CtaChunk(
+            first_cta=self.cta,
+            cta_count=1,
+            instruction_start=np.cumsum(starts[0]),
+            index=np.concatenate([piece.index for piece in pieces]),
+            mask=np.concatenate([piece.mask for piece in pieces]),
+            record_start=np.cumsum(starts[1]),
+            records=np.concatenate(records),
+            addresses=np.concatenate([piece.addresses for piece in pieces]),
+        )
+
+
+def moved(records: np.ndarray, by: int) -> np.ndarray:
+    """Memory records whose explicit addresses lie `by` further on."""
+    records = np.array(records, dtype=MEMORY_RECORD_DTYPE)
+    records["start"] += np.where(records["stride"] == EXPLICIT, by, 0)
+    return records
+
+
+def _before(arrays: Iterable[np.ndarray]) -> Iterator[int]:
+    """Elements before each of arrays that follow each other."""
+    total = 0
+    for array in arrays:
+        yield total
+        total += len(array)
 
 
 class ChunkSource(Protocol):
@@ -69,12 +143,15 @@ class ChunkSource(Protocol):
 
     def read(self, chunk: int) -> CtaChunk: ...
 
+    def cut(self, chunk: int) -> CutCta | None:
+        """The chunk in pieces where it is one long CTA, None where it is to be read at once."""
+
 
 @dataclass(frozen=True)
 class ChunkList:
-    """A ChunkSource over chunks held in memory."""
+    """A ChunkSource over chunks and long CTAs held in memory."""
 
-    chunks: tuple[CtaChunk, ...]
+    chunks: tuple[CtaChunk | CutCta, ...]
 
     @property
     def cta_counts(self) -> np.ndarray:
@@ -85,7 +162,12 @@ class ChunkList:
         return np.array([c.warp_instructions for c in self.chunks], dtype=np.int64)
 
     def read(self, chunk: int) -> CtaChunk:
-        return self.chunks[chunk]
+        found = self.chunks[chunk]
+        return found.whole() if isinstance(found, CutCta) else found
+
+    def cut(self, chunk: int) -> CutCta | None:
+        found = self.chunks[chunk]
+        return found if isinstance(found, CutCta) else None
 
 
 @dataclass(frozen=True)
@@ -132,9 +214,18 @@ class Launch:
         return html_facts(repr(self), facts)
 
     def chunks(self) -> Iterator[CtaChunk]:
-        """All chunks in CTA order."""
+        """All chunks in CTA order. A long CTA comes whole: `parts` takes little memory, whatever its length."""
         for chunk in range(len(self.source.cta_counts)):
             yield self.source.read(chunk)
+
+    def parts(self) -> Iterator[CtaChunk]:
+        """All chunks in CTA order, long CTAs warp by warp in parts that say `goes_on`."""
+        for chunk in range(len(self.source.cta_counts)):
+            cut = self.source.cut(chunk)
+            if cut is None:
+                yield self.source.read(chunk)
+            else:
+                yield from (cut.part(number) for number in range(len(cut.warp)))
 
 
 @dataclass(frozen=True)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from gpusim.constants import EXPLICIT, MemorySpace
 from gpusim.sass.program import INSTRUCTION_DTYPE, OPERAND_DTYPE, Program
-from gpusim.trace.trace import MEMORY_RECORD_DTYPE, ChunkList, CtaChunk, Launch, Trace
+from gpusim.trace.pieces import pieces_of
+from gpusim.trace.trace import MEMORY_RECORD_DTYPE, ChunkList, CtaChunk, CutCta, Launch, Trace
 
 SPACES = (MemorySpace.NONE, MemorySpace.GLOBAL, MemorySpace.SHARED, MemorySpace.GLOBAL_TO_SHARED, MemorySpace.NONE)
 OPCODES = ("FFMA", "LDG.E", "LDS.128", "LDGSTS.E", "EXIT")
@@ -84,3 +87,24 @@ def assert_same_chunk(a: CtaChunk, b: CtaChunk) -> None:
         x, y = getattr(a, name), getattr(b, name)
         assert x.dtype == y.dtype, name
         np.testing.assert_array_equal(x, y, err_msg=name)
+
+
+def cut_launch(launch: Launch, longest: int) -> Launch:
+    """The same launch with every CTA in pieces of `longest` instructions at most."""
+    pieces: dict[int, list[tuple[int, CtaChunk]]] = {cta: [] for cta in range(launch.cta_count)}
+    for chunk in launch.chunks():
+        for stream, piece in pieces_of(launch.program, chunk, longest):
+            cta, warp = divmod(stream, launch.warps_per_cta)
+            pieces[chunk.first_cta + cta].append((warp, replace(piece, first_cta=chunk.first_cta + cta)))
+    return replace(launch, source=ChunkList(tuple(_cut(launch, cta, own) for cta, own in pieces.items())))
+
+
+def _cut(launch: Launch, cta: int, own: list[tuple[int, CtaChunk]]) -> CutCta:
+    warp = np.array([warp for warp, _ in own], np.int64)
+    instructions = np.array([piece.warp_instructions for _, piece in own], np.int64)
+    return CutCta(cta, launch.warps_per_cta, warp, instructions, lambda number: own[number][1])
+
+
+def in_pieces(trace: Trace, longest: int) -> Trace:
+    """The same trace with all CTAs in pieces."""
+    return replace(trace, launches=tuple(cut_launch(launch, longest) for launch in trace.launches))

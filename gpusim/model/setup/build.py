@@ -80,6 +80,7 @@ def sms_at_start(count: int) -> tuple[np.recarray, np.recarray]:
     units.access_free = np.arange(count) * st.IN_FLIGHT
     accesses = records(count * st.IN_FLIGHT, st.ACCESS)
     accesses.next = np.arange(1, len(accesses) + 1)
+    accesses.record = -1
     return units, accesses
 
 
@@ -161,7 +162,7 @@ def build_state(params: Params, config: GpuConfig, threads: int, window: int) ->
         stream=np.zeros(0, np.int64),
         records=records(0, MEMORY_RECORD_DTYPE),
         addresses=np.zeros(0, np.int64),
-        warp_starts=np.zeros((0, 3), np.int64),
+        warp_starts=np.zeros((0, 4), np.int64),
         timeline=records(0, st.TIMELINE),
         teamwork=np.zeros(TEAM_WORDS, np.int64),
     )

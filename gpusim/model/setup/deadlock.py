@@ -136,7 +136,7 @@ class _Report:
 
     def _last_raised(self, warp: Any, counter: int) -> str:
         """The instruction that the warp issued last among those that raise a counter."""
-        start = int(warp.position) - min(int(warp.sequence), SEARCHED)
+        start = max(int(warp.position) - min(int(warp.sequence), SEARCHED), int(warp.begin))
         for place in range(int(warp.position) - 1, start - 1, -1):
             index = int(self.state.stream[place]) & INDEX_MASK
             if _field(self.params.code[index].raised, counter):

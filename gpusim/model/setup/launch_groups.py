@@ -46,13 +46,14 @@ class Features:
 
 
 def features(launch: Launch) -> Features:
-    """Read some of a launch's chunks and measure what it does."""
+    """Read some of a launch's chunks, of a long CTA its first piece, and measure what it does."""
     chunks = len(launch.source.cta_counts)
     places = np.unique(np.linspace(0, chunks - 1, min(LOOKED_AT, chunks)).astype(int)).tolist()
     mix = np.zeros(len(launch.program), np.int64)
     lanes = accesses = sectors = lines = 0
     for place in places:
-        chunk = launch.source.read(place)
+        cut = launch.source.cut(place)
+        chunk = cut.read(0) if cut else launch.source.read(place)
         mix += np.bincount(chunk.index, minlength=len(mix))
         lanes += int(np.bitwise_count(chunk.mask).sum(dtype=np.int64))
         touched, begins = _memory(chunk)

@@ -22,7 +22,7 @@ from gpusim.model.setup.simulate import KernelRun, RunOptions, Totals
 from gpusim.results.result import KernelResult
 from gpusim.results.sampled import Sampled
 from gpusim.results.stalls import Stall
-from gpusim.trace.trace import ChunkSource, CtaChunk, Launch
+from gpusim.trace.trace import ChunkSource, CtaChunk, CutCta, Launch
 
 LEAST_WAVES = 24
 """Of a launch that is sampled; in a shorter one ramp, tail and the first pass are half of it or more."""
@@ -161,6 +161,14 @@ class SomeCtas:
             upto = min(end, int(self._ends[chunk]))
             self._pieces.append((chunk, first, upto - first))
             first = upto
+
+    def cut(self, chunk: int) -> CutCta | None:
+        """Chunk number `chunk` of those chosen, where it is a long CTA in pieces; otherwise it is to be read."""
+        number, _, count = self._pieces[chunk]
+        found = self._source.cut(number)
+        if found is not None:
+            self._given.append((count, found.warp_instructions))
+        return found
 
     def read(self, chunk: int) -> CtaChunk:
         """Chunk number `chunk` of those chosen; each is read once, in order."""

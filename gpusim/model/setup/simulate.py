@@ -284,7 +284,7 @@ class KernelRun:
         derived = build_derived(config, policies, shared, self.window, options.skip, options.timeline, len(table.names))
         masks = hash_masks(config)
         self.params = Params(build_card(config), derived, code, table.operands, table.distances, masks, policies.mark)
-        self.pools = StreamPools(launch)
+        self.pools = StreamPools(launch, self.window)
         self.state = self._initial_state()
         check_compiles(policies, self.state, self.params)
 
@@ -350,6 +350,8 @@ class KernelRun:
                     return self._result(clock.cpu_seconds)
                 if status == compiled.NEEDS_CTAS:
                     self._load_ctas()
+                elif status == compiled.NEEDS_STREAMS:
+                    self.state = self.pools.supply(self.state)
                 elif status == compiled.DEADLOCK:
                     raise self._deadlock("nothing is on its way")
                 elif status == compiled.FAULT:
