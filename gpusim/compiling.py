@@ -88,11 +88,11 @@ class Clock:
 
     @contextmanager
     def compilation(self, module: str) -> Iterator[None]:
-        """An entry of `module`, a name of PARTS or below one, is compiled."""
+        """An entry of `module` is compiled, mostly one below a name of PARTS."""
         self._depth += 1
         if self._depth == 1:
             self._began, self.functions = time.process_time(), 0
-            self.notice.begin(*PARTS[".".join(module.split(".")[:2])])
+            self.notice.begin(*PARTS.get(".".join(module.split(".")[:2]), (module, "some seconds")))
         try:
             yield
         finally:
