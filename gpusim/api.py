@@ -107,7 +107,8 @@ def simulate(
             processors share the work, unless `threads` says how many.
 
     Raises GpusimError for wrong input, a CTA that does not fit or a deadlock, TypeError for an unknown option, and at
-    Ctrl-C a KeyboardInterrupt whose `partial` is the Result of the launches that were finished.
+    Ctrl-C a KeyboardInterrupt whose `partial` is the Result of the launches that were finished, and whose `so_far` is
+    what was counted of the next (None if nothing was).
     """
     from gpusim.model.setup.simulate import simulate as run
 

@@ -81,6 +81,19 @@ def interrupt_in(kernel_number: int, monkeypatch) -> None:
     monkeypatch.setattr(KernelRun, "simulate", simulated)
 
 
+def interrupt_after(calls: int, monkeypatch) -> None:
+    """Let the process receive SIGINT after some calls of compiled code, each of one window."""
+    look, numbers = KernelRun._look, iter(range(1000))
+
+    def looked(self):
+        self.windows = 1
+        if next(numbers) == calls:
+            os.kill(os.getpid(), signal.SIGINT)
+        look(self)
+
+    monkeypatch.setattr(KernelRun, "_look", looked)
+
+
 def run_command(stored, *more) -> list:
     return ["run", "--config", "a6000", *(word for text in SMALL for word in ("--set", text)), stored, *more]
 
@@ -114,6 +127,47 @@ def test_the_command_saves_says_where_and_goes_on(stored, tmp_path, capsys, monk
     assert "2 of 3 kernels taken over" in err
     assert plain(Result.load(part)) == plain(Result.load(whole))
     assert dict(Result.load(part).provenance) == dict(Result.load(whole).provenance)
+
+
+@pytest.fixture(scope="module")
+def long_launch() -> Trace:
+    """One launch of some waves."""
+    return trace(kernel(LOADS * 40, block=64, grid=64))
+
+
+def test_a_kernel_that_is_stopped_tells_what_there_is_of_it(long_launch, card, monkeypatch):
+    whole = simulate(long_launch, card).kernels[0]
+    interrupt_after(20, monkeypatch)
+    with pytest.raises(Interrupted) as caught:
+        simulate(long_launch, card)
+    part, cycle = caught.value.so_far, caught.value.partial.stopped.cycle
+    assert caught.value.partial.kernels == ()
+    assert 0 < part.warp_instructions < whole.warp_instructions
+    assert part.cycles == cycle + part.counters["launch_cycles"] < whole.cycles
+    assert part.pc_issues.sum() == part.warp_instructions
+    assert part.resident_warp_cycles == sum(part.stalls.values())
+    shares = [
+        {name: cycles / each.resident_warp_cycles for name, cycles in each.stalls.items()} for each in (part, whole)
+    ]
+    assert shares[0]["long_scoreboard"] == pytest.approx(shares[1]["long_scoreboard"], abs=0.15)
+    assert 0 < part.occupancy <= 1
+
+
+def test_the_command_prints_what_there_is_of_a_stopped_kernel(long_launch, tmp_path, capsys, monkeypatch):
+    write_trace(long_launch, tmp_path / "long")
+    with monkeypatch.context() as patch:
+        interrupt_after(20, patch)
+        code, out, err = call(capsys, *run_command(tmp_path / "long", "--output", tmp_path / "none.json"))
+    assert code == 130
+    assert "test, so far:" in out
+    assert "long_scoreboard" in out
+    assert "no kernel was finished" in err
+    assert not (tmp_path / "none.json").exists()
+    with monkeypatch.context() as patch:
+        interrupt_after(20, patch)
+        out = call(capsys, *run_command(tmp_path / "long", "--json"))[1]
+    assert json.loads(out)["kernels"] == []
+    assert json.loads(out)["so_far"]["warp_instructions"] > 0
 
 
 def test_an_interrupt_in_the_first_kernel_writes_nothing(stored, tmp_path, capsys, monkeypatch):

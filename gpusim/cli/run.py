@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from gpusim.config.models import GpuConfig
     from gpusim.results.files import OutputFile
     from gpusim.results.hazards import Hazard
-    from gpusim.results.result import Result, Stop
+    from gpusim.results.result import KernelResult, Result, Stop
     from gpusim.runs.checkpoint import Checkpoint
     from gpusim.sass.program import Program
     from gpusim.trace.trace import Trace
@@ -145,7 +145,7 @@ class _Run:
             self._deliver(error.partial)
             raise
         except Interrupted as interrupt:
-            delivered = self._deliver(interrupt.partial)
+            delivered = self._deliver(interrupt.partial, interrupt.so_far)
             kept = self.args.output if delivered and self.output and self.output.replaced else None
             if interrupt.partial.stopped is not None:
                 print(f"gpusim: {_where(interrupt.partial.stopped, kept)}", file=sys.stderr)
@@ -193,8 +193,11 @@ class _Run:
         except GpusimError as error:
             progress.warn(f"{error} (the run goes on, and is saved again later)")
 
-    def _deliver(self, result: Result) -> bool:
-        """Write and print a result, or what there is of it; returns whether all of it could be written."""
+    def _deliver(self, result: Result, so_far: KernelResult | None = None) -> bool:
+        """Write and print a result, or what there is of it; returns whether all of it could be written.
+
+        so_far: what was counted of a kernel that was stopped. It is printed, not written.
+        """
         from gpusim.results.timeline import write_timeline
 
         if self.hazards:
@@ -209,15 +212,19 @@ class _Run:
             pairs = zip(programs, result.kernels)
             tables = [(program.opcodes, kernel.timeline) for program, kernel in pairs if kernel.timeline is not None]
             writes.append(partial(write_timeline, self.timeline, tables))
-        return deliver(lambda: self._print(result, programs), writes)
+        return deliver(lambda: self._print(result, programs, so_far), writes)
 
-    def _print(self, result: Result, programs: Sequence[Program]) -> None:
+    def _print(self, result: Result, programs: Sequence[Program], so_far: KernelResult | None) -> None:
         if self.args.json:
-            print(json.dumps(result.summary()), flush=True)
-        elif programs:
-            from gpusim.report.text import console_for, print_report
+            row = result.summary() if so_far is None else result.summary() | {"so_far": so_far.summary()}
+            print(json.dumps(row), flush=True)
+            return
+        from gpusim.report.text import console_for, print_report, print_so_far
 
+        if programs:
             print_report(console_for(sys.stdout), result, programs)
+        if so_far is not None:
+            print_so_far(console_for(sys.stdout), result, so_far)
 
 
 def _where(stopped: Stop, output: str | None) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -46,6 +47,15 @@ def console_for(stream: Any) -> Console:
     columns = os.environ.get("COLUMNS", "")
     width = int(columns) if columns.isdecimal() and int(columns) else PLAIN_WIDTH
     return _Console(file=stream, width=None if stream.isatty() else width, highlight=False)
+
+
+def print_so_far(console: Console, result: Result, kernel: KernelResult) -> None:
+    """Print what was counted of the kernel in which a simulation was stopped, behind those that it finished."""
+    console.print()
+    paragraph(console, f"{kernel.name}, so far:", "bold")
+    kernel_sheet(replace(result, kernels=(kernel,))).print(console)
+    if kernel.program is not None:
+        print_kernel(console, kernel, kernel.program)
 
 
 def print_report(console: Console, result: Result, programs: Sequence[Program]) -> None:

@@ -93,11 +93,12 @@ class RunOptions:
 
 
 class Interrupted(KeyboardInterrupt):
-    """Ctrl-C. `partial` holds the launches that were finished; its `stopped` says where."""
+    """Ctrl-C. `partial` holds the launches that were finished; its `stopped` says where. `so_far`: what was counted of
+    the one after them, None if nothing had issued."""
 
-    def __init__(self, partial: Result) -> None:
+    def __init__(self, partial: Result, so_far: KernelResult | None = None) -> None:
         super().__init__("interrupted")
-        self.partial = partial
+        self.partial, self.so_far = partial, so_far
 
     def __reduce__(self) -> tuple:  # out of a worker process goes the fact alone
         return KeyboardInterrupt, self.args
@@ -162,7 +163,8 @@ def simulate(
                 groups.add(number, kernels[-1])
             before = run
         except KeyboardInterrupt:
-            raise Interrupted(result(replace(stop, reason="interrupted", cycle=run.cycle if run else 0))) from None
+            partial = result(replace(stop, reason="interrupted", cycle=run.cycle if run else 0))
+            raise Interrupted(partial, run.so_far() if run else None) from None
         except GpusimError as error:
             partial = result(replace(stop, reason="error", cycle=run.cycle if run else 0))
             raise SimulationError(str(error), partial) from error
@@ -413,15 +415,36 @@ class KernelRun:
     def _deadlock(self, cause: str) -> GpusimError:
         return GpusimError(deadlock_report(self.state, self.params, self.launch, cause))
 
-    def _totals(self) -> Totals:
-        """What was counted until the end."""
+    def so_far(self) -> KernelResult | None:
+        """What was counted of a launch that was stopped, as if its warps had left; None if none issued."""
+        state = self.state
+        counted = self._counted(self.cycle)
+        if not counted.counters["warp_instructions"]:
+            return None
+        resident = state.warps[state.warps.active == 1]
+        np.add.at(counted.stalls, (resident.index, resident.reason), np.maximum(self.cycle - resident.reason_since, 0))
+        counted.counters["resident_warp_cycles"] = int(counted.stalls.sum())
+        running = state.sms[state.sms.live_ctas > 0]
+        counted.counters["sm_active_cycles"] += int(np.maximum(self.cycle - running.active_since, 0).sum())
+        return self._kernel_result(counted, 0.0)
+
+    def _counted(self, cycles: int) -> Totals:
+        """What was counted up to now."""
         state = self.state
         counters = {name: int(state.counters[name].sum()) for name in state.counters.dtype.names or ()}
-        assert counters["warp_instructions"] == self.launch.warp_instructions, "the model lost instructions"
-        return Totals(self._end(), counters, state.stalls.sum(axis=0))
+        return Totals(cycles, counters, state.stalls.sum(axis=0))
+
+    def _totals(self) -> Totals:
+        """What was counted until the end."""
+        totals = self._counted(self._end())
+        assert totals.counters["warp_instructions"] == self.launch.warp_instructions, "the model lost instructions"
+        return totals
 
     def _result(self, seconds: float) -> KernelResult:
-        launch, (end, counters, stalls) = self.launch, self._totals()
+        return self._kernel_result(self._totals(), seconds)
+
+    def _kernel_result(self, totals: Totals, seconds: float) -> KernelResult:
+        launch, (end, counters, stalls) = self.launch, totals
         resident = counters.pop("resident_warp_cycles")
         accesses = counters.pop("l1_instruction_accesses")
         counters["l1_instruction_hits"] = accesses - counters["l1_instruction_misses"]
