@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pytest
 from kernel_suite import KERNELS, SOURCES, check_of, opened, small_launch
@@ -59,7 +61,10 @@ def test_bigcode_exceeds_the_instruction_caches(architecture: int) -> None:
 
 def test_every_kernel_has_a_check_and_two_launch_files() -> None:
     assert len(SOURCES) == len(list(KERNELS.rglob("*.cu"))), "a name is used twice"
-    files = {path for pattern in ("*.yaml", "*.check.py") for path in KERNELS.rglob(pattern)}
+    large = set(KERNELS.rglob("*.large.yaml"))
+    suite = (KERNELS.parent / "bench" / "sampling.yaml").read_text()  # of `gpusim validate sampling`
+    assert {path.name for path in large} == set(re.findall(r"\w+\.large\.yaml", suite))
+    files = {path for pattern in ("*.yaml", "*.check.py") for path in KERNELS.rglob(pattern)} - large
     suffixes = (".yaml", ".small.yaml", ".check.py")
     assert files == {path.with_suffix(suffix) for path in SOURCES.values() for suffix in suffixes}
     for name in SOURCES:

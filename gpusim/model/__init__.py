@@ -1,6 +1,7 @@
 """The timing model: compiled stages over one State, a file per stage of the hardware (docs/timing-model.md).
 
     gpu             CTA dispatch, and windows in which SMs run apart from each other
+    threads         threads share the steps of a window
     sm              the order of the stages in a cycle; which cycles need none; the rules for authors of a stage
     fetch, l0_instructions, l1_instructions                instructions come
     issue, scoreboard, fl_constants, control               one of them leaves for the pipeline

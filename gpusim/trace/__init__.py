@@ -3,6 +3,7 @@
     trace               Trace, Launch and its chunks of CTAs, in memory
     store, index        a folder on disk: trace.json, and a binary file per program and launch, read piece by piece
     chunks, blocks      a chunk as columns, a column as a compressed block with a checksum
+    pieces, spool       the streams of a long CTA in pieces; where they wait when memory is short
     programs            whether a stored program can be one
     select, info        parts of a trace; what it holds
 
