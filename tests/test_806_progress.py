@@ -80,13 +80,12 @@ def test_a_terminal_shows_a_compilation_in_the_bar(monkeypatch):
     before = compiling.CLOCK.notice
     with ProgressView() as view:
         assert compiling.CLOCK.notice is not before
-        compiling.CLOCK.begin("gpusim.model.gpu")
-        view._bar.refresh()
-        compiling.CLOCK.end()
+        with compiling.CLOCK.compilation("gpusim.model.gpu"):
+            view._bar.refresh()
         view(Progress(0, 2, "adds", 10, 100, 500, 0, 1000))
         view._bar.refresh()
         text = terminal.getvalue()
-    assert "compiling the timing model, once, about a minute" in text
+    assert "compiling the timing model, once, about half a minute" in text
     assert "0:00:0" in text
     assert "kernel 1/2 adds: cycle 10" in text
     assert compiling.CLOCK.notice is before
@@ -95,9 +94,9 @@ def test_a_terminal_shows_a_compilation_in_the_bar(monkeypatch):
 def test_a_log_is_told_of_a_compilation_in_lines(capsys, monkeypatch):
     monkeypatch.setattr(compiling.CLOCK, "notice", compiling.StderrNotice())
     with ProgressView() as view:
-        compiling.CLOCK.begin("gpusim.model.gpu")
-        compiling.CLOCK.end()
+        with compiling.CLOCK.compilation("gpusim.model.gpu"):
+            pass
         view(Progress(0, 1, "adds", 0, 0, 500, 0, 500))
     assert capsys.readouterr().err == (
-        "gpusim: compiling the timing model, once for this version and machine: about a minute\n"
+        "gpusim: compiling the timing model, once for this version and machine: about half a minute\n"
     )
