@@ -102,12 +102,13 @@ class Arguments:
 
     def _add(self, value: Any) -> Any:
         if isinstance(value, np.ndarray):
-            self.words.append(value.__array_interface__["data"][0])
-            self.words += value.shape
-            self.words += value.strides
-            flags = value.flags
+            array = np.asarray(value)  # attributes of a record array are looked up in Python
+            self.words.append(array.ctypes.data)
+            self.words += array.shape
+            self.words += array.strides
+            flags = array.flags
             layout = "C" if flags.c_contiguous else "F" if flags.f_contiguous else "A"
-            return _dtype_name(value.dtype), value.ndim, layout, flags.aligned
+            return _dtype_name(array.dtype), array.ndim, layout, flags.aligned
         if isinstance(value, tuple):
             return type(value).__qualname__, tuple(map(self._add, value))
         self.words.append(int(value))

@@ -6,6 +6,7 @@ import re
 from collections import namedtuple
 from collections.abc import Iterator
 from functools import cache
+from operator import attrgetter
 from types import SimpleNamespace
 from typing import Any, TypeAlias
 
@@ -119,7 +120,7 @@ class CodeBuilder:
 
     def build(self) -> np.recarray:
         """(n,) CODE records. Opcodes that the table does not list are collected in `unknown`."""
-        code = np.zeros(len(self.program), CODE).view(np.recarray)
+        fields, rows = attrgetter(*(CODE.names or ())), []
         for index in range(len(self.program)):
             info = self.isa.lookup(self.program.opcode_of(index))
             if not info.known:
@@ -130,8 +131,8 @@ class CodeBuilder:
             self._timing(row, index, info)
             if row.kind in VARIABLE.values() or row.kind >= Kind.MEMORY:
                 row.has_result = 0
-            code[index] = tuple(getattr(row, name) for name in CODE.names or ())
-        return code
+            rows.append(fields(row))
+        return np.array(rows, CODE).view(np.recarray)
 
     def operands_of(self, index: int) -> list[Operand]:
         """The operands of an instruction in text order."""
