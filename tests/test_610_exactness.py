@@ -29,6 +29,14 @@ def test_how_it_is_simulated_changes_no_result(name: str, option: str) -> None:
     assert_same(found, reference(name, *FOUR_SMS))
 
 
+@pytest.mark.parametrize("option", ["windows of 37", "two threads, windows of 37"])
+def test_stores_are_held_until_the_last_cta_has_left_whatever_the_windows(option: str) -> None:
+    """All CTAs of an SM may end within a window while successors of some wait for its end to be placed."""
+    measured, two_sms = first_launch("turing/transpose"), ("sms=2",)
+    expected = simulate_small(measured, *two_sms, card="gtx1660super", options=RunOptions())
+    assert_same(simulate_small(measured, *two_sms, card="gtx1660super", options=OPTIONS[option]), expected)
+
+
 TWO_HALVES = (*FOUR_SMS, "l2.partitions=2", "interconnect.far_latency=154", "interconnect.gpcs=2", "l2.sets=4")
 
 

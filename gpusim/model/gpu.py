@@ -12,6 +12,7 @@ from __future__ import annotations
 from gpusim.jit import inlined, kernel, njit
 from gpusim.model.barriers import cta_at
 from gpusim.model.copies import start_groups
+from gpusim.model.held_stores import release_all_stores
 from gpusim.model.interconnect import collect_requests, next_departure, next_reply, pass_gpc
 from gpusim.model.l0_instructions import fill_l0
 from gpusim.model.l1_instructions import CODE_SPACE, fill_l1_instructions
@@ -220,6 +221,9 @@ def any_behind(S: State, P: Params) -> Flag:
     behind = False
     for sm in range(P.card[0].sms):
         unit = S.sms[sm]
+        if unit.live_ctas == 0 and unit.release_due:
+            release_all_stores(S, P, sm, unit.now - 1)  # in the cycle in which its last CTA left
+        unit.release_due = 0
         if unit.now < S.gpu[0].window_end:
             if unit.live_ctas > 0:
                 behind = True

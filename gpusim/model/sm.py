@@ -128,7 +128,9 @@ def sm_cycle(S: State, P: Params, thread: int, sm: Sm, now: Cycle) -> None:
     for k in range(SUB_CORES):
         wake = min(wake, sub_core(S, sm, k).wake)
     if unit.live_ctas == 0:
-        release_all_stores(S, P, sm, now)
+        unit.release_due = unit.places_free > 0 and S.gpu[0].next_cta < S.gpu[0].cta_total
+        if not unit.release_due:
+            release_all_stores(S, P, sm, now)
     unit.wake = max(wake, now + 1)
 
 

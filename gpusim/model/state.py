@@ -235,6 +235,7 @@ SM = np.dtype(
         ("ctas_ended", "i8"),  # CTA slots, as bits, that became free in this cycle
         ("places_free", "i8"),  # those that did in this window, and of each MOST_CTAS * the first cycle without its CTA
         ("place_free", "i8", (MOST_CTAS,)),  # + its number, in this order
+        ("release_due", "i8"),  # 1: its held stores are released if no CTA comes into a place that became free before
         ("live_ctas", "i8"),
         ("active_since", "i8"),  # first cycle of the present stretch with a CTA
         ("last_retire", "i8"),
