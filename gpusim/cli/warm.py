@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from gpusim.cli.exits import EXIT_CHECK_FAILED
 from gpusim.errors import GpusimError
+from gpusim.processors import cores
 
 if TYPE_CHECKING:
     from gpusim.trace.trace import Trace
@@ -72,7 +73,7 @@ def _fill_package() -> int:
 
 def _compile_all(environment: dict[str, str]) -> list[str]:
     """Every part in a process of its own, as many at once as there are processors; gives those that failed."""
-    side_by_side = min(len(PARTS), os.cpu_count() or 1)
+    side_by_side = min(len(PARTS), cores())
     waiting, failed = list(PARTS), []
     running: list[tuple[str, subprocess.Popen]] = []
     while waiting or running:

@@ -300,11 +300,10 @@ class SampledRun(KernelRun):
     # ---- measuring
 
     def _snapshot(self) -> Snapshot:
-        state = self.state
-        counters = {name: int(state.counters[name].sum()) for name in state.counters.dtype.names or ()}
-        active = state.sms[state.sms.live_ctas > 0]  # whose present time with a CTA is counted at its end
-        counters["sm_active_cycles"] += int((active.now - active.active_since).sum())
-        return Snapshot(float(state.sms.now.mean()), counters, state.stalls.sum(axis=0))
+        sms, counted = self.state.sms, self._counted(self.cycle)
+        active = sms[sms.live_ctas > 0]  # whose present time with a CTA is counted at its end
+        counted.counters["sm_active_cycles"] += int((active.now - active.active_since).sum())
+        return Snapshot(float(sms.now.mean()), counted.counters, counted.stalls)
 
     @property
     def _factor(self) -> float:
