@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import struct
-import time
 import tracemalloc
 from pathlib import Path
 from random import Random
@@ -11,6 +10,7 @@ from random import Random
 import pytest
 import zstandard
 from sass_cases import LZ4, ZSTD, compiled, container, needs_tools
+from work import at_most
 
 from gpusim.emulator.buffers import GlobalMemory
 from gpusim.emulator.machine import check_launch, prepare
@@ -142,14 +142,12 @@ def test_a_relocation_and_a_variable_must_lie_in_their_sections(cubin):
 
 def measured(data: bytes, message: str) -> None:
     """The images are refused with this message, quickly and in little memory."""
-    began = time.process_time()
     tracemalloc.start()
-    with pytest.raises(GpusimError, match=message):
+    with at_most(calls=2_000_000), pytest.raises(GpusimError, match=message):
         find_images(data, "program")
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert peak < 300e6
-    assert time.process_time() - began < 5
 
 
 def test_what_unpacks_to_far_more_than_machine_code_is_refused():
@@ -186,9 +184,8 @@ def test_damaged_containers_end_where_they_are_wrong(cubin):
         container([(b"x" * 100, LZ4)])[:-50],
     ):
         assert find_images(broken + good, "program").found == (cubin,)
-    began = time.process_time()
-    find_images((FATBIN_MAGIC + struct.pack("<HHQ", 1, 16, 1 << 62) + bytes(16)) * 100_000, "program")
-    assert time.process_time() - began < 5
+    with at_most(calls=2_000_000):
+        find_images((FATBIN_MAGIC + struct.pack("<HHQ", 1, 16, 1 << 62) + bytes(16)) * 100_000, "program")
 
 
 def test_no_mutated_fat_binary_does_harm(cubin, tmp_path: Path):

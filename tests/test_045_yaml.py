@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 import os
-import time
 
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from work import at_most
 
 from gpusim import yamlfile
 from gpusim.errors import GpusimError
@@ -119,10 +119,8 @@ def test_a_repeated_key_is_a_problem_that_names_both():
     ],
 )  # fmt: skip
 def test_what_is_refused_is_refused_at_once_and_by_line(text, message):
-    began = time.process_time()
-    with pytest.raises(GpusimError, match=message):
+    with at_most(calls=2_000_000), pytest.raises(GpusimError, match=message):
         parse(text, "f")
-    assert time.process_time() - began < 0.5
 
 
 @pytest.mark.parametrize(
@@ -134,14 +132,12 @@ def test_what_is_refused_is_refused_at_once_and_by_line(text, message):
     ],
 )
 def test_numbers_beyond_the_bounds_are_at_most_text(text, message):
-    began = time.process_time()
     document = parse(f"a: 1\nb: {text}", "f")
     assert document.values == {"a": 1, "b": text}
     with pytest.raises(GpusimError, match=f"f:2: {message}"):
         document.check()
     with pytest.raises(GpusimError, match=message):
         value(text, "x")
-    assert time.process_time() - began < 0.5
 
 
 def test_how_numbers_are_written_is_kept():

@@ -6,7 +6,6 @@ import io
 import json
 import math
 import os
-import time
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -16,6 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from mutations import LEAKS, mutated, mutated_bytes
+from work import at_most
 
 from gpusim import memory_limit, yamlfile
 from gpusim.emulator.buffers import GlobalMemory, fill_buffer
@@ -283,13 +283,12 @@ def test_no_mutated_launch_file_does_harm(folder: Path, monkeypatch: pytest.Monk
             (folder / "l.yaml").write_bytes(mutated_bytes(random, LAUNCH.encode()))
         else:
             (folder / "l.yaml").write_text(as_yaml(mutated(random, data)))
-        began = time.process_time()
         try:
-            prepared(folder)
+            with at_most(calls=2_000_000):
+                prepared(folder)
             good += 1
         except GpusimError as error:
             assert not any(leak in str(error) for leak in LEAKS), str(error)  # noqa: PT017
-        assert time.process_time() - began < 2
     assert good > 20
 
 
