@@ -6,8 +6,10 @@ handler: what is left over is unknown (`Instruction.finish`).
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 
@@ -34,12 +36,39 @@ class UnknownInstruction(Exception):
     """What the emulator does not know about one instruction; the text completes `not known: ...`."""
 
 
+def constant_words(banks: Mapping[int, bytes], bank: int, offset: int, words: int) -> tuple[int, ...]:
+    """Words of a constant bank. Raises UnknownInstruction where the bank ends before."""
+    image = banks.get(bank, b"")
+    if offset < 0 or offset % 4 or offset + 4 * words > len(image):
+        raise UnknownInstruction(f"c[{bank:#x}][{offset:#x}] lies outside the bank of {len(image)} bytes")
+    return struct.unpack_from(f"<{words}I", image, offset)
+
+
+class ConstantOperand(NamedTuple):
+    """A constant as an operand, with its modifier: another value in every launch, in the same literal rows."""
+
+    bank: int
+    offset: int
+    words: int
+    mode: int
+    mask: int
+    flip: int
+    extra: int
+
+    def value(self, banks: Mapping[int, bytes]) -> tuple[int, ...]:
+        """Words of its literal rows. Raises UnknownInstruction where the bank ends before."""
+        words = constant_words(banks, self.bank, self.offset, self.words)
+        return fold(self.mode, words, self.mask, self.flip, self.extra)
+
+
 @dataclass
 class Literals:
     """Rows of values that are the same in every lane, shared between instructions."""
 
     words: list[int] = field(default_factory=list)
     known: dict[tuple[int, ...], int] = field(default_factory=dict)
+    constants: dict[ConstantOperand, int] = field(default_factory=dict)
+    """Places in `words` of those that a launch fills in."""
 
     def row(self, *words: int) -> int:
         """Operand code (~row) of consecutive words."""
@@ -50,26 +79,38 @@ class Literals:
             self.words.extend(words)
         return ~self.known[words]
 
+    def constant_row(self, operand: ConstantOperand, words: tuple[int, ...]) -> int:
+        """Operand code (~row) of a constant, whose words now are these."""
+        if operand not in self.constants:
+            self.constants[operand] = len(self.words)
+            self.words.extend(words)
+        return ~(LITERAL_ROW + self.constants[operand])
+
 
 @dataclass(frozen=True)
 class Binding:
-    """What decoding needs of a launch: constant banks as bytes, rows of a warp, literals."""
+    """What decoding needs of a launch: constant banks as bytes, rows of a warp, literals.
+
+    `relied_on`: constants that decoding has read as numbers, with their values (bank, offset, value).
+    """
 
     banks: Mapping[int, bytes]
     uniform_row: int
     barrier_row: int
     literals: Literals
+    relied_on: set[tuple[int, int, int]] = field(default_factory=set)
 
-    def constant(self, bank: int, offset: int, words: int) -> tuple[int, ...]:
-        """Words of a constant bank. Raises UnknownInstruction where the bank ends before."""
-        image = self.banks.get(bank, b"")
-        if offset < 0 or offset % 4 or offset + 4 * words > len(image):
-            raise UnknownInstruction(f"c[{bank:#x}][{offset:#x}] lies outside the bank of {len(image)} bytes")
-        return tuple(int(word) for word in np.frombuffer(image, "<u4", words, offset))
+    def number(self, bank: int, offset: int) -> int:
+        """A constant that says what the instruction is. Raises UnknownInstruction where the bank ends before."""
+        (value,) = constant_words(self.banks, bank, offset, 1)
+        self.relied_on.add((bank, offset, value))
+        return value
 
 
 def fold(mode: int, words: tuple[int, ...], mask: int, flip: int, extra: int) -> tuple[int, ...]:
-    """A modifier of state.py applied to literal words (not HALVES)."""
+    """A modifier of state.py applied to literal words; halves keep theirs for the operation."""
+    if mode in (state.PLAIN, state.HALVES):
+        return words
     if mode == state.WORD:
         return ((((words[0] & mask) ^ flip) + extra) & WORD_MASK,)
     if mode == state.FIELD:
@@ -213,7 +254,7 @@ class Instruction:
         """Take the next source, which must be a plain number."""
         operand = self.next_source()
         if operand.kind == OperandKind.CONSTANT and operand.register == RZ and operand.uniform == URZ:
-            return self.binding.constant(int(operand.bank), int(operand.immediate), 1)[0]
+            return self.binding.number(int(operand.bank), int(operand.immediate))
         if operand.kind == OperandKind.REGISTER and operand.register == RZ:
             return 0
         if operand.kind != OperandKind.IMMEDIATE:
@@ -229,13 +270,14 @@ class Instruction:
         operand = self.next_source()
         words = 2 if kind in ("double", "pair", "pair_inverted") else words
         mode, mask, flip, extra = self._modifier(operand, kind)
-        literal = self._literal(operand, kind, words)
-        if literal is None:
-            code = self.register(operand)
-        elif mode in (state.PLAIN, state.HALVES):
-            code = self.binding.literals.row(*literal)
-        else:
+        if operand.kind == OperandKind.CONSTANT:
+            code = self._constant(operand, words, mode, mask, flip, extra)
+        elif operand.kind == OperandKind.IMMEDIATE:
+            literal = self._literal(operand, kind, words)
             code = self.binding.literals.row(*fold(mode, literal, mask, flip, extra))
+        else:
+            code = self.register(operand)
+        if operand.kind in (OperandKind.CONSTANT, OperandKind.IMMEDIATE) and mode != state.HALVES:
             mode = state.PLAIN
         k = SLOTS.index(slot)
         self.row[slot] = code
@@ -254,16 +296,17 @@ class Instruction:
             return self.binding.barrier_row + int(operand.register)
         raise UnknownInstruction(f"an operand of kind {OperandKind(int(operand.kind)).name.lower()}")
 
-    def _literal(self, operand: np.record, kind: str, words: int) -> tuple[int, ...] | None:
-        """Words of an immediate or constant operand, None for a register."""
-        if operand.kind == OperandKind.CONSTANT:
-            if operand.bank == BINDLESS_BANK:
-                raise UnknownInstruction("a constant bank that a uniform register names (cx)")
-            if operand.register != RZ or operand.uniform != URZ:
-                raise UnknownInstruction("an indexed constant as operand")
-            return self.binding.constant(int(operand.bank), int(operand.immediate), words)
-        if operand.kind != OperandKind.IMMEDIATE:
-            return None
+    def _constant(self, operand: np.record, words: int, mode: int, mask: int, flip: int, extra: int) -> int:
+        """Operand code of a constant, after its modifier."""
+        if operand.bank == BINDLESS_BANK:
+            raise UnknownInstruction("a constant bank that a uniform register names (cx)")
+        if operand.register != RZ or operand.uniform != URZ:
+            raise UnknownInstruction("an indexed constant as operand")
+        constant = ConstantOperand(int(operand.bank), int(operand.immediate), words, mode, mask, flip, extra)
+        return self.binding.literals.constant_row(constant, constant.value(self.binding.banks))
+
+    def _literal(self, operand: np.record, kind: str, words: int) -> tuple[int, ...]:
+        """Words of an immediate operand."""
         value = int(operand.immediate) & WORD_MASK
         if kind == "double":
             return 0, value

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, BinaryIO, Literal
+from typing import Any, BinaryIO, Literal, Protocol
 
 import numpy as np
 
@@ -17,6 +17,30 @@ PIECE = 1 << 20
 """Elements that are drawn at once."""
 GUARD = 4096
 """Unallocated bytes between two buffers, so that an access past an end is caught, not served by the neighbour."""
+
+
+class DeviceMemory(Protocol):
+    """Global memory as launches need it: words from GLOBAL_BASE upwards, and which of them are allocated."""
+
+    def settle(self) -> int:
+        """Make all of it ready for a launch; returns its size in words."""
+        ...
+
+    def followed_by(self, cleared: int, words: np.ndarray) -> np.ndarray:
+        """Global memory, `cleared` words of any contents, and `words`, as one uint32 array."""
+        ...
+
+    def take_back(self, words: np.ndarray) -> None:
+        """Keep what a launch left in the array that `followed_by` gave it."""
+        ...
+
+    def tables(self) -> tuple[np.ndarray, np.ndarray]:
+        """Allocation + 1 of each granule, and the end of each allocation (Machine.granules, Machine.ends)."""
+        ...
+
+    def nearest(self, address: int) -> str:
+        """Where an address lies, in words: inside or how far from which buffer."""
+        ...
 
 
 class GlobalMemory:
@@ -45,16 +69,25 @@ class GlobalMemory:
         self._used = start + -(-contents.nbytes // GRANULE) * GRANULE + GUARD
         return GLOBAL_BASE + start
 
-    def settle(self) -> None:
-        """Copy buffers added since the last call into the image."""
+    def settle(self) -> int:
+        """Copy buffers added since the last call into the image; returns its size in words."""
         if not self._pending:
-            return
+            return len(self.image)
         image = np.zeros(self._used // 4, np.uint32)
         image[: len(self.image)] = self.image
         data = image.view(np.uint8)
         for contents, start in zip(self._pending, self._starts[-len(self._pending) :], strict=True):
             data[start : start + contents.nbytes] = contents.reshape(-1).view(np.uint8)
         self.image, self._pending = image, []
+        return len(image)
+
+    def followed_by(self, cleared: int, words: np.ndarray) -> np.ndarray:
+        """The image, `cleared` zeros and `words`, as one new array."""
+        return np.concatenate([self.image, np.zeros(cleared, np.uint32), words])
+
+    def take_back(self, words: np.ndarray) -> None:
+        """Keep what a launch left in the array that `followed_by` gave it."""
+        self.image[:] = words[: len(self.image)]
 
     def address(self, name: str) -> int:
         return GLOBAL_BASE + self._starts[self._names.index(name)]

@@ -1,4 +1,4 @@
-"""Program + launch constants -> the table that compiled code runs.
+"""Program + launch constants -> the table that compiled code runs; only its literals differ from launch to launch.
 
 A handler of `opcodes.py` turns each instruction into a row; all unknown ones of a program are reported together.
 """
@@ -6,11 +6,18 @@ A handler of `opcodes.py` turns each instruction into a row; all unknown ones of
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from gpusim.emulator.binding import Binding, Instruction, Literals, UnknownInstruction
+from gpusim.emulator.binding import (
+    Binding,
+    ConstantOperand,
+    Instruction,
+    Literals,
+    UnknownInstruction,
+    constant_words,
+)
 from gpusim.emulator.opcodes import HANDLERS
 from gpusim.emulator.state import DECODED_DTYPE, UNIFORM_REGISTERS
 from gpusim.errors import GpusimError
@@ -24,12 +31,28 @@ class Decoded:
     Attributes:
         table: (n,) DECODED_DTYPE. modifiers: (n, 4, 4) uint32, see Machine.
         literals: words of the literal rows. registers: rows of regular registers per warp.
+        constants: literals that are constants of a launch, with their place. relied_on: as of Binding.
     """
 
     table: np.ndarray
     modifiers: np.ndarray
     literals: np.ndarray
     registers: int
+    constants: tuple[tuple[ConstantOperand, int], ...]
+    relied_on: frozenset[tuple[int, int, int]]
+
+    def bound(self, banks: Mapping[int, bytes]) -> Decoded | None:
+        """The same program for another launch, None where decoding has read a constant that is another now.
+
+        banks: as for `decode`, and as long as they were then.
+        """
+        if any(constant_words(banks, bank, offset, 1) != (value,) for bank, offset, value in self.relied_on):
+            return None
+        literals = self.literals.copy()
+        for operand, place in self.constants:
+            words = operand.value(banks)
+            literals[place : place + len(words)] = words
+        return replace(self, literals=literals)
 
 
 def register_rows(program: Program) -> int:
@@ -72,4 +95,6 @@ def decode(program: Program, banks: Mapping[int, bytes]) -> Decoded:
             f"kernel {program.name} (sm_{program.architecture}): the emulator does not know "
             f"{len(problems)} of {len(program)} instructions:\n" + "\n".join(problems)
         )
-    return Decoded(table, modifiers, np.array(binding.literals.words, np.uint32), rows)
+    literals = binding.literals
+    words = np.array(literals.words, np.uint32)
+    return Decoded(table, modifiers, words, rows, tuple(literals.constants.items()), frozenset(binding.relied_on))

@@ -11,8 +11,8 @@ import numpy as np
 from gpusim import limits
 from gpusim.constants import LOCAL_WINDOW, SHARED_WINDOW, WARP_SIZE
 from gpusim.emulator import state
-from gpusim.emulator.buffers import GlobalMemory
-from gpusim.emulator.decode import decode
+from gpusim.emulator.buffers import DeviceMemory
+from gpusim.emulator.decode import Decoded, decode
 from gpusim.emulator.state import Machine
 from gpusim.errors import GpusimError
 from gpusim.memory_limit import require_memory
@@ -45,6 +45,7 @@ class Prepared:
     block: tuple[int, int, int]
     shared_bytes: int
     machine: Machine
+    decoded: Decoded
 
 
 def constant_banks(
@@ -53,8 +54,13 @@ def constant_banks(
     block: Sequence[int],
     arguments: bytes,
     globals_address: int,
+    written: Mapping[int, bytes] | None = None,
 ) -> Mapping[int, bytes]:
-    """Contents of the constant banks of a launch; `arguments` as laid out from Program.parameter_base."""
+    """Contents of the constant banks of a launch.
+
+    arguments: as laid out from Program.parameter_base. written: banks that the program brings as a host has changed
+    them, addresses included; the others are as the program says.
+    """
     bank = bytearray(program.parameter_base + max(len(arguments), 4))
     for offset, sizes in ((BLOCK_OFFSET, block), (GRID_OFFSET, grid)):
         for k, size in enumerate(sizes):
@@ -63,8 +69,10 @@ def constant_banks(
     bank[LOCAL_WINDOW_OFFSET : LOCAL_WINDOW_OFFSET + 8] = LOCAL_WINDOW.to_bytes(8, "little")
     bank[STACK_OFFSET : STACK_OFFSET + 4] = local_bytes(program).to_bytes(4, "little")
     bank[program.parameter_base : program.parameter_base + len(arguments)] = arguments
-    banks = {0: bytes(bank)}
+    banks = {0: bytes(bank), **(written or {})}
     for number, image in program.constants.items():
+        if number in banks:
+            continue
         patched = bytearray(image)
         for relocation in program.globals.relocations:
             if relocation.bank == number:
@@ -87,18 +95,21 @@ def _words(data: bytes) -> np.ndarray:
 
 def _tail(
     banks: Mapping[int, bytes], warps: int, shared: int, local: int, start: int, g: np.ndarray
-) -> list[np.ndarray]:
-    """Arrays that follow global memory, with their places noted in the geometry."""
-    parts = [np.zeros(shared // 4, np.uint32), np.zeros(warps * 32 * local // 4, np.uint32)]
+) -> tuple[int, np.ndarray]:
+    """What follows global memory, from word `start`, with its places noted in the geometry.
+
+    Words of shared and local memory, which the start of every CTA clears, and the constant banks behind them.
+    """
+    cleared = (shared + warps * 32 * local) // 4
     g[state.SHARED_WORD], g[state.SHARED_BYTES] = start, shared
-    g[state.LOCAL_WORD], g[state.LOCAL_BYTES] = start + len(parts[0]), local
-    at = start + len(parts[0]) + len(parts[1])
+    g[state.LOCAL_WORD], g[state.LOCAL_BYTES] = start + shared // 4, local
+    at, parts = start + cleared, []
     for bank in range(state.CONSTANT_BANKS):
         data = banks.get(bank, b"")
         g[state.CONSTANT_WORD + bank], g[state.CONSTANT_BYTES + bank] = at, len(data)
         parts.append(_words(data))
         at += len(parts[-1])
-    return parts
+    return cleared, np.concatenate(parts)
 
 
 def check_launch(program: Program, grid: Sequence[int], block: Sequence[int], dynamic_shared: int, origin: str) -> None:
@@ -135,18 +146,21 @@ def prepare(
     block: tuple[int, int, int],
     dynamic_shared: int,
     arguments: bytes,
-    memory: GlobalMemory,
+    memory: DeviceMemory,
     globals_address: int = 0,
     cta_limit: int | None = None,
+    written: Mapping[int, bytes] | None = None,
+    known: Decoded | None = None,
 ) -> Prepared:
     """Decode the program for this launch and build the machine.
 
     cta_limit: warp instructions after which a CTA is taken to have no end (default: CTA_INSTRUCTION_LIMIT).
+    written: as for `constant_banks`. known: of an earlier launch of this program, which spares decoding it again.
     Raises GpusimError for unknown instructions.
     """
-    banks = constant_banks(program, grid, block, arguments, globals_address)
-    decoded = decode(program, banks)
-    memory.settle()
+    banks = constant_banks(program, grid, block, arguments, globals_address, written)
+    decoded = (known.bound(banks) if known else None) or decode(program, banks)
+    start = memory.settle()
     threads, warps = math.prod(block), warps_of(block)
     reserved = SHARED_RESERVED.get(program.architecture, 0)
     shared = program.shared_bytes + dynamic_shared
@@ -160,7 +174,7 @@ def prepare(
     g[state.BARRIER_ROW] = decoded.registers + state.UNIFORM_REGISTERS
     g[state.SM_COUNT], g[state.TIME_SLICE] = SM_COUNT, TIME_SLICE_INSTRUCTIONS
     g[state.CTA_LIMIT], g[state.POLL_LIMIT] = cta_limit or CTA_INSTRUCTION_LIMIT, POLL_INSTRUCTION_LIMIT
-    tail = _tail(banks, warps, -(-(shared + reserved) // 16) * 16, local_bytes(program), len(memory.image), g)
+    tail = _tail(banks, warps, -(-(shared + reserved) // 16) * 16, local_bytes(program), start, g)
     registers = np.zeros((first + warps * per_warp, 32), np.uint32)
     registers[state.LITERAL_ROW : first] = decoded.literals[:, None]
     granules, ends = memory.tables()
@@ -173,7 +187,7 @@ def prepare(
         lane_group=np.zeros((warps, 32), np.int64),
         lane_wait=np.zeros((warps, 32), np.int32),
         warps=np.zeros(warps, state.WARP_DTYPE),
-        memory=np.concatenate([memory.image, *tail]),
+        memory=memory.followed_by(*tail),
         granules=granules,
         ends=ends,
         geometry=g,
@@ -189,7 +203,7 @@ def prepare(
         log_addresses=np.zeros(LOG_ADDRESSES, np.int64),
         segments=np.zeros((LOG_SEGMENTS, state.SEGMENT_COLUMNS), np.int64),
     )
-    return Prepared(program, grid, block, shared, machine)
+    return Prepared(program, grid, block, shared, machine, decoded)
 
 
 def _grown(array: np.ndarray, full: bool) -> np.ndarray:
@@ -240,7 +254,7 @@ def _deadlock(prepared: Prepared) -> str:
     return f"kernel {program.name}, CTA {cta}: deadlock, all warps wait:\n" + "\n".join(lines)
 
 
-def _no_progress(prepared: Prepared, memory: GlobalMemory) -> str:
+def _no_progress(prepared: Prepared, memory: DeviceMemory) -> str:
     """Which warp waits for what, in a CTA of which nothing more will come."""
     from gpusim.emulator.livelock import ENOUGH_POLLS
 
@@ -260,7 +274,7 @@ def _no_progress(prepared: Prepared, memory: GlobalMemory) -> str:
     )
 
 
-def explain(prepared: Prepared, code: int, memory: GlobalMemory) -> GpusimError:
+def explain(prepared: Prepared, code: int, memory: DeviceMemory) -> GpusimError:
     """The error that stopped a launch, in words."""
     c = prepared.machine.control
     pc = int(c[state.ERROR_PC])

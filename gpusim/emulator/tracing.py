@@ -16,7 +16,7 @@ import numpy as np
 import gpusim
 from gpusim.compiling import Stopwatch
 from gpusim.emulator import state
-from gpusim.emulator.buffers import GlobalMemory, check_npy, fill_buffer
+from gpusim.emulator.buffers import DeviceMemory, GlobalMemory, check_npy, fill_buffer
 from gpusim.emulator.launch import Argument, KernelLaunch, LaunchFile, load_launch
 from gpusim.emulator.machine import Prepared, check_launch, explain, grow_log, prepare
 from gpusim.emulator.sources import OpenedSource, open_source
@@ -161,7 +161,7 @@ class _Cutter:
 
 def run(
     prepared: Prepared,
-    memory: GlobalMemory,
+    memory: DeviceMemory,
     chunk_instructions: int | None = None,
     cta_seed: int | None = None,
     tell: Callable[[int, int], None] | None = None,
@@ -206,7 +206,7 @@ def run(
                 raise explain(prepared, code, memory)
             if tell:
                 tell(int(machine.control[state.POSITION]), int(machine.control[state.CLOCK]))
-    memory.image[:] = machine.memory[: len(memory.image)]
+    memory.take_back(machine.memory)
 
 
 # ---- arguments
