@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 import zstandard
 from sass_cases import LZ4, ZSTD, compiled, container, needs_tools
 
 from gpusim.emulator.sources import open_source
 from gpusim.errors import GpusimError
-from gpusim.sass.cubin import image_architecture, load_programs
+from gpusim.sass.cubin import CubinKernels, image_architecture, load_programs
+from gpusim.sass.disassembly import disassemble
 from gpusim.sass.fatbin import find_images, is_kernel_file
 
 pytestmark = needs_tools
@@ -64,12 +66,13 @@ def test_an_executable_is_known_by_its_first_bytes_and_gives_the_kernels_asked_f
     assert is_kernel_file(program)
     assert not is_kernel_file(tmp_path / "absent")
     opened = open_source(program, 86, ["halved"])
-    assert [(p.name, p.architecture) for p in opened.programs] == [("halved", 86)]
+    halved = opened.choose("halved", "launch")
+    assert (halved.name, halved.architecture) == ("halved", 86)
     assert {p.name for p in open_source(program, 75).programs} == {"doubled", "halved"}
     with pytest.raises(GpusimError, match="holds machine code for sm_75, sm_86; choose one with --arch"):
         open_source(program, 80)
     with pytest.raises(GpusimError, match=r"no kernel 'halfed' \(did you mean 'halved'\?\)"):
-        open_source(program, 86, ["halfed"])
+        open_source(program, 86, ["halfed"]).choose("halfed", "launch")
 
 
 def test_files_without_usable_images_say_what_they_hold(source: Path, tmp_path: Path) -> None:
@@ -104,3 +107,62 @@ def test_template_instances_are_named_as_in_the_source(tmp_path: Path) -> None:
     assert ["ILi3Ef" in names[0], "ILi4Es" in names[1]] == [True, True]
     with pytest.raises(GpusimError, match="compilation for sm_86 failed"):
         open_source(path, 86, ["fill<oops>"])
+
+
+def test_only_the_kernels_that_are_asked_for_are_decoded(source: Path, tmp_path: Path, monkeypatch) -> None:
+    asked: list[object] = []
+
+    def told(image, origin, symbols=None):
+        asked.append(symbols)
+        return disassemble(image, origin, symbols)
+
+    monkeypatch.setattr("gpusim.sass.disassembly.disassemble", told)
+    path = tmp_path / "two.cubin"
+    path.write_bytes(compiled(source, 86).data)
+    kernels = CubinKernels(path.read_bytes(), "two")
+    number = {name: index for index, name in kernels.file.kernels()}
+    opened = open_source(path, 86, ["halved"])
+    assert asked == [[number["halved"]]]
+    assert opened.choose("halved", "launch").name == "halved"
+    assert asked == [[number["halved"]]]
+    assert {program.name for program in opened.programs} == {"doubled", "halved"}
+    assert asked == [[number["halved"]], [number["doubled"]]]
+    with pytest.raises(GpusimError, match=r"name the kernel, there are several: (halved, doubled|doubled, halved)"):
+        opened.choose(None, "launch")
+
+
+VARIABLES = """
+__constant__ float weights[4] = {1, 2, 3, 4};
+__constant__ int shift;
+__device__ int counter = 3;
+__device__ double sums[5];
+extern "C" __global__ void k(float *x, int n) {
+    __shared__ float s[64];
+    s[threadIdx.x] = weights[n] + shift;
+    __syncthreads();
+    x[threadIdx.x] = s[63 - threadIdx.x] + atomicAdd(&counter, 1) + sums[n];
+}
+"""
+
+
+def test_what_a_launch_needs_to_know_is_told_without_machine_code(tmp_path: Path, monkeypatch) -> None:
+    path = tmp_path / "k.cu"
+    path.write_text(VARIABLES)
+    kernels = CubinKernels(compiled(path, 86).data, "k", {"source": "k.cu"})
+    whole = kernels.program("k")
+    kernels = CubinKernels(compiled(path, 86).data, "k")
+    monkeypatch.setattr("gpusim.sass.disassembly.disassemble", None)
+    assert kernels.names() == ("k",)
+    assert [(p.offset, p.size) for p in kernels.parameters("k")] == [(0, 8), (8, 4)]
+    facts = kernels.launch_facts("k")
+    assert facts["shared_bytes"] == 256
+    assert all(getattr(whole, name) == value for name, value in facts.items())
+    assert kernels.globals == whole.globals
+    found = {symbol.name: symbol for symbol in kernels.globals.symbols}
+    assert {name: (s.bank, s.size) for name, s in found.items()} == {
+        "weights": (3, 16), "shift": (3, 4), "counter": (-1, 4), "sums": (-1, 40),
+    }  # fmt: skip
+    weights = found["weights"]
+    assert np.frombuffer(kernels.constant_data(), "<f4", 4, weights.offset).tolist() == [1, 2, 3, 4]
+    with pytest.raises(GpusimError, match=r"k: there is no kernel 'kk' \(did you mean 'k'\?\)"):
+        kernels.launch_facts("kk")

@@ -17,19 +17,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gpusim import limits
-from gpusim.errors import GpusimError
+from gpusim.errors import GpusimError, nearest
 from gpusim.plainfile import read_bytes
 from gpusim.sass import toolchain
 from gpusim.sass.elf import read_elf
 from gpusim.sass.fatbin import EM_CUDA
 from gpusim.sass.isa import SUPPORTED_ARCHITECTURES, load_isa
-from gpusim.sass.program import Parameter, Program
+from gpusim.sass.program import GlobalData, Parameter, Program
 
 if TYPE_CHECKING:
     from gpusim.sass.disassembly import DisassembledFunction
     from gpusim.sass.elf import Symbol
     from gpusim.sass.relocations import CubinGlobals
 
+CONSTANT_DATA = ".nv.constant3"
+"""The section of __constant__ variables."""
 DEFAULT_STACK_BYTES = 1024
 """Stack per thread where the compiler cannot tell it (recursion): the CUDA runtime's default cudaLimitStackSize."""
 
@@ -230,51 +232,121 @@ def _launch_facts(cubin: CubinFile, index: int, kernel: str) -> dict[str, Any]:
     return {"parameters": parameters, "parameter_base": base, **sizes}
 
 
+class CubinKernels:
+    """The kernels of a cubin: what a launch has to know of them at once, their machine code when it is asked for.
+
+    Args:
+        data: the ELF image. origin: what messages call it.
+        provenance: facts to record with every Program, beside the cubin's hash and the disassembler's version.
+
+    Raises GpusimError for anything that is not a readable cubin of a supported architecture.
+    """
+
+    def __init__(self, data: bytes, origin: str, provenance: Mapping[str, str] | None = None) -> None:
+        self.file = CubinFile(data, origin)
+        self.architecture = self.file.architecture
+        self._indices = {name: index for index, name in self.file.kernels()}
+        self._provenance = dict(provenance or {})
+        self._programs: dict[str, Program] = {}
+
+    def names(self) -> tuple[str, ...]:
+        """Mangled names, in symbol order."""
+        return tuple(self._indices)
+
+    def launch_facts(self, name: str) -> dict[str, Any]:
+        """`parameters`, `parameter_base`, `registers`, `shared_bytes`, `local_bytes` and `barriers`, as of a Program.
+
+        Raises GpusimError where there is no such kernel, or it claims what is impossible.
+        """
+        if name not in self._indices:
+            raise GpusimError(f"{self.file.origin}: there is no kernel '{name}'{nearest(name, self._indices)}")
+        return _launch_facts(self.file, self._indices[name], name)
+
+    def parameters(self, name: str) -> tuple[Parameter, ...]:
+        """A kernel's parameters in order. Raises GpusimError as `launch_facts`."""
+        return tuple(self.launch_facts(name)["parameters"])
+
+    @cached_property
+    def _globals(self) -> CubinGlobals:
+        from gpusim.sass.relocations import read_globals
+
+        return read_globals(self.file)
+
+    @property
+    def globals(self) -> GlobalData:
+        """The __device__ variables that all kernels share, and the named variables, __constant__ ones included.
+
+        Raises GpusimError where the file ends within them.
+        """
+        return self._globals.data
+
+    def constant_data(self) -> bytes:
+        """Initial contents of the __constant__ variables (bank 3), which all kernels share."""
+        return self.file.content(CONSTANT_DATA)
+
+    def program(self, name: str) -> Program:
+        """One kernel, decoded at the first call. Raises GpusimError as `programs`."""
+        return self.programs((name,))[0]
+
+    def programs(self, names: Collection[str]) -> tuple[Program, ...]:
+        """Several kernels in the order asked for; those that are new are disassembled together.
+
+        An opcode that the table does not list gets roles guessed from its first letters; provenance then names it
+        under `unlisted_opcodes`. Raises GpusimError for operands that are not understood (naming kernel and pc), for
+        an address that the code lacks, and if a tool is missing.
+        """
+        if new := [name for name in names if name not in self._programs]:
+            self._decode(new)
+        return tuple(self._programs[name] for name in names)
+
+    def _decode(self, names: Collection[str]) -> None:
+        from gpusim.sass.disassembly import disassemble
+
+        origin = self.file.origin
+        launch_facts = {name: self.launch_facts(name) for name in names}
+        shared = self._globals
+        indices = None if len(launch_facts) == len(self._indices) else [self._indices[name] for name in launch_facts]
+        image = self.file.with_offsets()
+        functions = disassemble(image, origin, indices)  # last: over sizes that cannot be it runs out of memory
+        for name, facts in launch_facts.items():
+            if name not in functions:
+                raise GpusimError(f"{origin}: nvdisasm printed no code for kernel '{name}'")
+            self._programs[name] = _program(self.file, functions[name], shared, self._facts, facts)
+
+    @cached_property
+    def _facts(self) -> dict[str, str]:
+        """What every Program tells of its origin."""
+        external = self._globals.external
+        return {
+            "cubin_sha256": hashlib.sha256(self.file.data).hexdigest(),
+            "disassembler": f"nvdisasm {toolchain.nvdisasm_version()}",
+            **({"external_functions": " ".join(external)} if external else {}),
+            **self._provenance,
+        }
+
+
+def open_kernels(source: Path | str | bytes, provenance: Mapping[str, str] | None = None) -> CubinKernels:
+    """The kernels of a cubin, a path or bytes. Raises GpusimError as CubinKernels, and where it holds none."""
+    if isinstance(source, bytes):
+        facts = dict(provenance or {})
+        kernels = CubinKernels(source, facts.get("source", "cubin"), facts)
+    else:
+        facts = {"source": Path(source).name, **(provenance or {})}
+        kernels = CubinKernels(read_bytes(source, "a cubin"), str(source), facts)
+    if not kernels.names():
+        raise GpusimError(f"{kernels.file.origin}: this cubin holds no kernel; add a __global__ function")
+    return kernels
+
+
 def load_programs(
     source: Path | str | bytes, *, provenance: Mapping[str, str] | None = None, only: Collection[str] | None = None
 ) -> tuple[Program, ...]:
-    """The kernels of a cubin, in symbol order.
+    """The kernels of a cubin, in symbol order; `only` those of these exact names, None for all.
 
-    Args:
-        source: path of the file, or its bytes.
-        provenance: facts to record with every Program, beside the cubin's hash and the disassembler's version.
-        only: exact names of the kernels to load; the others may be whatever they are. None loads all.
-
-    An opcode that the table does not list gets roles guessed from its first letters; provenance then names it
-    under `unlisted_opcodes`. Raises GpusimError for anything that is not a readable cubin of a supported
-    architecture, for operands that are not understood (naming kernel and pc), and if a tool is missing.
+    Raises GpusimError as `open_kernels` and `CubinKernels.programs`.
     """
-    from gpusim.sass.disassembly import disassemble
-    from gpusim.sass.relocations import read_globals
-
-    data, origin = _read(source, provenance or {})
-    cubin = CubinFile(data, origin)
-    wanted = [(index, kernel) for index, kernel in cubin.kernels() if only is None or kernel in only]
-    if not wanted:
-        raise GpusimError(f"{origin}: this cubin holds no kernel; add a __global__ function")
-    launch_facts = [_launch_facts(cubin, index, kernel) for index, kernel in wanted]
-    globals_ = read_globals(cubin)
-    functions = disassemble(cubin.with_offsets(), origin)  # last: over sizes that cannot be it runs out of memory
-    facts = {
-        **({} if isinstance(source, bytes) else {"source": Path(source).name}),
-        "cubin_sha256": hashlib.sha256(data).hexdigest(),
-        "disassembler": f"nvdisasm {toolchain.nvdisasm_version()}",
-        **({"external_functions": " ".join(globals_.external)} if globals_.external else {}),
-        **(provenance or {}),
-    }
-    programs = []
-    for (_, kernel), of_launch in zip(wanted, launch_facts):
-        if kernel not in functions:
-            raise GpusimError(f"{origin}: nvdisasm printed no code for kernel '{kernel}'")
-        programs.append(_program(cubin, functions[kernel], globals_, facts, of_launch))
-    return tuple(programs)
-
-
-def _read(source: Path | str | bytes, provenance: Mapping[str, str]) -> tuple[bytes, str]:
-    """Contents of a cubin and what messages call it."""
-    if isinstance(source, bytes):
-        return source, provenance.get("source", "cubin")
-    return read_bytes(source, "a cubin"), str(source)
+    kernels = open_kernels(source, provenance)
+    return kernels.programs([name for name in kernels.names() if only is None or name in only])
 
 
 def _program(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import subprocess
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -85,16 +86,22 @@ def parse_listing(listing: str, origin: str) -> dict[str, DisassembledFunction]:
     return functions
 
 
-def disassemble(cubin: bytes, origin: str) -> dict[str, DisassembledFunction]:
-    """All functions of a cubin by kernel name, by one call of nvdisasm.
+def _chosen(symbols: Sequence[int] | None) -> list[str]:
+    """Options of nvdisasm for the functions of these symbols."""
+    return [] if symbols is None else ["-fun", ",".join(map(str, symbols))]
 
-    `origin` names the cubin in messages. Raises GpusimError if nvdisasm is missing or refuses the file.
+
+def disassemble(cubin: bytes, origin: str, symbols: Sequence[int] | None = None) -> dict[str, DisassembledFunction]:
+    """Functions of a cubin by kernel name, by one call of nvdisasm.
+
+    `origin` names the cubin in messages; `symbols`: indices of the symbols of those wanted, None for all.
+    Raises GpusimError if nvdisasm is missing or refuses the file.
     """
     executable = toolchain.find_nvdisasm()
     with tempfile.TemporaryDirectory(prefix="gpusim-") as folder:
         image = Path(folder) / "image.cubin"
         image.write_bytes(cubin)
-        command = [str(executable), "-c", "-hex", "-ndf", str(image)]
+        command = [str(executable), "-c", "-hex", "-ndf", *_chosen(symbols), str(image)]
         seconds = _SECONDS + len(cubin) // _BYTES_PER_SECOND
         try:
             result = subprocess.run(

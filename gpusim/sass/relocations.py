@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from gpusim.errors import GpusimError
 from gpusim.memory_limit import require_memory
-from gpusim.sass.cubin import CubinFile
+from gpusim.sass.cubin import CONSTANT_DATA, CubinFile
 from gpusim.sass.program import RZ, GlobalData, OperandKind, Program, Relocation, Symbol
 
 CONSTANT_BANKS = (2, 3, 4)
@@ -16,7 +16,7 @@ NOWHERE = (1 << 64) - 16
 """Address given to functions that the CUDA runtime provides (assert, printf): calling one is an error of the run."""
 
 _ADDRESS_BANK = 4
-_ADDRESSES, _CONSTANTS = f".nv.constant{_ADDRESS_BANK}", ".nv.constant3"
+_ADDRESSES = f".nv.constant{_ADDRESS_BANK}"
 _R_CUDA_64, _R_CUDA_32 = 2, 1
 _GLOBAL_ALIGNMENT = 256
 _STT_OBJECT, _STT_FUNC = "STT_OBJECT", "STT_FUNC"
@@ -44,7 +44,7 @@ def _symbols(cubin: CubinFile, layout: Mapping[str, int]) -> tuple[Symbol, ...]:
             continue
         if section in layout:
             found.append(Symbol(symbol.name, -1, layout[section] + symbol.value, symbol.size))
-        elif section == _CONSTANTS:
+        elif section == CONSTANT_DATA:
             found.append(Symbol(symbol.name, 3, symbol.value, symbol.size))
         else:
             continue

@@ -144,7 +144,7 @@ class Report:
         return self._programs[launch.kernel]
 
     def _load(self, launch: ReportedLaunch) -> Program:
-        from gpusim.sass.cubin import load_programs
+        from gpusim.sass.cubin import CubinKernels
         from gpusim.sass.fatbin import find_images
 
         section = f".text.{launch.kernel}\0".encode()
@@ -155,8 +155,8 @@ class Report:
                 f"{self.path}: the report embeds {reason} kernel {launch.kernel}; profile it again with `--set full`, "
                 "or trace the kernel from its .cu or .cubin file"
             )
-        origin = {"source": self.path.name}
-        return load_programs(images.pop(), provenance=origin, only=(launch.kernel,))[0]
+        source = self.path.name
+        return CubinKernels(images.pop(), source, {"source": source}).program(launch.kernel)
 
     def _names(self) -> list[str]:
         return [action.name(action.NameBase_FUNCTION) for action in self._actions]
