@@ -6,7 +6,7 @@ from pathlib import Path
 
 from gpusim.errors import GpusimError
 
-KINDS = ("isa", "configs", "traces", "validation/paper", "validation/alternatives", "validation/memory")
+KINDS = ("isa", "configs", "runtime", "traces", "validation/paper", "validation/alternatives", "validation/memory")
 
 
 def find(kind: str) -> Path:

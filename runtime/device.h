@@ -4,6 +4,7 @@
 #define GPUSIM_DEVICE_H
 
 #include "abi.h"
+#include "names.h"
 
 /* ---- device.c: the simulator and its memory */
 

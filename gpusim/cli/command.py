@@ -13,7 +13,7 @@ from types import FrameType
 from typing import TextIO
 
 import gpusim
-from gpusim.cli import bench, compare, config, doctor, run, sweep, trace, validate, warm
+from gpusim.cli import bench, compare, config, doctor, exec, run, sweep, trace, validate, warm
 from gpusim.cli.exits import EXIT_BAD_INPUT, EXIT_INTERNAL, EXIT_INTERRUPTED, EXIT_TERMINATED
 from gpusim.errors import GpusimError
 from gpusim.report.plain import take_anything
@@ -37,7 +37,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"gpusim {gpusim.__version__}")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
-    for module in (run, sweep, trace, compare, validate, config, doctor, warm, bench):
+    for module in (run, exec, sweep, trace, compare, validate, config, doctor, warm, bench):
         module.add_parser(commands)
     return parser
 

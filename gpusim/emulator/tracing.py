@@ -159,12 +159,26 @@ class _Cutter:
         return replace(_chunk(machine, cta, 1, self.warps, self.wide), goes_on=goes_on)
 
 
+class _Dropper(_Cutter):
+    """Empties the log of a launch that nobody reads."""
+
+    def __init__(self, prepared: Prepared) -> None:
+        super().__init__(prepared, ascending=True)
+        self.due = sys.maxsize
+
+    def look(self, machine: state.Machine, code: int) -> Iterator[CtaChunk]:
+        self.first = int(machine.control[state.POSITION])
+        _empty_log(machine)
+        return iter(())
+
+
 def run(
     prepared: Prepared,
     memory: DeviceMemory,
     chunk_instructions: int | None = None,
     cta_seed: int | None = None,
     tell: Callable[[int, int], None] | None = None,
+    keep: bool = True,
 ) -> Iterator[CtaChunk]:
     """Execute a launch, CTA after CTA; yields its chunks, long CTAs in parts, and leaves the results in `memory`.
 
@@ -172,6 +186,7 @@ def run(
         chunk_instructions: as CHUNK_INSTRUCTIONS, which is the default.
         cta_seed: run the CTAs in an order shuffled with this seed; all of them then make one chunk. Default: ascending.
         tell: is given the CTAs that are done and the warp instructions so far now and then, also while a CTA runs.
+        keep: False where nobody wants the chunks, only the results; then none are made.
 
     Raises GpusimError without the compiler (NUMBA_DISABLE_JIT=1), for an access out of bounds or misaligned, a
     deadlock, a CTA that waits for another one or has no end, a trap, or a jump to nowhere.
@@ -189,7 +204,7 @@ def run(
         order = np.random.default_rng(cta_seed).permutation(ctas)
         machine = prepared.machine = machine._replace(order=order)
         chunk_instructions = sys.maxsize
-    cutter = _Cutter(prepared, cta_seed is None)
+    cutter = _Cutter(prepared, cta_seed is None) if keep else _Dropper(prepared)
     with np.errstate(all="ignore"):
         while cutter.first < ctas:
             clock, began = int(machine.control[state.CLOCK]), time.perf_counter()

@@ -23,8 +23,9 @@ def select_launches(trace: Trace, pattern: str | None = None, numbers: str | Non
     return replace(trace, launches=tuple(launches))
 
 
-def _numbers(text: str, count: int) -> set[int]:
-    chosen: set[int] = set()
+def number_ranges(text: str) -> tuple[tuple[int, int], ...]:
+    """First and last of each range of a list such as `3` or `1,4-6`. Raises GpusimError where it is none."""
+    ranges = []
     for part in text.split(","):
         bounds = re.fullmatch(r"\s*(\d+)\s*(?:-\s*(\d+)\s*)?", part)
         if not bounds:
@@ -32,6 +33,21 @@ def _numbers(text: str, count: int) -> set[int]:
         first, last = int(bounds[1]), int(bounds[2] or bounds[1])
         if first > last:
             raise GpusimError(f"--launches {text!r}: the range {part.strip()} is empty; write the smaller number first")
+        ranges.append((first, last))
+    return tuple(ranges)
+
+
+def name_pattern(pattern: str) -> re.Pattern[str]:
+    """A regular expression for kernel names. Raises GpusimError where it is malformed."""
+    try:
+        return re.compile(pattern)
+    except re.error as error:
+        raise GpusimError(f"--kernel {pattern!r}: not a regular expression ({error})") from error
+
+
+def _numbers(text: str, count: int) -> set[int]:
+    chosen: set[int] = set()
+    for first, last in number_ranges(text):
         if first < 1 or last > count:
             held = f"launches 1 to {count}" if count > 1 else "one launch, number 1"
             raise GpusimError(f"--launches {text!r}: no launch {first if first < 1 else last}; the trace has {held}")
@@ -40,10 +56,7 @@ def _numbers(text: str, count: int) -> set[int]:
 
 
 def _named(launches: list[Launch], pattern: str) -> list[Launch]:
-    try:
-        expression = re.compile(pattern)
-    except re.error as error:
-        raise GpusimError(f"--kernel {pattern!r}: not a regular expression ({error})") from error
+    expression = name_pattern(pattern)
     named = [launch for launch in launches if expression.search(launch.program.name)]
     if not named:
         names = sorted({launch.program.name for launch in launches})

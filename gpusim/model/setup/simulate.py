@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import Executor, ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
 from functools import partial
@@ -132,43 +132,69 @@ def simulate(
     foreign = check_compatible(trace, config, options.any_architecture)
     if foreign and options.warn:
         options.warn(f"{foreign}: its timing is that of no real card")
-    clock = Stopwatch(resumed.cpu_seconds, resumed.compile_seconds) if resumed else Stopwatch()
-    unlisted = set(filter(None, resumed.provenance.get(UNLISTED, "").split(", "))) if resumed else set()
-    kernels = taken_over(resumed, trace, options) if resumed else []
-    groups = groups_of(trace, config, options, kernels)
-
-    def result(stopped: Stop | None) -> Result:
-        provenance = {**trace.provenance, "simulated_by": f"gpusim {__version__}"}
-        provenance |= {FOREIGN: foreign} if foreign else {}
-        provenance |= {UNLISTED: ", ".join(sorted(unlisted))} if unlisted else {}
-        return Result(config.name, tuple(kernels), clock.cpu_seconds, provenance, stopped, clock.compile_seconds)
-
-    before: KernelRun | None = None
+    simulation = Simulation(config, options, resumed)
+    simulation.kernels = taken_over(resumed, trace, options) if resumed else []
+    simulation.groups = groups_of(trace, config, options, simulation.kernels)
+    provenance = {**trace.provenance, **({FOREIGN: foreign} if foreign else {})}
     for number, launch in enumerate(trace.launches):
-        if number < len(kernels):
+        if number < len(simulation.kernels):
             continue
         stop = Stop("running", number, len(trace.launches), launch.program.name, 0)
-        if kernels and options.kernel_done:
-            options.kernel_done(result(stop))
+        if simulation.kernels and options.kernel_done:
+            options.kernel_done(simulation.result(provenance, stop))
+        simulation.run(launch, stop, provenance, teller(trace, number, options))
+    return simulation.result(provenance, None)
+
+
+class Simulation:
+    """Launches that are simulated one after another, and what came of them so far.
+
+    kernels: results in order. groups: of like launches, from which some are estimated instead; None for none.
+    """
+
+    def __init__(self, config: GpuConfig, options: RunOptions, resumed: Result | None = None) -> None:
+        """`resumed`: an earlier Result, whose seconds and unknown opcodes count."""
+        self.config, self.options = config, options
+        self.kernels: list[KernelResult] = []
+        self.groups: LaunchGroups | None = None
+        self._clock = Stopwatch(resumed.cpu_seconds, resumed.compile_seconds) if resumed else Stopwatch()
+        self._unlisted = set(filter(None, resumed.provenance.get(UNLISTED, "").split(", "))) if resumed else set()
+        self._before: KernelRun | None = None
+
+    def run(
+        self, launch: Launch, stop: Stop, provenance: Mapping[str, str], tell: Callable[[int, int], None] | None
+    ) -> KernelResult:
+        """Simulate one launch to its end, or estimate it, and add it.
+
+        stop: its number, and where the partial result says that it ended, if it does. tell: as of KernelRun.
+        Raises SimulationError and Interrupted.
+        """
         run = None
         try:
-            if groups and (estimate := groups.estimate(number)):
-                kernels.append(estimate)
-                continue
-            run = run_of(launch, config, options, unlisted, teller(trace, number, options))
-            if before and config.l2.kept_between_kernels:
-                run.state = keep_l2(before.state, run.state)
-            kernels.append(run.simulate())
-            if groups:
-                groups.add(number, kernels[-1])
-            before = run
+            if self.groups and (estimate := self.groups.estimate(stop.kernel)):
+                self.kernels.append(estimate)
+                return estimate
+            run = run_of(launch, self.config, self.options, self._unlisted, tell)
+            if self._before and self.config.l2.kept_between_kernels:
+                run.state = keep_l2(self._before.state, run.state)
+            self.kernels.append(run.simulate())
+            self._before = run
+            if self.groups:
+                self.groups.add(stop.kernel, self.kernels[-1])
+            return self.kernels[-1]
         except KeyboardInterrupt:
-            partial = result(replace(stop, reason="interrupted", cycle=run.cycle if run else 0))
+            partial = self.result(provenance, replace(stop, reason="interrupted", cycle=run.cycle if run else 0))
             raise Interrupted(partial, run.so_far() if run else None) from None
         except GpusimError as error:
-            partial = result(replace(stop, reason="error", cycle=run.cycle if run else 0))
+            partial = self.result(provenance, replace(stop, reason="error", cycle=run.cycle if run else 0))
             raise SimulationError(str(error), partial) from error
-    return result(None)
+
+    def result(self, provenance: Mapping[str, str], stopped: Stop | None) -> Result:
+        """What there is, whole or stopped early; `provenance` of the trace."""
+        facts = {**provenance, "simulated_by": f"gpusim {__version__}"}
+        facts |= {UNLISTED: ", ".join(sorted(self._unlisted))} if self._unlisted else {}
+        clock = self._clock
+        return Result(self.config.name, tuple(self.kernels), clock.cpu_seconds, facts, stopped, clock.compile_seconds)
 
 
 def check_sampling(options: RunOptions) -> None:

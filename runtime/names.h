@@ -1,0 +1,77 @@
+#ifndef GPUSIM_NAMES_H
+#define GPUSIM_NAMES_H
+
+/* What the libraries share has names of its own to the linker: a program may have functions of the same names, and
+ * the loader would take those. */
+#pragma redefine_extname add_function gpusim_add_function
+#pragma redefine_extname add_module gpusim_add_module
+#pragma redefine_extname add_time gpusim_add_time
+#pragma redefine_extname add_variable gpusim_add_variable
+#pragma redefine_extname allocate gpusim_allocate
+#pragma redefine_extname allocated_bytes gpusim_allocated_bytes
+#pragma redefine_extname allocation_of gpusim_allocation_of
+#pragma redefine_extname call_host gpusim_call_host
+#pragma redefine_extname capture_begin gpusim_capture_begin
+#pragma redefine_extname capture_end gpusim_capture_end
+#pragma redefine_extname capture_graph gpusim_capture_graph
+#pragma redefine_extname complain gpusim_complain
+#pragma redefine_extname create_texture gpusim_create_texture
+#pragma redefine_extname destroy_texture gpusim_destroy_texture
+#pragma redefine_extname device_pointer gpusim_device_pointer
+#pragma redefine_extname device_time gpusim_device_time
+#pragma redefine_extname enter gpusim_enter
+#pragma redefine_extname event_create gpusim_event_create
+#pragma redefine_extname event_destroy gpusim_event_destroy
+#pragma redefine_extname event_elapsed gpusim_event_elapsed
+#pragma redefine_extname event_query gpusim_event_query
+#pragma redefine_extname event_record gpusim_event_record
+#pragma redefine_extname exec_destroy gpusim_exec_destroy
+#pragma redefine_extname exec_graph gpusim_exec_graph
+#pragma redefine_extname facts gpusim_facts
+#pragma redefine_extname find_function gpusim_find_function
+#pragma redefine_extname find_symbol gpusim_find_symbol
+#pragma redefine_extname forked gpusim_forked
+#pragma redefine_extname free_work gpusim_free_work
+#pragma redefine_extname function_of gpusim_function_of
+#pragma redefine_extname get_limit gpusim_get_limit
+#pragma redefine_extname graph_add gpusim_graph_add
+#pragma redefine_extname graph_clone gpusim_graph_clone
+#pragma redefine_extname graph_create gpusim_graph_create
+#pragma redefine_extname graph_depend gpusim_graph_depend
+#pragma redefine_extname graph_destroy gpusim_graph_destroy
+#pragma redefine_extname graph_instantiate gpusim_graph_instantiate
+#pragma redefine_extname graph_launch gpusim_graph_launch
+#pragma redefine_extname graph_nodes gpusim_graph_nodes
+#pragma redefine_extname graph_update gpusim_graph_update
+#pragma redefine_extname image_bytes gpusim_image_bytes
+#pragma redefine_extname last_error gpusim_last_error
+#pragma redefine_extname leave gpusim_leave
+#pragma redefine_extname load_managed gpusim_load_managed
+#pragma redefine_extname load_module gpusim_load_module
+#pragma redefine_extname make_launch gpusim_make_launch
+#pragma redefine_extname missing gpusim_missing
+#pragma redefine_extname node_in_clone gpusim_node_in_clone
+#pragma redefine_extname node_work gpusim_node_work
+#pragma redefine_extname occupancy gpusim_occupancy
+#pragma redefine_extname register_host gpusim_register_host
+#pragma redefine_extname release gpusim_release
+#pragma redefine_extname remove_module gpusim_remove_module
+#pragma redefine_extname request gpusim_request
+#pragma redefine_extname resolve gpusim_resolve
+#pragma redefine_extname set_limit gpusim_set_limit
+#pragma redefine_extname stream_capturing gpusim_stream_capturing
+#pragma redefine_extname stream_create gpusim_stream_create
+#pragma redefine_extname stream_destroy gpusim_stream_destroy
+#pragma redefine_extname stream_flags gpusim_stream_flags
+#pragma redefine_extname stream_id gpusim_stream_id
+#pragma redefine_extname stream_priority gpusim_stream_priority
+#pragma redefine_extname stream_wait gpusim_stream_wait
+#pragma redefine_extname submit gpusim_submit
+#pragma redefine_extname symbol_address gpusim_symbol_address
+#pragma redefine_extname synchronise gpusim_synchronise
+#pragma redefine_extname unregister_host gpusim_unregister_host
+#pragma redefine_extname error_name gpusim_error_name
+#pragma redefine_extname driver_error_name gpusim_driver_error_name
+#pragma redefine_extname error_text gpusim_error_text
+
+#endif
