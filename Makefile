@@ -29,7 +29,7 @@ $(VENV)/.core: pyproject.toml | $(BIN)/python
 	@touch $@
 
 $(VENV)/.dev: pyproject.toml | $(BIN)/python
-	$(BIN)/python -m pip install -qq --disable-pip-version-check -e '.[sass,dev]'
+	$(BIN)/python -m pip install -qq --disable-pip-version-check -e '.[cuda,dev]'
 	@touch $@ $(VENV)/.core
 
 demo: $(VENV)/.core ## simulate the bundled SGEMM on an RTX A6000 and print the report
@@ -54,7 +54,7 @@ coverage: $(VENV)/.dev ## which lines of the timing model random programs reach,
 test-wheel: $(if $(WHEEL),,wheel) ## the test suite against a built wheel: WHEEL=, and a part of it with TESTS=
 	$(PYTHON) -m venv --clear $(VENV)-wheel
 	$(VENV)-wheel/bin/python -m pip install -qq --disable-pip-version-check \
-	  "$$(echo $(or $(WHEEL),$(DIST)/gpusim-*.whl))[sass,dev]"
+	  "$$(echo $(or $(WHEEL),$(DIST)/gpusim-*.whl))[cuda,dev]"
 	PYTHONSAFEPATH=1 $(VENV)-wheel/bin/python -m pytest -q $(SHARED) -m 'not slow' $(TESTS)
 
 test-sdist: sdist ## unpack the sdist; from there, build its wheel and test that (by default the tests of files, quick)

@@ -6,7 +6,7 @@ Compiled code is imported by the functions that need it, when they are called.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -55,6 +55,7 @@ def trace(
     *,
     output: str | Path | None = None,
     overwrite: bool = False,
+    compile_options: Sequence[str] = (),
 ) -> Trace:
     """Execute a kernel on the CPU and return what its warps did.
 
@@ -62,6 +63,7 @@ def trace(
         kernel: .cu, .cubin, .sass or .fatbin file, an executable with machine code in it, or a profile.
         launch: launch file; a .sass file may carry its own launch.
         arch: architecture that a .cu file is compiled for, `sm_86` or 86.
+        compile_options: for the compiler of a .cu file, each in one piece: `-Iinclude`, `-DN=4`, `-std=c++17`.
         output: folder that takes the trace on the way, for one that is larger than memory. overwrite: replace one.
 
     Raises GpusimError where anything is wrong with the files, or the kernel fails.
@@ -70,18 +72,25 @@ def trace(
     from gpusim.trace.store import open_trace as open_stored
 
     if output is None:
-        return trace_in_memory(kernel, launch, architecture_number(arch))
-    trace_kernel(kernel, launch, output, architecture_number(arch), overwrite=overwrite)
+        return trace_in_memory(kernel, launch, architecture_number(arch), compile_options=compile_options)
+    trace_kernel(
+        kernel, launch, output, architecture_number(arch), overwrite=overwrite, compile_options=compile_options
+    )
     return open_stored(output)
 
 
 def execute(
-    kernel: str | Path, launch: str | Path | None = None, arch: str | int = DEFAULT_ARCHITECTURE
+    kernel: str | Path,
+    launch: str | Path | None = None,
+    arch: str | int = DEFAULT_ARCHITECTURE,
+    *,
+    compile_options: Sequence[str] = (),
 ) -> dict[str, np.ndarray]:
     """Execute a kernel as `trace` does, and return only what its buffers hold in the end, by name."""
     from gpusim.emulator.tracing import trace_kernel
 
-    return dict(trace_kernel(kernel, launch, None, architecture_number(arch)).buffers)
+    summary = trace_kernel(kernel, launch, None, architecture_number(arch), compile_options=compile_options)
+    return dict(summary.buffers)
 
 
 def simulate(
@@ -90,6 +99,7 @@ def simulate(
     *,
     launch: str | Path | None = None,
     arch: str | int | None = None,
+    compile_options: Sequence[str] = (),
     check_hazards: bool = False,
     **options: Any,
 ) -> Result:
@@ -97,7 +107,7 @@ def simulate(
 
     Args:
         trace: a Trace, a path, a bundled name, or a kernel file, which is executed first with `launch`, and
-            compiled for `arch` (None: the card's own).
+            compiled for `arch` (None: the card's own) with `compile_options`, as for `trace`.
         config: a configuration, a name or a path.
         check_hazards: report instructions whose control bits let them issue before an earlier one is done with their
             registers, in each kernel's `hazards`.
@@ -116,7 +126,7 @@ def simulate(
     chosen = _run_options({"warn": guesses.append, "threads": cores(), **options})
     card = load_config(config)
     architecture = code_for(card) if arch is None else architecture_number(arch)
-    source = load_source(trace, launch, architecture, check=chosen.warn)
+    source = load_source(trace, launch, architecture, check=chosen.warn, compile_options=compile_options)
     result = run(source, card, chosen)
     if check_hazards:
         from gpusim.hazards.check import check_hazards as find
@@ -149,6 +159,7 @@ def compare(
     launches: str | Path | Iterable[str | Path] = (),
     config: ConfigLike | None = None,
     overrides: Overrides = (),
+    compile_options: Sequence[str] = (),
     **options: Any,
 ) -> Comparisons:
     """Simulate profiled kernels on the card they were profiled on, beside what was measured.
@@ -157,7 +168,8 @@ def compare(
         measured: Nsight Compute reports, or CSV files of measured cycles.
         launches: a launch file for each report, in the same order.
         config: card for all; None: the one that the report describes or the CSV names.
-        overrides: changes of that card, as for `load_config`. options: as for `simulate`, without `sample`: an
+        overrides: changes of that card, as for `load_config`. compile_options: as for `trace`, for .cu files that a
+            CSV names. options: as for `simulate`, without `sample`: an
             estimate of the model is not what a measurement is to be compared with.
 
     Raises GpusimError for wrong input, before anything is simulated, and where a kernel cannot be run.
@@ -168,7 +180,7 @@ def compare(
     chosen = _run_options({"threads": cores(), **options})
     if chosen.sample is not None:
         raise GpusimError("compare() simulates whole launches; leave out sample, or simulate(..., sample=5) by itself")
-    opened = open_all(_several(measured), _several(launches), config, overrides)
+    opened = open_all(_several(measured), _several(launches), config, overrides, compile_options)
     return Comparisons(tuple(row for each in opened for row in each.rows(chosen)))
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from gpusim.emulator.tracing import Progress
     from gpusim.trace.trace import Trace
 
-ARCHITECTURES = {"sm_75": 75, "sm_80": 80, "sm_86": 86, "sm_90": 90}
+ARCHITECTURES = {"sm_75": 75, "sm_80": 80, "sm_86": 86, "sm_89": 89, "sm_90": 90}
 DEFAULT_ARCHITECTURE = "sm_86"
 
 TraceLike: TypeAlias = "Trace | str | Path"
@@ -94,15 +94,17 @@ def load_source(
     check: Callable[[str], None] | None = None,
     cta_limit: int | None = None,
     progress: Progress | None = None,
+    compile_options: Sequence[str] = (),
 ) -> Trace:
     """The Trace that `source` stands for. The other arguments count for kernel files only.
 
     check: is told, difference by difference, which buffers do not hold what the launch file expects.
     cta_limit: warp instructions after which a CTA is taken to have no end, None for the default.
+    compile_options: for the compiler of a .cu file, as `-Iinclude`, `-DN=4`, `-std=c++17`.
     Raises GpusimError where the trace is missing or damaged, or the kernel cannot be compiled or executed.
     """
     if path := kernel_path(source):
-        return _execute(path, launch, architecture, check, cta_limit, progress)
+        return _execute(path, launch, architecture, check, cta_limit, progress, compile_options)
     if launch:
         raise GpusimError(f"launch file {launch}: {source} is a trace, its launches are recorded already")
     return open_named(source)
@@ -115,11 +117,12 @@ def _execute(
     check: Callable[[str], None] | None,
     cta_limit: int | None,
     progress: Progress | None,
+    compile_options: Sequence[str],
 ) -> Trace:
     from gpusim.emulator.check import compare_expected
     from gpusim.emulator.tracing import open_files, run_opened
 
-    source, launch_file = open_files(path, Path(launch) if launch else None, architecture)
+    source, launch_file = open_files(path, Path(launch) if launch else None, architecture, compile_options)
     trace, summary = run_opened(source, launch_file, cta_limit=cta_limit, progress=progress)
     if check and launch_file:
         for difference in compare_expected(launch_file, summary.buffers):

@@ -25,8 +25,12 @@ TOOLS = {
     "nvidia-cuda-nvdisasm": "nvdisasm",
     "nvidia-cuda-runtime": "cuda_fp16.h",
     "nvidia-cuda-crt": "mma.h",
+    "nvidia-cuda-nvcc": "nvcc",
+    "nvidia-cuda-cccl": "nv/target",
 }
 """Distributions without a module, and what gpusim/sass/toolchain.py looks for in each."""
+OF_NVCC = {"nvidia-nvvm"}
+"""What nvcc itself looks for."""
 BY_SETUPTOOLS = {"LICENSE", "MANIFEST.in", "README.md", "gpusim", "pyproject.toml"}
 """What a source distribution holds without being told."""
 
@@ -59,12 +63,14 @@ def imports(folder: Path) -> set[str]:
 def test_what_is_imported_is_declared_and_what_is_declared_is_imported():
     extras = PROJECT["optional-dependencies"]
     asked = [*PROJECT["dependencies"], *(each for name, extra in extras.items() if name != "dev" for each in extra)]
-    declared = {module_of(each) for each in asked if name_of(each) not in TOOLS}
+    declared = {module_of(each) for each in asked if name_of(each) not in {*TOOLS, *OF_NVCC}}
     assert declared == imports(ROOT / "gpusim") - sys.stdlib_module_names - {"gpusim"}
 
 
 def test_tools_without_a_module_are_looked_for():
-    assert {name_of(each) for each in PROJECT["optional-dependencies"]["sass"]} - {"pyelftools"} == set(TOOLS)
+    sass, cuda = ({name_of(each) for each in PROJECT["optional-dependencies"][name]} for name in ("sass", "cuda"))
+    assert sass < cuda
+    assert cuda - {"pyelftools"} == {*TOOLS, *OF_NVCC}
     looks = (ROOT / "gpusim" / "sass" / "toolchain.py").read_text()
     assert [file for file in TOOLS.values() if file not in looks] == []
 

@@ -47,6 +47,23 @@ def add_sample(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_compiling(parser: argparse.ArgumentParser) -> None:
+    """`-I`, `-D` and `-std` of compilers, which `compile_options` puts together."""
+    parser.add_argument(
+        "-I", dest="include", action="append", default=[], metavar="DIR", help="folder of headers of a .cu file"
+    )
+    parser.add_argument(
+        "-D", dest="define", action="append", default=[], metavar="NAME[=VALUE]", help="macro of a .cu file"
+    )
+    parser.add_argument("-std", metavar="c++17", help="C++ standard of a .cu file")
+
+
+def compile_options(args: argparse.Namespace) -> tuple[str, ...]:
+    """What `add_compiling` was given, as compilers take it."""
+    standard = (f"-std={args.std}",) if args.std else ()
+    return (*(f"-I{folder}" for folder in args.include), *(f"-D{name}" for name in args.define), *standard)
+
+
 def add_cta_limit(parser: argparse.ArgumentParser) -> None:
     """`--cta-limit`: when the emulator gives up on a CTA."""
     parser.add_argument(

@@ -76,8 +76,16 @@ def installed(name: str) -> str | None:
 
 def print_toolchain() -> None:
     """NVIDIA's tools that were found, or why one is missing."""
+    from gpusim.sass.nvcc import HOST_COMPILER, host_compiler_missing
     from gpusim.sass.nvrtc import nvrtc_version
-    from gpusim.sass.toolchain import find_include_folders, find_nvdisasm, find_nvrtc, nvdisasm_version
+    from gpusim.sass.toolchain import (
+        find_include_folders,
+        find_nvcc,
+        find_nvdisasm,
+        find_nvrtc,
+        nvcc_version,
+        nvdisasm_version,
+    )
 
     def attempt(version: Callable[[], str], find: Callable[[], Path]) -> str:
         try:
@@ -87,6 +95,8 @@ def print_toolchain() -> None:
 
     print("nvdisasm ", attempt(nvdisasm_version, find_nvdisasm))
     print("nvrtc    ", attempt(nvrtc_version, find_nvrtc))
+    host = f"; no host compiler ({HOST_COMPILER})" if host_compiler_missing() else ""
+    print("nvcc     ", f"{attempt(nvcc_version, find_nvcc)}{host}")
     print("headers  ", ", ".join(map(str, find_include_folders())) or "none found")
 
 

@@ -10,7 +10,7 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
-from gpusim.cli.arguments import add_cta_limit, add_sample, positive
+from gpusim.cli.arguments import add_compiling, add_cta_limit, add_sample, compile_options, positive
 from gpusim.cli.deliver import deliver
 from gpusim.cli.exits import EXIT_BAD_INPUT, EXIT_CHECK_FAILED, EXIT_INTERRUPTED
 from gpusim.errors import GpusimError
@@ -44,6 +44,7 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
         "--arch", choices=ARCHITECTURES, help="architecture to compile a .cu file for (default: the card's)"
     )
     parser.add_argument("--any-arch", action="store_true", help="also simulate code that such a card does not run")
+    add_compiling(parser)
     add_cta_limit(parser)
     parser.add_argument("--json", action="store_true", help="print one JSON object instead of the report")
     parser.add_argument(
@@ -101,6 +102,7 @@ def run(args: argparse.Namespace) -> int:
         check=differences.append,
         cta_limit=args.cta_limit,
         progress=TraceProgress(),
+        compile_options=compile_options(args),
     )
     for difference in differences:
         print(f"gpusim: check failed: {difference}", file=sys.stderr)

@@ -7,7 +7,7 @@ import sys
 import time
 from typing import TYPE_CHECKING, Any
 
-from gpusim.cli.arguments import positive
+from gpusim.cli.arguments import add_compiling, compile_options, positive
 from gpusim.cli.deliver import deliver
 from gpusim.cli.exits import EXIT_BAD_INPUT
 from gpusim.inputs import ARCHITECTURES
@@ -30,6 +30,7 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="override at every point")
     parser.add_argument("--launch", metavar="FILE", help="launch description of the kernel files")
     parser.add_argument("--arch", choices=ARCHITECTURES, help="compile .cu files for it (default: the card's)")
+    add_compiling(parser)
     parser.add_argument("--any-arch", action="store_true", help="also simulate code that such a card does not run")
     parser.add_argument(
         "--jobs", type=positive, default=1, metavar="N", help="processes; the result does not depend on it"
@@ -62,6 +63,7 @@ def run(args: argparse.Namespace) -> int:
                 resume=args.resume,
                 launch=args.launch,
                 arch=args.arch,
+                compile_options=compile_options(args),
                 any_architecture=args.any_arch,
                 progress=view,
             )

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gpusim.cli.arguments import add_cta_limit
+from gpusim.cli.arguments import add_compiling, add_cta_limit, compile_options
 from gpusim.cli.exits import EXIT_CHECK_FAILED
 from gpusim.errors import GpusimError
 from gpusim.inputs import ARCHITECTURES, find_trace
@@ -24,7 +24,8 @@ INFO_COMMAND = "trace info"
 OPCODES_SHOWN = 20
 BESIDE = ""
 """`--check` without a file: the check file beside the kernel."""
-USAGE = """gpusim trace KERNEL [--launch FILE] [-o DIR] [--check [FILE]] [--arch SM] [--cta-limit N] [--overwrite]
+USAGE = """gpusim trace KERNEL [--launch FILE] [-o DIR] [--check [FILE]] [--arch SM] [-I DIR] [-D NAME[=VALUE]]
+                    [-std STANDARD] [--cta-limit N] [--overwrite]
        gpusim trace info DIR [--json]"""
 
 
@@ -50,6 +51,7 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
     parser.add_argument(
         "--arch", choices=ARCHITECTURES, default="sm_86", help="architecture a .cu file is compiled for"
     )
+    add_compiling(parser)
     add_cta_limit(parser)
     parser.add_argument("--overwrite", action="store_true", help="replace a trace that is there")
     parser.set_defaults(command=run)
@@ -70,7 +72,7 @@ def run(args: argparse.Namespace) -> int:
         raise GpusimError(f"{args.kernel}: no such file")
     if args.output is not None:
         check_target(args.output, overwrite=args.overwrite)
-    source, launch_file = open_files(args.kernel, args.launch, ARCHITECTURES[args.arch])
+    source, launch_file = open_files(args.kernel, args.launch, ARCHITECTURES[args.arch], compile_options(args))
     check = _load_check(args, launch_file) if args.check is not None else None
     compared = source.report is not None or (launch_file is not None and launch_file.expected)
     if args.output is None and check is None and not compared:

@@ -1,4 +1,4 @@
-"""Kernel files -> Programs: .cu through NVRTC, .cubin, hand-written .sass, executables, and profiles."""
+"""Kernel files -> Programs: .cu through NVRTC or nvcc, .cubin, hand-written .sass, executables, and profiles."""
 
 from __future__ import annotations
 
@@ -67,7 +67,9 @@ class OpenedSource:
         return None if name is None else self.instances.get(name, name)
 
 
-def open_source(path: Path | str, architecture: int = 86, kernels: Sequence[str] = ()) -> OpenedSource:
+def open_source(
+    path: Path | str, architecture: int = 86, kernels: Sequence[str] = (), compile_options: Sequence[str] = ()
+) -> OpenedSource:
     """Compile, disassemble or assemble a kernel file.
 
     Args:
@@ -75,6 +77,7 @@ def open_source(path: Path | str, architecture: int = 86, kernels: Sequence[str]
         architecture: counts for .cu, and for choosing among the images of an executable.
         kernels: names that launches will use: templates (`gemm<128, float>`) are instantiated, and machine code of
             these kernels is decoded at once.
+        compile_options: for the compiler of a .cu file, as `-Iinclude`, `-DN=4`, `-std=c++17`.
 
     Raises GpusimError for a missing file, an unknown suffix, and whatever the compiler or reader refuses.
     """
@@ -91,7 +94,7 @@ def open_source(path: Path | str, architecture: int = 86, kernels: Sequence[str]
     if path.suffix == ".sass":
         return _assembled(path, digest)
     if path.suffix == ".cu":
-        return _compiled(path, digest, architecture, kernels).prepare(kernels)
+        return _compiled(path, digest, architecture, kernels, compile_options).prepare(kernels)
     if path.suffix == ".cubin":
         from gpusim.sass.cubin import open_kernels
 
@@ -107,11 +110,13 @@ def _assembled(path: Path, digest: str) -> OpenedSource:
     return OpenedSource(path, digest, tuple(programs), lambda names: tuple(programs[n] for n in names), kernels)
 
 
-def _compiled(path: Path, digest: str, architecture: int, kernels: Sequence[str]) -> OpenedSource:
+def _compiled(
+    path: Path, digest: str, architecture: int, kernels: Sequence[str], options: Sequence[str]
+) -> OpenedSource:
+    from gpusim.sass.compilers import compile_source
     from gpusim.sass.cubin import open_kernels
-    from gpusim.sass.nvrtc import compile_cuda
 
-    compiled = compile_cuda(path, architecture, instances=[name for name in kernels if "<" in name])
+    compiled = compile_source(path, architecture, options, [name for name in kernels if "<" in name])
     opened = _of_cubins(path, digest, [open_kernels(compiled.data, compiled.provenance)])
     return replace(opened, instances=compiled.instances)
 

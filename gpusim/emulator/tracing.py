@@ -456,12 +456,15 @@ def _drop(*_: object) -> Iterator[_Nowhere]:
 
 
 def open_files(
-    source: Path | str, launch: Path | str | None, architecture: int = 86
+    source: Path | str, launch: Path | str | None, architecture: int = 86, compile_options: Sequence[str] = ()
 ) -> tuple[OpenedSource, LaunchFile | None]:
-    """A kernel file and its launch file, opened together. Raises GpusimError for whatever is wrong with them."""
+    """A kernel file and its launch file, opened together; compile_options as for `open_source`.
+
+    Raises GpusimError for whatever is wrong with them.
+    """
     launch_file = load_launch(launch, profiled=Path(source).suffix == REPORT_SUFFIX) if launch else None
     kernels = [each.kernel for each in launch_file.launches if each.kernel] if launch_file else []
-    return open_source(source, architecture, kernels), launch_file
+    return open_source(source, architecture, kernels, compile_options), launch_file
 
 
 def run_in_memory(
@@ -494,10 +497,14 @@ def run_opened(
 
 
 def trace_in_memory(
-    source: Path | str, launch: Path | str | None = None, architecture: int = 86, progress: Progress | None = None
+    source: Path | str,
+    launch: Path | str | None = None,
+    architecture: int = 86,
+    progress: Progress | None = None,
+    compile_options: Sequence[str] = (),
 ) -> Trace:
-    """The Trace of a kernel file, not stored. Raises GpusimError."""
-    return run_in_memory(source, launch, architecture, progress)[0]
+    """The Trace of a kernel file, not stored; compile_options as for `open_source`. Raises GpusimError."""
+    return run_opened(*open_files(source, launch, architecture, compile_options), progress)[0]
 
 
 def trace_kernel(
@@ -509,6 +516,7 @@ def trace_kernel(
     overwrite: bool = False,
     progress: Progress | None = None,
     cta_limit: int | None = None,
+    compile_options: Sequence[str] = (),
 ) -> TraceSummary:
     """Execute a kernel file and write its trace to the folder `output`, chunk by chunk.
 
@@ -516,11 +524,11 @@ def trace_kernel(
         source: what `open_source` reads; a .cu file is compiled for `architecture`.
         launch: launch file; may be None for .sass, which then runs as its directives say.
         output: folder to make; None keeps no trace.
-        cta_limit: as for `prepare`.
+        cta_limit: as for `prepare`. compile_options: as for `open_source`.
     Raises:
         GpusimError: anything wrong with the input; then no folder is left behind.
     """
-    opened = open_files(source, launch, architecture)
+    opened = open_files(source, launch, architecture, compile_options)
     return trace_opened(*opened, output, overwrite=overwrite, progress=progress, cta_limit=cta_limit)
 
 

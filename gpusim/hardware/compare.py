@@ -241,6 +241,7 @@ class OpenedMeasurements:
     measured: tuple[Mapping[str, Any], ...]
     config: ConfigLike | None
     overrides: Overrides
+    compile_options: Sequence[str]
 
     def rows(self, options: RunOptions) -> Iterator[Comparison]:
         """Simulate the kernel of every row. Raises GpusimError where a kernel cannot be run."""
@@ -252,7 +253,8 @@ class OpenedMeasurements:
             launch = self.path.parent / row["launch"] if row.get("launch") else None
             source = beside if beside.exists() else row["trace"]
             config = load_config(self.config or row["card"], self.overrides)
-            trace = load_source(source, launch, code_for(config), check=options.warn)
+            compile_options = self.compile_options
+            trace = load_source(source, launch, code_for(config), check=options.warn, compile_options=compile_options)
             yield compare_measurement(self.path, row, trace, config, options)
 
 
@@ -293,9 +295,15 @@ CSV_SUFFIX = ".csv"
 
 
 def open_all(
-    measured: Sequence[str], launches: Sequence[str], config: ConfigLike | None = None, overrides: Overrides = ()
+    measured: Sequence[str],
+    launches: Sequence[str],
+    config: ConfigLike | None = None,
+    overrides: Overrides = (),
+    compile_options: Sequence[str] = (),
 ) -> list[OpenedComparison | OpenedMeasurements]:
     """Open reports, each with its launch file, and CSV files, which have none; in the order given.
+
+    compile_options: for the compiler of .cu files that a CSV names.
 
     Raises GpusimError for whatever is wrong with them, or where launch files are missing.
     """
@@ -306,7 +314,7 @@ def open_all(
         )
     launch = iter(launches)
     return [
-        OpenedMeasurements(Path(path), tuple(read_measurements(path)), config, overrides)
+        OpenedMeasurements(Path(path), tuple(read_measurements(path)), config, overrides, compile_options)
         if path.endswith(CSV_SUFFIX)
         else open_comparison(path, next(launch), config, overrides)
         for path in measured

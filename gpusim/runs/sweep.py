@@ -225,6 +225,7 @@ def sweep(
     resume: bool = False,
     launch: str | Path | None = None,
     arch: str | int | None = None,
+    compile_options: Sequence[str] = (),
     any_architecture: bool = False,
     progress: Callable[[SweepProgress], None] | None = None,
 ) -> Sweep:
@@ -238,6 +239,7 @@ def sweep(
         jobs: worker processes; the result does not depend on it. 1: everything runs in this process.
         output: file that takes each run when it ends. resume: take runs over from it; failed ones are run again.
         launch, arch: launch file and architecture of kernel files; None: that of the card (of the first point).
+        compile_options: for the compiler of .cu files, as `-Iinclude`, `-DN=4`, `-std=c++17`.
         any_architecture: simulate also machine code that the card would not run.
         progress: is told when the sweep begins and whenever a run ends.
 
@@ -258,7 +260,7 @@ def sweep(
     outcomes: Journal | Memory = Journal(output, resume=resume) if output is not None else Memory()
     with tempfile.TemporaryDirectory(prefix="gpusim-sweep-") as folder:
         architecture = code_for(configs[0]) if arch is None else architecture_number(arch)
-        stored = _stored(labelled, Path(folder), launch, architecture, in_files=jobs > 1)
+        stored = _stored(labelled, Path(folder), launch, architecture, compile_options, in_files=jobs > 1)
         keys, tasks = _tasks(labelled, stored, points, configs, any_architecture)
         result = Sweep(configs[0].name, tuple(labelled), tuple(points), keys, outcomes)
         try:
@@ -305,7 +307,13 @@ def _check(source: TraceLike) -> None:
 
 
 def _stored(
-    traces: Mapping[str, TraceLike], folder: Path, launch: str | Path | None, architecture: int, *, in_files: bool
+    traces: Mapping[str, TraceLike],
+    folder: Path,
+    launch: str | Path | None,
+    architecture: int,
+    compile_options: Sequence[str],
+    *,
+    in_files: bool,
 ) -> dict[str, TraceLike]:
     """What is simulated: paths of stored traces, and Traces as they are unless worker processes need files.
 
@@ -318,7 +326,7 @@ def _stored(
     for number, (label, source) in enumerate(traces.items()):
         path = folder / str(number)
         if kernel := kernel_path(source):
-            trace_kernel(kernel, launch, path, architecture)
+            trace_kernel(kernel, launch, path, architecture, compile_options=compile_options)
             stored[label] = path
         elif isinstance(source, (str, Path)):
             stored[label] = find_trace(source)

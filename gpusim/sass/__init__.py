@@ -1,7 +1,7 @@
 """Machine code in whatever a user has -> Program: the static instructions of a kernel as two plain tables.
 
     assembler                         .sass text, written by hand
-    nvrtc                             .cu source -> cubin, through NVIDIA's library
+    compilers, nvrtc, nvcc            .cu source -> cubin, through NVIDIA's library or its compiler
     fatbin, reports                   executables, fat binaries and Nsight Compute reports -> the cubins in them
     elf, cubin, relocations           a cubin's sections, kernels, constants and variables
     disassembly, decoder              nvdisasm's text with the 128-bit encodings beside it

@@ -31,6 +31,17 @@ class CompiledCubin:
     instances: Mapping[str, str]
 
 
+class SourceError(GpusimError):
+    """A source that a compiler refuses."""
+
+
+def check_architecture(path: Path, architecture: int) -> None:
+    """Raises GpusimError where nothing that can be read would come of compiling for it."""
+    if architecture not in SUPPORTED_ARCHITECTURES:
+        known = ", ".join(f"sm_{a}" for a in SUPPORTED_ARCHITECTURES)
+        raise GpusimError(f"{path}: cannot compile for sm_{architecture}; supported: {known}")
+
+
 @lru_cache(maxsize=4)
 def _load(path: Path) -> ctypes.CDLL:
     try:
@@ -82,13 +93,12 @@ def compile_cuda(
     """Compile one CUDA source file for `architecture` (e.g. 86).
 
     Headers are looked up beside the file and in the installed CUDA headers. Kernels may be `extern "C"`
-    or mangled; `instances` are template kernels to instantiate, as `gemm<128, float>`. Raises GpusimError
-    with the compiler's log (file and line) if the source is wrong, and naming the remedy if NVRTC is not installed.
+    or mangled; `instances` are template kernels to instantiate, as `gemm<128, float>`. Raises SourceError
+    with the compiler's log (file and line) if the source is wrong, and GpusimError naming the remedy if NVRTC is not
+    installed.
     """
     path = Path(path)
-    if architecture not in SUPPORTED_ARCHITECTURES:
-        known = ", ".join(f"sm_{a}" for a in SUPPORTED_ARCHITECTURES)
-        raise GpusimError(f"{path}: cannot compile for sm_{architecture}; supported: {known}")
+    check_architecture(path, architecture)
     try:
         source = path.read_bytes()
     except OSError as error:
@@ -108,7 +118,7 @@ def compile_cuda(
         log = _read_back(library, program, "ProgramLog").rstrip(b"\0").decode(errors="replace").strip()
         if status != 0:
             reason = library.nvrtcGetErrorString(status).decode()
-            raise GpusimError(f"{path}: compilation for sm_{architecture} failed ({reason})\n{log}")
+            raise SourceError(f"{path}: compilation for sm_{architecture} failed ({reason})\n{log}")
         data = _read_back(library, program, "CUBIN")
         lowered = _instances(library, program, instances)
     finally:

@@ -1,6 +1,6 @@
-"""Where NVIDIA's optional tools live: nvdisasm, libnvrtc and the CUDA headers.
+"""Where NVIDIA's optional tools live: nvdisasm, libnvrtc, nvcc with its runtime library, and the CUDA headers.
 
-Search order for each tool: an environment variable, the pip wheels of the `[sass]` extra, CUDA_HOME, PATH.
+Search order for each tool: an environment variable, the wheels of the `[sass]` and `[cuda]` extras, CUDA_HOME, PATH.
 The wheels of CUDA 13 share one folder (`nvidia/cu13/{bin,lib,include}`); those of CUDA 12 have one per component.
 """
 
@@ -21,7 +21,10 @@ NVDISASM_VARIABLE = "GPUSIM_NVDISASM"
 """Environment variable naming the nvdisasm executable."""
 NVRTC_VARIABLE = "GPUSIM_NVRTC"
 """Environment variable naming the libnvrtc shared library."""
+NVCC_VARIABLE = "GPUSIM_NVCC"
+"""Environment variable naming the nvcc executable."""
 REMEDY = "install the tools with: pip install 'gpusim[sass]'"
+CUDA_REMEDY = "install it with: pip install 'gpusim[cuda]'"
 
 
 def _wheel_folders() -> Iterator[Path]:
@@ -48,17 +51,37 @@ def _overridden(variable: str) -> Path | None:
     return Path(value)
 
 
-def find_nvdisasm() -> Path:
-    """Path of the nvdisasm executable. Raises GpusimError naming the remedy if there is none."""
-    if path := _overridden(NVDISASM_VARIABLE):
+def _find_executable(name: str, variable: str) -> Path | None:
+    """An executable in the search order; None where there is none. Raises GpusimError for a wrong variable."""
+    if path := _overridden(variable):
         return path
     for folder in (*_wheel_folders(), *_toolkit_folders()):
-        for name in ("nvdisasm", "nvdisasm.exe"):
-            if (path := folder / "bin" / name).is_file():
+        for file in (name, f"{name}.exe"):
+            if (path := folder / "bin" / file).is_file():
                 return path
-    if found := shutil.which("nvdisasm"):
-        return Path(found)
+    found = shutil.which(name)
+    return Path(found) if found else None
+
+
+def find_nvdisasm() -> Path:
+    """Path of the nvdisasm executable. Raises GpusimError naming the remedy if there is none."""
+    if path := _find_executable("nvdisasm", NVDISASM_VARIABLE):
+        return path
     raise GpusimError(f"nvdisasm not found, it is needed to read machine code; {REMEDY} (or set {NVDISASM_VARIABLE})")
+
+
+def find_nvcc() -> Path:
+    """Path of the nvcc executable. Raises GpusimError naming the remedy if there is none."""
+    if path := _find_executable("nvcc", NVCC_VARIABLE):
+        return path
+    raise GpusimError(f"nvcc not found; {CUDA_REMEDY} (or set {NVCC_VARIABLE})")
+
+
+def find_runtime_library(nvcc: Path) -> Path | None:
+    """The shared CUDA runtime (libcudart.so.13) of an nvcc, None where it has none beside it."""
+    root = nvcc.resolve().parent.parent
+    found = [each for pattern in ("lib", "lib64", "targets/*/lib") for each in root.glob(f"{pattern}/libcudart.so.*")]
+    return min(found, key=lambda path: len(path.name), default=None)
 
 
 def find_nvrtc() -> Path:
@@ -74,15 +97,24 @@ def find_nvrtc() -> Path:
 
 
 def find_include_folders() -> tuple[Path, ...]:
-    """Folders with CUDA headers (cuda_fp16.h, mma.h); empty where none is installed."""
-    folders = [folder / "include" for folder in (*_wheel_folders(), *_toolkit_folders())]
+    """Folders with CUDA headers (cuda_fp16.h, mma.h, nv/target); empty where none is installed."""
+    roots = [folder / "include" for folder in (*_wheel_folders(), *_toolkit_folders())]
+    folders = [root / part for root in roots for part in ("", "cccl")]
     return tuple(dict.fromkeys(folder for folder in folders if folder.is_dir()))
 
 
+def nvdisasm_version() -> str:
+    """Version of nvdisasm such as `13.5.37`. Raises GpusimError where it is missing or does not tell."""
+    return _version(find_nvdisasm())
+
+
+def nvcc_version() -> str:
+    """Version of nvcc such as `13.5.37`. Raises GpusimError where it is missing or does not tell."""
+    return _version(find_nvcc())
+
+
 @lru_cache(maxsize=8)
-def nvdisasm_version(path: Path | None = None) -> str:
-    """Version of nvdisasm such as `13.5.37`."""
-    executable = path or find_nvdisasm()
+def _version(executable: Path) -> str:
     result = subprocess.run([str(executable), "--version"], capture_output=True, text=True, check=False)
     match = re.search(r"\bV(\d+(?:\.\d+)+)", result.stdout)
     if result.returncode != 0 or not match:

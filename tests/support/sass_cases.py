@@ -12,6 +12,7 @@ import pytest
 from gpusim.errors import GpusimError
 from gpusim.sass import toolchain
 from gpusim.sass.fatbin import FATBIN_MAGIC
+from gpusim.sass.nvcc import NO_HOST_COMPILER, host_compiler_missing
 from gpusim.sass.nvrtc import CompiledCubin, compile_cuda
 from gpusim.sass.program import Program
 
@@ -37,6 +38,18 @@ def _tools_missing() -> str:
 
 needs_tools = pytest.mark.skipif(bool(_tools_missing()), reason=_tools_missing() or "tools present")
 """Skips where the `[sass]` extra is not installed."""
+
+
+def _nvcc_missing() -> str:
+    try:
+        toolchain.find_nvcc()
+    except GpusimError as error:
+        return str(error)
+    return NO_HOST_COMPILER if host_compiler_missing() else ""
+
+
+needs_nvcc = pytest.mark.skipif(bool(_nvcc_missing()), reason=_nvcc_missing() or "nvcc present")
+"""Skips where the `[cuda]` extra or a host compiler is not installed."""
 
 
 @cache
