@@ -40,7 +40,7 @@ def check_program(path: Path) -> None:
                 return
             dynamic = elf.get_section_by_name(".dynamic")
             assert dynamic is None or isinstance(dynamic, DynamicSection)
-            needed = [str(tag.needed) for tag in dynamic.iter_tags("DT_NEEDED")] if dynamic else []
+            needed = [str(getattr(tag, "needed", "")) for tag in dynamic.iter_tags("DT_NEEDED")] if dynamic else []
     except (ELFError, OSError):
         return  # a script, or what only the system can judge
     if not any(name.startswith(_REACHED) for name in needed):
