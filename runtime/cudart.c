@@ -1,5 +1,6 @@
 /* The CUDA runtime API over device.h. CUDART_VERSION (11000, 12000, 13000) is given by whoever builds. */
 #define _GNU_SOURCE
+#include "api.h"
 #include "device.h"
 #include "errors.h"
 
@@ -7,27 +8,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-#define API __attribute__((visibility("default")))
-/* The same function for programs whose default stream is per thread: here streams differ in nothing. */
-#define ALIAS(name, of) API extern __typeof__(of) name __attribute__((alias(#of)))
-/* A function: what is between takes place connected and alone; `status` is what it returns. */
-#define RETURN(expression) \
-    do { \
-        Status status = enter(); \
-        return leave(status != SUCCESS ? status : (expression)); \
-    } while (0)
-#define NEEDS(condition, otherwise) \
-    do { \
-        if (!(condition)) \
-            return leave(otherwise); \
-    } while (0)
-#define ENTER() \
-    do { \
-        Status entered = enter(); \
-        if (entered != SUCCESS) \
-            return leave(entered); \
-    } while (0)
 
 /* ---- registration, as the compiler's host code does it */
 
@@ -161,22 +141,10 @@ API Status cudaLaunchHostFunc(Stream *stream, HostFunction function, void *data)
 }
 ALIAS(cudaLaunchHostFunc_ptsz, cudaLaunchHostFunc);
 
-typedef void (*StreamCallback)(Stream *stream, Status status, void *data);
-typedef struct { StreamCallback function; Stream *stream; void *data; } Callback;
-static void run_callback(void *data)
-{
-    Callback *callback = data;
-    callback->function(callback->stream, SUCCESS, callback->data);
-    free(callback);
-}
 API Status cudaStreamAddCallback(Stream *stream, StreamCallback function, void *data, unsigned flags)
 {
     (void)flags;
-    ENTER();
-    NEEDS(!stream_capturing(stream), STREAM_CAPTURE_UNSUPPORTED);
-    Callback *callback = malloc(sizeof *callback);
-    *callback = (Callback){function, stream, data};
-    return leave(submit(stream, (Work){.kind = WORK_HOST, .of.host = {run_callback, callback}}));
+    RETURN(stream_callback(stream, function, data));
 }
 ALIAS(cudaStreamAddCallback_ptsz, cudaStreamAddCallback);
 
@@ -267,8 +235,6 @@ API Status cudaOccupancyAvailableDynamicSMemPerBlock(size_t *bytes, const void *
 }
 
 /* ---- memory */
-
-#define PITCH_ALIGNMENT 512 /* cudaMallocPitch's, as cards of these generations give */
 
 API Status cudaMalloc(void **address, size_t bytes) { RETURN(address ? allocate(bytes, DEVICE_MEMORY, 0, address) : INVALID_VALUE); }
 API Status cudaMallocManaged(void **address, size_t bytes, unsigned flags)

@@ -8,6 +8,8 @@
 
 /* ---- device.c: the simulator and its memory */
 
+#define PITCH_ALIGNMENT 512 /* bytes of a row's pitch, as cards of these generations give */
+
 typedef struct {
     char name[256];
     unsigned char uuid[16];
@@ -121,6 +123,8 @@ unsigned stream_flags(Stream *stream);
 int stream_priority(Stream *stream);
 uint64_t stream_id(Stream *stream);
 Status stream_wait(Stream *stream, Event *event);
+typedef void (*StreamCallback)(Stream *stream, Status status, void *data);
+Status stream_callback(Stream *stream, StreamCallback function, void *data);
 Status event_create(unsigned flags, Event **event);
 Status event_destroy(Event *event);
 Status event_record(Event *event, Stream *stream);

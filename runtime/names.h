@@ -59,6 +59,7 @@
 #pragma redefine_extname request gpusim_request
 #pragma redefine_extname resolve gpusim_resolve
 #pragma redefine_extname set_limit gpusim_set_limit
+#pragma redefine_extname stream_callback gpusim_stream_callback
 #pragma redefine_extname stream_capturing gpusim_stream_capturing
 #pragma redefine_extname stream_create gpusim_stream_create
 #pragma redefine_extname stream_destroy gpusim_stream_destroy

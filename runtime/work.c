@@ -160,6 +160,24 @@ Status stream_wait(Stream *stream, Event *event)
     return SUCCESS;
 }
 
+typedef struct { StreamCallback function; Stream *stream; void *data; } Callback;
+
+static void run_callback(void *data)
+{
+    Callback *callback = data;
+    callback->function(callback->stream, SUCCESS, callback->data);
+    free(callback);
+}
+
+Status stream_callback(Stream *stream, StreamCallback function, void *data)
+{
+    if (stream_capturing(stream))
+        return STREAM_CAPTURE_UNSUPPORTED;
+    Callback *callback = malloc(sizeof *callback);
+    *callback = (Callback){function, stream, data};
+    return submit(stream, (Work){.kind = WORK_HOST, .of.host = {run_callback, callback}});
+}
+
 Status event_create(unsigned flags, Event **event)
 {
     *event = calloc(1, sizeof **event);
