@@ -538,3 +538,8 @@ ALIAS(cuModuleGetGlobal, cuModuleGetGlobal_v2);
 ALIAS(cuStreamDestroy, cuStreamDestroy_v2);
 ALIAS(cuEventDestroy, cuEventDestroy_v2);
 ALIAS(cuDevicePrimaryCtxRelease, cuDevicePrimaryCtxRelease_v2);
+
+/* ---- what is documented and not there */
+
+#define NOT_THERE(name) API Status name(void) { return missing(#name); }
+#include "not_there_driver.h"

@@ -947,4 +947,4 @@ ALIAS(cudaGetDriverEntryPointByVersion_ptsz, cudaGetDriverEntryPointByVersion);
 /* ---- what is documented and not there */
 
 #define NOT_THERE(name) API Status name(void) { return missing(#name); }
-#include "not_there.h"
+#include "not_there_runtime.h"
