@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from gpusim.config.loading import ConfigLike, Overrides
     from gpusim.model.setup.simulate import RunOptions
+    from gpusim.programs.running import ProgramRun
     from gpusim.report.compare import Comparisons
     from gpusim.trace.trace import Trace
 
@@ -80,17 +81,59 @@ def trace(
 
 
 def execute(
-    kernel: str | Path,
+    kernel: str | Path | Sequence[str | Path],
     launch: str | Path | None = None,
-    arch: str | int = DEFAULT_ARCHITECTURE,
+    arch: str | int | None = None,
     *,
+    config: ConfigLike | None = None,
+    overrides: Overrides = (),
+    kernels: str | None = None,
+    launches: str | None = None,
+    output: str | Path | None = None,
     compile_options: Sequence[str] = (),
-) -> dict[str, np.ndarray]:
-    """Execute a kernel as `trace` does, and return only what its buffers hold in the end, by name."""
-    from gpusim.emulator.tracing import trace_kernel
+    **options: Any,
+) -> dict[str, np.ndarray] | ProgramRun:
+    """Execute a kernel, or a whole CUDA program.
 
-    summary = trace_kernel(kernel, launch, None, architecture_number(arch), compile_options=compile_options)
-    return dict(summary.buffers)
+    A kernel file (str or Path) is executed as `trace` does, and what its buffers hold in the end is returned by name;
+    of the other arguments `launch`, `arch` and `compile_options` count.
+
+    A list is a program with its arguments: an executable, or a .cu file with main(), which is built first. Its
+    launches are executed here, and a ProgramRun is returned: `exit_code`, `totals`, and `result`, a Result or None.
+
+    Args:
+        config: card to simulate the launches on; None: they only execute. overrides: changes of it.
+        kernels: regular expression of those that are simulated or traced. launches: their numbers, as `1,4-6`.
+        output: folder to make for their trace.
+        arch, compile_options: for a .cu file; arch None: the card's own, sm_86 without one.
+        options: as for `simulate`, of a program with `config`.
+
+    Raises GpusimError for wrong input, and TypeError for an unknown option.
+    """
+    if isinstance(kernel, (str, Path)):
+        from gpusim.emulator.tracing import trace_kernel
+
+        if config is not None or kernels or launches or output or options:
+            raise TypeError(
+                "execute() of a kernel file takes launch, arch and compile_options; give a program as a list"
+            )
+        number = architecture_number(arch or DEFAULT_ARCHITECTURE)
+        return dict(trace_kernel(kernel, launch, None, number, compile_options=compile_options).buffers)
+    from gpusim.programs.running import DEFAULT_CARD, execute_program
+
+    if launch is not None:
+        raise TypeError("execute() of a program takes no launch file; its host code launches")
+    chosen = _run_options({"threads": cores(), **options}) if config is not None else None
+    return execute_program(
+        [str(word) for word in kernel],
+        load_config(DEFAULT_CARD if config is None else config, overrides),
+        chosen,
+        launches,
+        kernels,
+        output,
+        None if arch is None else architecture_number(arch),
+        compile_options,
+    )
 
 
 def simulate(

@@ -19,9 +19,6 @@ if TYPE_CHECKING:
     from gpusim.programs.launches import Launcher
     from gpusim.results.files import OutputFile
 
-DEFAULT_CARD = "a6000"
-"""What a program is told of where no card is named and nothing is simulated."""
-
 
 def add_parser(commands: argparse._SubParsersAction) -> None:
     parser = commands.add_parser(
@@ -65,6 +62,7 @@ def run_command(args: argparse.Namespace, command: list[str]) -> int:
     from gpusim.compatibility import code_for
     from gpusim.config import load_config
     from gpusim.programs.launches import Chosen, Launcher
+    from gpusim.programs.running import DEFAULT_CARD
     from gpusim.programs.session import run_program
     from gpusim.results.files import output_files
     from gpusim.trace.store import TraceWriter, check_target

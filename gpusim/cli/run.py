@@ -5,9 +5,11 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gpusim.cli.arguments import add_compiling, add_cta_limit, add_sample, compile_options, positive
@@ -32,9 +34,16 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
     parser = commands.add_parser(
         "run",
         help="simulate a trace and report cycles and their causes",
-        description="Simulate a trace (or a .sass, .cu or .cubin file, which is traced first) and report.",
+        usage="gpusim run TRACE --config NAME [options] [-- ARGUMENT ...]",
+        description="Simulate a trace, a kernel file (.sass, .cu, .cubin, ...; it is traced first), or a whole CUDA "
+        "program (a .cu file with main(), which nvcc builds, or an executable; as `gpusim exec` does), and report.",
     )
-    parser.add_argument("trace", metavar="TRACE", help="trace folder, bundled trace (ampere/sgemm) or kernel file")
+    parser.add_argument(
+        "trace",
+        metavar="TRACE",
+        help="trace folder, bundled trace (ampere/sgemm), kernel file with --launch, or CUDA program (.cu, executable)",
+    )
+    parser.add_argument("arguments", nargs="*", metavar="ARGUMENT", help="of a program, behind --")
     parser.add_argument("--config", required=True, metavar="NAME", help="card (a6000) or YAML file")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="override one parameter")
     parser.add_argument("--kernel", metavar="REGEX", help="only kernels whose name matches")
@@ -74,6 +83,45 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """The command; returns the exit code."""
+    if not args.launch and (path := _program(args)) is not None:
+        return _run_program(args, path)
+    if args.arguments:
+        raise GpusimError(f"{args.trace}: takes no arguments ({' '.join(args.arguments)}); only programs do")
+    return _run_trace(args)
+
+
+def _program(args: argparse.Namespace) -> Path | None:
+    """The program that is meant, None where it is a trace or a kernel file."""
+    from gpusim.programs.building import is_program
+
+    path = Path(args.trace)
+    return path if is_program(path) else None
+
+
+def _run_program(args: argparse.Namespace, path: Path) -> int:
+    """Run a whole program, which is built first if it is a source; returns its exit code."""
+    from gpusim.cli import exec as execution
+    from gpusim.compatibility import code_for
+    from gpusim.config import load_config
+    from gpusim.programs.building import SOURCE_SUFFIX, build_program
+
+    for option in ("timeline", "check_hazards", "resume", "any_arch", "strict", "no_skip", "window"):
+        if getattr(args, option):
+            name = option.replace("_", "-")
+            raise GpusimError(
+                f"--{name} is for traces and kernel files; trace the program first (`gpusim exec -o DIR -- {path} ...`)"
+            )
+    args.result, args.output, args.overwrite = args.output, None, False
+    with tempfile.TemporaryDirectory(prefix="gpusim-") as folder:
+        program = path.resolve()
+        if path.suffix == SOURCE_SUFFIX:
+            architecture = ARCHITECTURES[args.arch] if args.arch else code_for(load_config(args.config, args.set))
+            program = build_program(path, architecture, compile_options(args), Path(folder))
+        return execution.run_command(args, [str(program), *args.arguments])
+
+
+def _run_trace(args: argparse.Namespace) -> int:
+    """Simulate a trace, or a kernel file that is traced first; returns the exit code."""
     from gpusim.cli.progress import TraceProgress
     from gpusim.compatibility import code_for
     from gpusim.config import load_config

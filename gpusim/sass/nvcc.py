@@ -37,7 +37,7 @@ def run_nvcc(arguments: Sequence[str]) -> int:
     """
     nvcc = toolchain.find_nvcc()
     with tempfile.TemporaryDirectory(prefix="gpusim-") as folder:
-        command = [str(nvcc), *arguments, *_linking(nvcc, arguments, Path(folder))]
+        command = [str(nvcc), *arguments, *linking(nvcc, arguments, Path(folder))]
         code = subprocess.run(command, check=False).returncode
     if code and host_compiler_missing(arguments):
         raise GpusimError(NO_HOST_COMPILER)
@@ -50,7 +50,7 @@ def host_compiler_missing(arguments: Sequence[str] = ()) -> bool:
     return not named and shutil.which(HOST_COMPILER) is None
 
 
-def _linking(nvcc: Path, arguments: Sequence[str], folder: Path) -> list[str]:
+def linking(nvcc: Path, arguments: Sequence[str], folder: Path) -> list[str]:
     """Options for the shared runtime, with the name that linkers look for made in `folder`: wheels lack that link."""
     library = toolchain.find_runtime_library(nvcc)
     if library is None or any(each.startswith(_NAMES_RUNTIME) for each in arguments):
