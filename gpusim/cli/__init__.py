@@ -2,7 +2,7 @@
 
     main            the entry; imports nothing before it has to
     command         one command from arguments to exit code: errors, Ctrl-C, SIGTERM, closed pipes, faults of our own
-    run, sweep, trace, compare, validate, config, doctor, nvcc, warm, bench     the commands
+    run, exec, sweep, trace, compare, validate, config, doctor, nvcc, warm, bench     the commands
     bench_worker, bench_peer    the fresh process of each figure of `bench`; another simulator's command beside ours
     progress        bars on terminals and lines in pipes, on standard error
     deliver, exits  what happens at the end: outputs written, reports printed, exit codes
