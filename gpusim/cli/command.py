@@ -48,10 +48,20 @@ def run_command(argv: Sequence[str] | None) -> int:
     arguments = list(sys.argv[1:] if argv is None else argv)
     if arguments[:2] == ["trace", "info"]:  # a word in the place of a path
         arguments[:2] = [trace.INFO_COMMAND]
-    args = nvcc.parsed(arguments[1:]) if arguments[:1] == [nvcc.NAME] else build_parser().parse_args(arguments)
+    args = nvcc.parsed(arguments[1:]) if arguments[:1] == [nvcc.NAME] else _parsed(arguments)
     with _termination() as received:
         code = _guarded(args, arguments)
     return EXIT_TERMINATED if code == EXIT_INTERRUPTED and received else code
+
+
+def _parsed(arguments: Sequence[str]) -> argparse.Namespace:
+    """Arguments as the command's parser reads them; of commands that run programs, what follows a `--` is in `behind`."""
+    end = len(arguments)
+    if arguments[:1] in (["run"], ["exec"]) and "--" in arguments:
+        end = arguments.index("--")
+    args = build_parser().parse_args(arguments[:end])
+    args.behind = list(arguments[end + 1 :])
+    return args
 
 
 def _guarded(args: argparse.Namespace, arguments: Sequence[str]) -> int:

@@ -29,7 +29,7 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
         "using the driver API). Its kernels execute on the CPU; with --config each is simulated on that card, with -o "
         "traced. Exit code: the program's.",
     )
-    parser.add_argument("program", nargs="+", metavar="PROGRAM", help="the program and its arguments, behind --")
+    parser.add_argument("program", nargs="*", metavar="PROGRAM", help="the program and its arguments, best behind --")
     add_program_options(parser)
     parser.set_defaults(command=run)
 
@@ -53,7 +53,10 @@ def add_program_options(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """The command; returns the program's exit code."""
-    return run_command(args, args.program)
+    command = [*args.program, *args.behind]
+    if not command:
+        raise GpusimError("name the program: gpusim exec [options] -- PROGRAM [ARGUMENT ...]")
+    return run_command(args, command)
 
 
 def run_command(args: argparse.Namespace, command: list[str]) -> int:

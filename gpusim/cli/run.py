@@ -43,7 +43,6 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
         metavar="TRACE",
         help="trace folder, bundled trace (ampere/sgemm), kernel file with --launch, or CUDA program (.cu, executable)",
     )
-    parser.add_argument("arguments", nargs="*", metavar="ARGUMENT", help="of a program, behind --")
     parser.add_argument("--config", required=True, metavar="NAME", help="card (a6000) or YAML file")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="override one parameter")
     parser.add_argument("--kernel", metavar="REGEX", help="only kernels whose name matches")
@@ -85,8 +84,8 @@ def run(args: argparse.Namespace) -> int:
     """The command; returns the exit code."""
     if not args.launch and (path := _program(args)) is not None:
         return _run_program(args, path)
-    if args.arguments:
-        raise GpusimError(f"{args.trace}: takes no arguments ({' '.join(args.arguments)}); only programs do")
+    if args.behind:
+        raise GpusimError(f"{args.trace}: takes no arguments ({' '.join(args.behind)}); only programs do")
     return _run_trace(args)
 
 
@@ -117,7 +116,7 @@ def _run_program(args: argparse.Namespace, path: Path) -> int:
         if path.suffix == SOURCE_SUFFIX:
             architecture = ARCHITECTURES[args.arch] if args.arch else code_for(load_config(args.config, args.set))
             program = build_program(path, architecture, compile_options(args), Path(folder))
-        return execution.run_command(args, [str(program), *args.arguments])
+        return execution.run_command(args, [str(program), *args.behind])
 
 
 def _run_trace(args: argparse.Namespace) -> int:

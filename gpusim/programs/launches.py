@@ -28,6 +28,10 @@ if TYPE_CHECKING:
     from gpusim.trace.trace import Launch
 
 
+NO_LIMIT = 1 << 62
+"""Warp instructions of a CTA: a program may take its time, shows its progress and can be stopped."""
+
+
 @dataclass(frozen=True)
 class Chosen:
     """Which launches are traced or simulated: numbers from 1 in the program's order, and kernels by name.
@@ -78,7 +82,7 @@ class Launcher:
         cta_limit: int | None = None,
     ) -> None:
         self.chosen, self.card, self.writer = chosen, card, writer
-        self.progress, self.cta_limit = progress, cta_limit
+        self.progress, self.cta_limit = progress, cta_limit or NO_LIMIT
         self.totals = Totals()
         self.provenance: dict[str, str] = {"gpusim_version": gpusim.__version__}
         self._simulation = _simulation(card, options) if card else None
