@@ -55,7 +55,7 @@ def run_command(argv: Sequence[str] | None) -> int:
 
 
 def _parsed(arguments: Sequence[str]) -> argparse.Namespace:
-    """Arguments as the command's parser reads them; of commands that run programs, what follows a `--` is in `behind`."""
+    """Arguments as the command's parser reads them; what follows the `--` of a program is in `behind`."""
     end = len(arguments)
     if arguments[:1] in (["run"], ["exec"]) and "--" in arguments:
         end = arguments.index("--")
