@@ -23,6 +23,8 @@ CORE_SOURCES = ("device.c", "modules.c", "work.c", "errors.c")
 RUNTIMES = {"libcudart.so.13": 13000, "libcudart.so.12": 12090, "libcudart.so.11.0": 11080}
 """Names that programs of each toolkit load, and the version that cudaRuntimeGetVersion tells."""
 DRIVER = "libcuda.so.1"
+LINKED = "linked"
+"""Folder below the libraries with the names that linkers look for; the loader does not look there."""
 OPTIONS = ("-std=gnu11", "-O2", "-shared", "-fPIC", "-pthread", "-fno-strict-aliasing")
 
 
@@ -43,7 +45,7 @@ def library_folder() -> Path:
     Raises GpusimError where there is no compiler, it fails, or the folder cannot be written.
     """
     sources = {path.name: path.read_bytes() for path in sorted(resources.find("runtime").glob("*.[ch]"))}
-    key = hashlib.sha256(repr((sorted(sources.items()), OPTIONS, RUNTIMES)).encode()).hexdigest()[:16]
+    key = hashlib.sha256(repr((sorted(sources.items()), OPTIONS, RUNTIMES, DRIVER, LINKED)).encode()).hexdigest()[:16]
     root = chosen_root() or Path(tempfile.gettempdir()) / f"gpusim-{os.getuid()}"
     folder = root / f"runtime-{key}"
     if not folder.is_dir():
@@ -55,6 +57,11 @@ def library_folder() -> Path:
                 f"{folder}: cannot be written ({error.strerror}); name another GPUSIM_CACHE_DIR"
             ) from error
     return folder
+
+
+def linking_folder() -> Path:
+    """The folder with libcuda.so, for the linker of programs that use the driver API. Raises as `library_folder`."""
+    return library_folder() / LINKED
 
 
 def _build(folder: Path) -> None:
@@ -69,6 +76,8 @@ def _build(folder: Path) -> None:
             _compile(made, soname, [source / "cudart.c"], (f"-DCUDART_VERSION={version}", *_linked(made, script)))
         script = _version_script(Path(name), "")
         _compile(made, DRIVER, [source / "cuda.c"], _linked(made, script))
+        (made / LINKED).mkdir()
+        (made / LINKED / "libcuda.so").symlink_to(f"../{DRIVER}")
         try:
             made.rename(folder)
         except OSError:

@@ -15,6 +15,8 @@ from gpusim.errors import GpusimError
 _FAT_BINARY = ".nv_fatbin"
 """Section of the machine code in a program that nvcc linked."""
 _REACHED = ("libcudart.so", "libcuda.so")
+_RUNTIME_INSIDE = b"cudaErrorInvalidChannelDescriptor"
+"""One of the names that cudaGetErrorName returns: they lie where that function does."""
 
 
 def find_program(name: str) -> Path:
@@ -40,10 +42,12 @@ def check_program(path: Path) -> None:
                 return
             dynamic = elf.get_section_by_name(".dynamic")
             assert dynamic is None or isinstance(dynamic, DynamicSection)
+            file.seek(0)
+            inside = _RUNTIME_INSIDE in file.read()
             needed = [str(getattr(tag, "needed", "")) for tag in dynamic.iter_tags("DT_NEEDED")] if dynamic else []
     except (ELFError, OSError):
         return  # a script, or what only the system can judge
-    if not any(name.startswith(_REACHED) for name in needed):
+    if inside and not any(name.startswith(_REACHED) for name in needed):
         raise GpusimError(
             f"{path}: is linked with the static CUDA runtime, which talks to the driver in undocumented ways; link it "
             "with the shared one: build with `gpusim nvcc`, or add -cudart shared to nvcc's options "
