@@ -51,6 +51,11 @@ def test_every_promise_of_the_runtime_api(built):
     assert "kernel _Z3addPiii: 2048 in x: a block has 1 to 1024 there" in done.stderr
 
 
+def test_textures_and_surfaces(built):
+    done = gpusim_exec("exec", "--", built("textures"))
+    assert (done.returncode, done.stdout) == (0, "all passed\n"), done.stdout + done.stderr
+
+
 def test_per_thread_default_streams_reach_the_same_functions(built):
     done = gpusim_exec("exec", "--", built("api", "--default-stream", "per-thread"))
     assert (done.returncode, done.stdout) == (0, "all passed\n"), done.stdout + done.stderr

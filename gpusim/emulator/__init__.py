@@ -5,7 +5,7 @@
     machine, state              one launch as arrays: registers, predicates, shared and local memory, logs
     interpreter                 the compiled loop: CTAs, warps, groups of lanes; it calls the operations in
                                 control, integer, float32, float64, half, convert, special, tensor,
-                                memory, atomics, warpwide
+                                memory, atomics, texture, warpwide
     bits, rows, types           numbers as 32-bit words, operands as rows of 32 lanes, what numbers in signatures mean
     livelock                    CTAs that would never end
     trace_log, tracing          what was executed as chunks of a Trace; the entries: `trace_kernel`, `trace_in_memory`

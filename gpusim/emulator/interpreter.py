@@ -21,6 +21,7 @@ from gpusim.emulator import (
     memory,
     special,
     tensor,
+    texture,
     warpwide,
 )
 from gpusim.emulator.bits import trailing_zeros32
@@ -80,6 +81,10 @@ def memory_operation(
 ) -> bool:
     """Run one memory instruction; mask: lanes that execute, reach: lanes that are written. False after an error."""
     op, P = i.op, m.predicates[w]
+    if op >= memory.TEXTURE:
+        return texture.execute(
+            m, w, i, m.geometry[FIRST_REGISTER_ROW] + w * m.geometry[ROWS_PER_WARP], a, b, c, d, mask
+        )
     if op == memory.LDGSTS:
         return memory.copy_to_shared(m, w, i, a, b, c, d, mask, predicate(P, i.in0, i.not0))
     memory.addresses(m, i, a, b)

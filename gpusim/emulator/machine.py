@@ -13,7 +13,7 @@ from gpusim.constants import LOCAL_WINDOW, SHARED_WINDOW, WARP_SIZE
 from gpusim.emulator import state
 from gpusim.emulator.buffers import DeviceMemory
 from gpusim.emulator.decode import Decoded, decode
-from gpusim.emulator.state import Machine
+from gpusim.emulator.state import TEXTURE_COLUMNS, Machine
 from gpusim.errors import GpusimError
 from gpusim.memory_limit import require_memory
 from gpusim.sass.program import Program
@@ -151,11 +151,13 @@ def prepare(
     cta_limit: int | None = None,
     written: Mapping[int, bytes] | None = None,
     known: Decoded | None = None,
+    textures: np.ndarray | None = None,
 ) -> Prepared:
     """Decode the program for this launch and build the machine.
 
     cta_limit: warp instructions after which a CTA is taken to have no end (default: CTA_INSTRUCTION_LIMIT).
     written: as for `constant_banks`. known: of an earlier launch of this program, which spares decoding it again.
+    textures: (n, TEXTURE_COLUMNS) int64, texture.py: what handles 1 to n mean.
     Raises GpusimError for unknown instructions.
     """
     banks = constant_banks(program, grid, block, arguments, globals_address, written)
@@ -202,6 +204,7 @@ def prepare(
         log_records=np.zeros((LOG_RECORDS, 2), np.int64),
         log_addresses=np.zeros(LOG_ADDRESSES, np.int64),
         segments=np.zeros((LOG_SEGMENTS, state.SEGMENT_COLUMNS), np.int64),
+        textures=np.zeros((0, TEXTURE_COLUMNS), np.int64) if textures is None else textures,
     )
     return Prepared(program, grid, block, shared, machine, decoded)
 

@@ -48,7 +48,7 @@ from gpusim.emulator.types import (
 )
 from gpusim.jit import njit
 
-LOAD, STORE, ATOMIC, LDGSTS, LDSM, TOUCH, STSM, QSPC, ARRIVE = range(50, 59)
+LOAD, STORE, ATOMIC, LDGSTS, LDSM, TOUCH, STSM, QSPC, ARRIVE, TEXTURE, SURFACE_LOAD, SURFACE_STORE = range(50, 62)
 
 # MemorySpace values that compiled code tells apart.
 GLOBAL, SHARED, LOCAL, CONSTANT, GENERIC = 1, 2, 3, 4, 5

@@ -12,6 +12,7 @@ from gpusim.emulator.opcodes_float import FLOAT_HANDLERS
 from gpusim.emulator.opcodes_integer import INTEGER_HANDLERS
 from gpusim.emulator.opcodes_memory import MEMORY_HANDLERS
 from gpusim.emulator.opcodes_tensor import TENSOR_HANDLERS
+from gpusim.emulator.opcodes_texture import TEXTURE_HANDLERS
 
 HANDLERS: dict[str, Handler] = {
     **INTEGER_HANDLERS,
@@ -19,4 +20,5 @@ HANDLERS: dict[str, Handler] = {
     **CONTROL_HANDLERS,
     **MEMORY_HANDLERS,
     **TENSOR_HANDLERS,
+    **TEXTURE_HANDLERS,
 }

@@ -159,6 +159,8 @@ GLOBAL_BASE = 0x7F0000000000
 GRANULE = 512
 """Allocation granularity in bytes; every 512-byte granule belongs to one allocation or to none."""
 
+TEXTURE_COLUMNS = 19
+"""Of `textures`."""
 SEGMENT_COLUMNS = 7
 """Of `segments`: warp in chunk, then start and end in index, records and addresses."""
 
@@ -189,3 +191,4 @@ class Machine(NamedTuple):
     log_records: np.ndarray  # (capacity, 2) int64
     log_addresses: np.ndarray  # (capacity,) int64
     segments: np.ndarray  # (capacity, 7) int64
+    textures: np.ndarray  # (textures, TEXTURE_COLUMNS) int64: columns in texture.py

@@ -5,10 +5,13 @@ from __future__ import annotations
 import socket
 import struct
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from gpusim.emulator.state import GLOBAL_BASE
+import numpy as np
+
+from gpusim.emulator import texture
+from gpusim.emulator.state import GLOBAL_BASE, TEXTURE_COLUMNS
 from gpusim.errors import GpusimError
 from gpusim.programs import protocol
 from gpusim.programs.launches import InvalidConfiguration, Launcher
@@ -34,6 +37,7 @@ class Client:
         self.modules: dict[int, Module] = {}
         self.functions: list[Kernel] = []
         self.limits: dict[int, int] = {}
+        self.textures = np.zeros((16, TEXTURE_COLUMNS), np.int64)
         self._handlers: Mapping[Request, Callable[[bytes], Answer]] = {
             Request.ALLOCATE: self._allocate,
             Request.RELEASE: self._release,
@@ -44,6 +48,8 @@ class Client:
             Request.LAUNCH: self._launch,
             Request.OCCUPANCY: self._occupancy,
             Request.LIMIT: self._limit,
+            Request.TEXTURE: self._texture,
+            Request.TEXTURE_END: self._texture_end,
         }
 
     def close(self) -> None:
@@ -141,11 +147,32 @@ class Client:
         found = self.modules[module].symbol(name)
         return (Status.SUCCESS, pack(*found)) if found else (Status.INVALID_SYMBOL, b"")
 
+    # ---- textures
+
+    def _texture(self, data: bytes) -> Answer:
+        """A texture or surface object; its handle is the number of its row, from 1."""
+        try:
+            row = texture_row(struct.unpack("<22q", data))
+        except ValueError as error:
+            print(f"gpusim: {error}", file=sys.stderr, flush=True)
+            return Status.NOT_SUPPORTED, b""
+        free = np.flatnonzero(self.textures[:, texture.WIDTH] == 0)
+        if not len(free):
+            self.textures = np.concatenate([self.textures, np.zeros_like(self.textures)])
+            free = np.flatnonzero(self.textures[:, texture.WIDTH] == 0)
+        self.textures[free[0]] = row
+        return Status.SUCCESS, pack(int(free[0]) + 1)
+
+    def _texture_end(self, data: bytes) -> Answer:
+        self.textures[words(data)[0] - 1] = 0
+        return Status.SUCCESS, b""
+
     # ---- launches
 
     def _launch(self, data: bytes) -> Answer:
         request = protocol.parse_launch(data)
-        nanoseconds = self.launcher.launch(self.functions[request.function], request, self.memory)
+        kernel = self.functions[request.function]
+        nanoseconds = self.launcher.launch(kernel, request, self.memory, self.textures)
         return Status.SUCCESS, struct.pack("<d", nanoseconds)
 
     def _occupancy(self, data: bytes) -> Answer:
@@ -155,6 +182,22 @@ class Client:
         program = self.functions[function].program
         ctas, _ = occupancy(self.card, -(-threads // 32), program.registers, program.shared_bytes + shared)
         return Status.SUCCESS, pack(ctas)
+
+
+def texture_row(message: Sequence[int]) -> np.ndarray:
+    """(TEXTURE_COLUMNS,) int64: a texture as the library describes it (runtime/modules.c, create_texture).
+
+    Raises ValueError for a format that textures do not have.
+    """
+    address, width, height, depth, pitch, slice_bytes, *rest = message
+    bits, (kind, _) = [size for size in rest[:4] if size], rest[4:6]
+    if not width or not bits or len(set(bits)) != 1 or bits[0] not in (8, 16, 32) or len(bits) == 3:
+        raise ValueError(f"a texture of {width} texels with channels of {bits} bits: not supported")
+    row = np.zeros(TEXTURE_COLUMNS, np.int64)
+    row[: texture.CHANNELS] = address, width, height, depth, pitch, slice_bytes
+    row[texture.CHANNELS], row[texture.CHANNEL_BYTES], row[texture.KIND] = len(bits), bits[0] // 8, kind
+    row[texture.MODE_X :] = rest[6:]
+    return row
 
 
 def status_of(error: GpusimError) -> Status:

@@ -9,6 +9,8 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 import gpusim
 from gpusim.emulator import state
 from gpusim.emulator.machine import Prepared, check_launch, prepare
@@ -88,9 +90,12 @@ class Launcher:
         self._simulation = _simulation(card, options) if card else None
         self._known: dict[tuple[str, tuple[int, ...], tuple[int, ...]], list[float]] = {}
 
-    def launch(self, kernel: Kernel, request: LaunchRequest, memory: SharedMemory) -> float:
+    def launch(
+        self, kernel: Kernel, request: LaunchRequest, memory: SharedMemory, textures: np.ndarray | None = None
+    ) -> float:
         """Execute a launch; returns the simulated nanoseconds that it takes, 0 where nothing is simulated.
 
+        textures: what the handles of texture and surface objects mean, as for `prepare`.
         A launch that is not chosen takes what those of its kernel, grid and block took on average.
         Raises GpusimError where it does not fit the card or its kernel fails, and as `simulate`.
         """
@@ -98,7 +103,7 @@ class Launcher:
         check_geometry(kernel, request)
         prepared = prepare(
             program, request.grid, request.block, request.dynamic_shared, request.packed, memory,
-            kernel.module.globals_address, self.cta_limit, kernel.written(), kernel.decoded,
+            kernel.module.globals_address, self.cta_limit, kernel.written(), kernel.decoded, textures,
         )  # fmt: skip
         kernel.decoded = prepared.decoded
         self.totals.launches += 1
