@@ -21,8 +21,8 @@ def test_every_form_in_scope_executes(architecture: int) -> None:
     assert set(refused) <= set(UNKNOWN), refused
 
 
-def test_textures_are_refused_by_name() -> None:
-    assert "opcode TEX" in refusal("TEX.SCR.LL RZ, R2, R2, R4, 0x0, 2D, 0x3", 86)
+def test_layers_and_cubes_of_textures_are_refused_by_name() -> None:
+    assert "texture shape CUBE" in refusal("TEX.SCR.LL RZ, R2, R2, R4, 0x0, 0x58, CUBE, 0x3", 86)
 
 
 def test_the_table_is_up_to_date() -> None:

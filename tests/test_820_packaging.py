@@ -29,8 +29,8 @@ TOOLS = {
     "nvidia-cuda-cccl": "nv/target",
 }
 """Distributions without a module, and what gpusim/sass/toolchain.py looks for in each."""
-OF_NVCC = {"nvidia-nvvm"}
-"""What nvcc itself looks for."""
+OF_NVCC = {"nvidia-nvvm", "nvidia-cuda-profiler-api"}
+"""What nvcc itself looks for, and headers in its folder that programs include."""
 BY_SETUPTOOLS = {"LICENSE", "MANIFEST.in", "README.md", "gpusim", "pyproject.toml"}
 """What a source distribution holds without being told."""
 
