@@ -20,9 +20,9 @@ def parsed(arguments: Sequence[str]) -> argparse.Namespace:
 
 def run(args: argparse.Namespace) -> int:
     """Call nvcc; returns its exit code."""
-    from gpusim.programs.library import linking_folder
+    from gpusim.programs.library import linking_options
     from gpusim.sass.nvcc import run_nvcc
 
     # where -lcuda is asked for, a library must be there to link with
-    folder = [f"-L{linking_folder()}"] if "-lcuda" in args.arguments else []
-    return run_nvcc([*args.arguments, *folder])
+    driver = linking_options() if "-lcuda" in args.arguments else []
+    return run_nvcc([*args.arguments, *driver])

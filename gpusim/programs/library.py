@@ -59,9 +59,10 @@ def library_folder() -> Path:
     return folder
 
 
-def linking_folder() -> Path:
-    """The folder with libcuda.so, for the linker of programs that use the driver API. Raises as `library_folder`."""
-    return library_folder() / LINKED
+def linking_options() -> list[str]:
+    """Options of nvcc to link a program that uses the driver API (-lcuda). Raises GpusimError as `library_folder`."""
+    folder = library_folder()
+    return [f"-L{folder / LINKED}", "-Xlinker", f"-rpath-link={folder}"]
 
 
 def _build(folder: Path) -> None:
