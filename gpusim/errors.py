@@ -4,10 +4,31 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
+from enum import IntEnum
 
 
 class GpusimError(Exception):
     """Bad input: the message names the file, the place and the remedy."""
+
+
+class CudaError(IntEnum):
+    """Numbers of cudaError_t (driver_types.h) that a program gets for a kernel that fails."""
+
+    ILLEGAL_ADDRESS = 700
+    LAUNCH_TIMEOUT = 702
+    ASSERT = 710
+    MISALIGNED_ADDRESS = 716
+    INVALID_PC = 718
+    LAUNCH_FAILURE = 719
+    COOPERATIVE_LAUNCH_TOO_LARGE = 720
+
+
+class LaunchFault(GpusimError):
+    """A kernel that fails while it runs; `cuda_error` is what a CUDA program would be told."""
+
+    def __init__(self, message: str, cuda_error: CudaError) -> None:
+        super().__init__(message)
+        self.cuda_error = cuda_error
 
 
 def nearest(word: str, known: Iterable[str], likeness: float = 0.6) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
+from gpusim.emulator.conditions import DEFAULTS, Conditions
 from gpusim.errors import GpusimError, nearest
 from gpusim.sass.fatbin import KERNEL_SUFFIXES, is_kernel_file
 
@@ -92,19 +93,19 @@ def load_source(
     architecture: int,
     *,
     check: Callable[[str], None] | None = None,
-    cta_limit: int | None = None,
+    conditions: Conditions = DEFAULTS,
     progress: Progress | None = None,
     compile_options: Sequence[str] = (),
 ) -> Trace:
     """The Trace that `source` stands for. The other arguments count for kernel files only.
 
     check: is told, difference by difference, which buffers do not hold what the launch file expects.
-    cta_limit: warp instructions after which a CTA is taken to have no end, None for the default.
+    conditions: how the kernel is executed.
     compile_options: for the compiler of a .cu file, as `-Iinclude`, `-DN=4`, `-std=c++17`.
     Raises GpusimError where the trace is missing or damaged, or the kernel cannot be compiled or executed.
     """
     if path := kernel_path(source):
-        return _execute(path, launch, architecture, check, cta_limit, progress, compile_options)
+        return _execute(path, launch, architecture, check, conditions, progress, compile_options)
     if launch:
         raise GpusimError(f"launch file {launch}: {source} is a trace, its launches are recorded already")
     return open_named(source)
@@ -115,7 +116,7 @@ def _execute(
     launch: str | Path | None,
     architecture: int,
     check: Callable[[str], None] | None,
-    cta_limit: int | None,
+    conditions: Conditions,
     progress: Progress | None,
     compile_options: Sequence[str],
 ) -> Trace:
@@ -123,7 +124,7 @@ def _execute(
     from gpusim.emulator.tracing import open_files, run_opened
 
     source, launch_file = open_files(path, Path(launch) if launch else None, architecture, compile_options)
-    trace, summary = run_opened(source, launch_file, cta_limit=cta_limit, progress=progress)
+    trace, summary = run_opened(source, launch_file, progress, conditions)
     if check and launch_file:
         for difference in compare_expected(launch_file, summary.buffers):
             check(difference)

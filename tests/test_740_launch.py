@@ -9,6 +9,7 @@ import pytest
 
 from gpusim.cli import main as cli
 from gpusim.emulator.buffers import fill_buffer
+from gpusim.emulator.conditions import Conditions
 from gpusim.emulator.launch import load_launch
 from gpusim.emulator.state import GLOBAL_BASE
 from gpusim.emulator.tracing import run_in_memory, trace_in_memory, trace_kernel
@@ -256,7 +257,7 @@ def test_a_cta_without_end_is_stopped_and_explained(tmp_path: Path) -> None:
     with pytest.raises(
         GpusimError, match=r"CTA 0 has run 12,288 warp instructions .* more than 10,000: an endless loop"
     ) as told:
-        run_in_memory(source, None, cta_limit=10_000)
+        run_in_memory(source, None, conditions=Conditions(cta_limit=10_000))
     assert "--cta-limit 20000" in str(told.value)
 
 

@@ -11,6 +11,7 @@ from kernel_suite import SOURCES, check_of, opened, small_launch
 
 from gpusim.emulator import machine
 from gpusim.emulator.check import run_check
+from gpusim.emulator.conditions import Conditions
 from gpusim.emulator.launch import load_launch
 from gpusim.emulator.tracing import run_opened
 from gpusim.errors import GpusimError
@@ -106,7 +107,7 @@ QUICK = ("histogram", "reduction", "scan", "sgemm", "dot")
 def test_the_order_of_ctas_does_not_matter(name: str) -> None:
     source, launch = opened(name, 86), load_launch(small_launch(name))
     for seed in (1, 2):
-        trace, summary = run_opened(source, launch, cta_seed=seed)
+        trace, summary = run_opened(source, launch, conditions=Conditions(cta_seed=seed))
         run_check(check_of(name), launch, summary.buffers)
     if name not in ("sgemm", "reduction", "scan"):
         return

@@ -11,6 +11,7 @@ import pytest
 from gpusim import memory_limit
 from gpusim.emulator import machine, tracing
 from gpusim.emulator.buffers import GlobalMemory
+from gpusim.emulator.conditions import Conditions
 from gpusim.emulator.tracing import run_in_memory, trace_kernel
 from gpusim.errors import GpusimError
 
@@ -40,20 +41,24 @@ def test_a_loop_whose_state_never_repeats_meets_the_limit(tmp_path: Path, body: 
     with pytest.raises(GpusimError, match=r"kernel k: CTA 1 has run 10\d,\d+ warp instructions without an end") as told:
         run_in_memory(source(tmp_path, f"[B------:R-:W-:-:S05] S2R R0, SR_CTAID.X ;\n"
                              "[B------:R-:W-:-:S13] ISETP.EQ.AND P0, PT, R0, RZ, PT ;\n"
-                             f"[B------:R-:W-:-:S05] @P0 EXIT ;\n{body}{BACK}", ".grid 3\n"), None, cta_limit=100_000)  # fmt: skip
+                             f"[B------:R-:W-:-:S05] @P0 EXIT ;\n{body}{BACK}", ".grid 3\n"), None, conditions=Conditions(cta_limit=100_000))  # fmt: skip
     assert "raise the limit: --cta-limit 200000" in str(told.value)
 
 
 def test_the_limit_is_of_a_cta_not_of_a_launch(tmp_path: Path) -> None:
     counted = "[B------:R-:W-:-:S13] ISETP.LT.AND P0, PT, R1, 0x400, PT ;\n[B------:R-:W-:-:S05] @P0 BRA `(LOOP) ;\n"
-    _, summary = run_in_memory(source(tmp_path, COUNTS + counted, ".grid 8\n"), None, cta_limit=10_000)
+    _, summary = run_in_memory(
+        source(tmp_path, COUNTS + counted, ".grid 8\n"), None, conditions=Conditions(cta_limit=10_000)
+    )
     assert summary.warp_instructions > 20_000
 
 
 def test_addresses_take_no_more_memory_than_the_log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(memory_limit, "available", lambda: 1 << 27)
     with pytest.raises(GpusimError, match=r"CTA 0 has run \d+,\d+ warp instructions without an end"):
-        run_in_memory(source(tmp_path, SCATTERS + BACK, ".shared 4096\n"), None, cta_limit=500_000)
+        run_in_memory(
+            source(tmp_path, SCATTERS + BACK, ".shared 4096\n"), None, conditions=Conditions(cta_limit=500_000)
+        )
 
 
 def test_memory_for_the_log_that_is_not_there_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -62,14 +67,16 @@ def test_memory_for_the_log_that_is_not_there_is_refused(tmp_path: Path, monkeyp
     with pytest.raises(
         GpusimError, match=r"kernel k: the log of what it executes takes .*, and there are 16\.8 MB here"
     ):
-        run_in_memory(source(tmp_path, COUNTS + BACK), None, cta_seed=1)
+        run_in_memory(source(tmp_path, COUNTS + BACK), None, conditions=Conditions(cta_seed=1))
 
 
 def test_progress_is_told_while_a_cta_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tracing, "FIRST_PIECE", 4096)
     told: list[tracing.TraceStep] = []
     with pytest.raises(GpusimError, match="without an end"):
-        run_in_memory(source(tmp_path, COUNTS + BACK), None, progress=told.append, cta_limit=1 << 20)
+        run_in_memory(
+            source(tmp_path, COUNTS + BACK), None, progress=told.append, conditions=Conditions(cta_limit=1 << 20)
+        )
     assert len(told) > 3
     counts = [step.warp_instructions for step in told]
     assert counts == sorted(counts)

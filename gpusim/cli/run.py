@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from gpusim.cli.arguments import add_compiling, add_cta_limit, add_sample, compile_options, positive
 from gpusim.cli.deliver import deliver
 from gpusim.cli.exits import EXIT_BAD_INPUT, EXIT_CHECK_FAILED, EXIT_INTERRUPTED
+from gpusim.emulator.conditions import Conditions, to_stderr, to_stdout
 from gpusim.errors import GpusimError
 from gpusim.inputs import ARCHITECTURES, load_source
 from gpusim.processors import cores
@@ -147,7 +148,7 @@ def _run_trace(args: argparse.Namespace) -> int:
         args.launch,
         architecture,
         check=differences.append,
-        cta_limit=args.cta_limit,
+        conditions=Conditions(args.cta_limit, write=to_stderr if args.json else to_stdout),
         progress=TraceProgress(),
         compile_options=compile_options(args),
     )

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from gpusim.cli.arguments import add_compiling, add_cta_limit, compile_options
 from gpusim.cli.exits import EXIT_CHECK_FAILED
+from gpusim.emulator.conditions import Conditions
 from gpusim.errors import GpusimError
 from gpusim.inputs import ARCHITECTURES, find_trace
 
@@ -83,7 +84,7 @@ def run(args: argparse.Namespace) -> int:
         args.output,
         overwrite=args.overwrite,
         progress=TraceProgress(),
-        cta_limit=args.cta_limit,
+        conditions=Conditions(args.cta_limit),
     )
     if source.report is not None:
         assert launch_file is not None, "a report is not traced without one"

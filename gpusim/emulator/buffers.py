@@ -9,6 +9,7 @@ from typing import Any, BinaryIO, Literal, Protocol
 
 import numpy as np
 
+from gpusim.emulator.heap import HEAP_BYTES, DeviceHeap
 from gpusim.emulator.state import GLOBAL_BASE, GRANULE
 from gpusim.errors import GpusimError
 from gpusim.plainfile import plain_size
@@ -42,6 +43,10 @@ class DeviceMemory(Protocol):
         """Where an address lies, in words: inside or how far from which buffer."""
         ...
 
+    def heap(self) -> DeviceHeap:
+        """What device code allocates from. It takes its place at the first call, which comes before `settle`."""
+        ...
+
 
 class GlobalMemory:
     """Named buffers laid out from GLOBAL_BASE upwards, each 512-byte aligned with a gap behind it."""
@@ -54,6 +59,7 @@ class GlobalMemory:
         self._shapes: list[tuple[int, ...]] = []
         self._used = 0
         self._pending: list[np.ndarray] = []
+        self._heap: DeviceHeap | None = None
         self.image = np.zeros(0, np.uint32)
 
     def add(self, name: str, contents: np.ndarray) -> int:
@@ -88,6 +94,12 @@ class GlobalMemory:
     def take_back(self, words: np.ndarray) -> None:
         """Keep what a launch left in the array that `followed_by` gave it."""
         self.image[:] = words[: len(self.image)]
+
+    def heap(self) -> DeviceHeap:
+        """What device code allocates from, a buffer that is made at the first call."""
+        if self._heap is None:
+            self._heap = DeviceHeap(self.add("heap of device code", np.zeros(HEAP_BYTES, np.uint8)))
+        return self._heap
 
     def address(self, name: str) -> int:
         return GLOBAL_BASE + self._starts[self._names.index(name)]

@@ -27,6 +27,7 @@ from gpusim.emulator.state import (
     FINISHED,
     FIRST_REGISTER_ROW,
     GROUPS,
+    LAST_RUNTIME_PC,
     READY,
     ROWS_PER_WARP,
     RUNNABLE,
@@ -215,18 +216,23 @@ def let_through(m: Machine, w: Warp) -> Mask:
 
 @njit
 def jump(m: Machine, w: Warp, active: Mask, a: Row, offset: Bytes, count: Number) -> Index:
-    """Send lanes to the instruction at register a + offset bytes; the one target, -1 if they part, -2 if it is bad."""
+    """Send lanes to the instruction at register a + offset bytes; the one target, -1 if they part, -2 if it is bad.
+
+    Those that call a function of the CUDA runtime part from what runs.
+    """
     only = np.int64(-1)
     same = True
     regroup(m, w, active)
     for lane in range(32):
         if (active >> lane) & 1:
             target = np.int64(np.int32(m.registers[a, lane])) + offset
-            if target < 0 or target & 15 or target >> 4 >= count:
+            if target & 15:
                 return np.int64(-2)
             target >>= 4
+            if target >= count or target < LAST_RUNTIME_PC or target == -1:
+                return np.int64(-2)
             m.lane_pc[w, lane] = target
-            same &= only == -1 or only == target
+            same &= target >= 0 and (only == -1 or only == target)
             only = target
     return only if same else np.int64(-1)
 

@@ -30,6 +30,8 @@ from gpusim.emulator.state import (
     ADDRESSES_USED,
     BAD_TARGET,
     BARRIERS_TOUCHED,
+    CALL_LANES,
+    CALLED,
     CHANGES,
     CHANGES_SEEN,
     CLOCK,
@@ -354,8 +356,8 @@ def run_slice(m: Machine, w: Warp) -> ErrorCode:
     open_segment(m, w)
     pc, active = next_group(m, w)
     while active and m.control[INDEX_USED] < end:
-        if pc >= count:
-            code = BAD_TARGET
+        if pc >= count or pc < 0:
+            code = BAD_TARGET if pc >= 0 else CALLED
             break
         if not has_room(m):
             code = LOG_FULL
@@ -380,11 +382,11 @@ def run_slice(m: Machine, w: Warp) -> ErrorCode:
             pc, active = next_group(m, w)
     close_segment(m)
     m.control[CLOCK] += m.control[INDEX_USED] - begin
-    m.control[ERROR_PC], m.control[ERROR_WARP] = pc, w
+    m.control[ERROR_PC], m.control[ERROR_WARP], m.control[CALL_LANES] = pc, w, active
     if active:
         control.suspend(m, w, active, pc)
-        oldest = control.oldest_lane(m, w)
-        m.warps[w].next_lane = trailing_zeros32(np.uint32(active)) if code == LOG_FULL else oldest
+        goes_on = code == LOG_FULL or code == CALLED
+        m.warps[w].next_lane = trailing_zeros32(np.uint32(active)) if goes_on else control.oldest_lane(m, w)
     control.finish_slice(m, w)
     return code
 

@@ -14,9 +14,10 @@ from gpusim.emulator import state
 from gpusim.emulator.buffers import DeviceMemory
 from gpusim.emulator.decode import Decoded, decode
 from gpusim.emulator.state import TEXTURE_COLUMNS, Machine
-from gpusim.errors import GpusimError
+from gpusim.errors import CudaError, GpusimError, LaunchFault
 from gpusim.memory_limit import require_memory
 from gpusim.sass.program import Program
+from gpusim.sass.relocations import RUNTIME_FUNCTIONS
 
 BLOCK_OFFSET, GRID_OFFSET, SHARED_WINDOW_OFFSET, LOCAL_WINDOW_OFFSET, STACK_OFFSET = 0x0, 0xC, 0x18, 0x20, 0x28
 """Places of launch facts in constant bank 0, as compiled code for sm_75 to sm_90 reads them."""
@@ -135,6 +136,11 @@ def check_launch(program: Program, grid: Sequence[int], block: Sequence[int], dy
     require_memory(3 * local, f"{origin}: kernel {program.name}: the local memory of a CTA takes", "use less of it")
 
 
+def external_functions(program: Program) -> list[str]:
+    """Functions of the CUDA runtime that the program's file calls."""
+    return program.provenance.get("external_functions", "").split()
+
+
 def warps_of(block: Sequence[int]) -> int:
     """Warps of a CTA."""
     return -(-math.prod(block) // WARP_SIZE)
@@ -162,6 +168,8 @@ def prepare(
     """
     banks = constant_banks(program, grid, block, arguments, globals_address, written)
     decoded = (known.bound(banks) if known else None) or decode(program, banks)
+    if "malloc" in external_functions(program):
+        memory.heap()  # takes its place in memory before the launch begins
     start = memory.settle()
     threads, warps = math.prod(block), warps_of(block)
     reserved = SHARED_RESERVED.get(program.architecture, 0)
@@ -235,7 +243,8 @@ def grow_log(prepared: Prepared) -> None:
     prepared.machine = machine._replace(**{name: _grown(getattr(machine, name), full) for name, full in logs.items()})
 
 
-def _place(prepared: Prepared, pc: int) -> str:
+def place(prepared: Prepared, pc: int) -> str:
+    """Kernel, instruction, CTA and warp of what went wrong at an instruction."""
     program, c = prepared.program, prepared.machine.control
     cta, (gx, gy, _) = int(c[state.CTA]), prepared.grid
     at = f"CTA ({cta % gx}, {cta // gx % gy}, {cta // (gx * gy)}), warp {int(c[state.ERROR_WARP])}"
@@ -269,44 +278,60 @@ def _no_progress(prepared: Prepared, memory: DeviceMemory) -> str:
     if count < ENOUGH_POLLS:
         lanes = [lane for lane in range(32) if int(m.warps[warp]["alive"]) >> lane & 1]
         pc = int(m.lane_pc[warp, lanes[0]])
-        return f"{_place(prepared, pc)}: endless loop: the CTA's warps repeat themselves and change nothing"
+        return f"{place(prepared, pc)}: endless loop: the CTA's warps repeat themselves and change nothing"
     return (
-        f"{_place(prepared, pc)}: no progress: it reads address {address:#x} again and again "
+        f"{place(prepared, pc)}: no progress: it reads address {address:#x} again and again "
         f"({memory.nearest(address)}) while no warp of its CTA changes memory. It seems to wait for another CTA; the "
         "emulator runs CTAs one after another, so kernels whose CTAs wait for later ones (grid barriers) cannot run"
     )
 
 
-def explain(prepared: Prepared, code: int, memory: DeviceMemory) -> GpusimError:
+FAULTS = {
+    state.DEADLOCK: CudaError.LAUNCH_TIMEOUT,
+    state.NO_PROGRESS: CudaError.LAUNCH_TIMEOUT,
+    state.LIMIT_REACHED: CudaError.LAUNCH_TIMEOUT,
+    state.BAD_TARGET: CudaError.INVALID_PC,
+    state.TRAPPED: CudaError.LAUNCH_FAILURE,
+    state.MISALIGNED: CudaError.MISALIGNED_ADDRESS,
+    state.OUT_OF_BOUNDS: CudaError.ILLEGAL_ADDRESS,
+}
+"""What a CUDA program is told of an error code; a card that never gets on is stopped by its watchdog."""
+
+
+def explain(prepared: Prepared, code: int, memory: DeviceMemory) -> LaunchFault:
     """The error that stopped a launch, in words."""
+    return LaunchFault(_in_words(prepared, code, memory), FAULTS[code])
+
+
+def _in_words(prepared: Prepared, code: int, memory: DeviceMemory) -> str:
     c = prepared.machine.control
     pc = int(c[state.ERROR_PC])
     if code == state.DEADLOCK:
-        return GpusimError(_deadlock(prepared))
+        return _deadlock(prepared)
     if code == state.NO_PROGRESS:
-        return GpusimError(_no_progress(prepared, memory))
+        return _no_progress(prepared, memory)
     if code == state.LIMIT_REACHED:
         limit = int(prepared.machine.geometry[state.CTA_LIMIT])
         done = int(c[state.CLOCK] - c[state.CTA_CLOCK])
-        return GpusimError(
+        return (
             f"kernel {prepared.program.name}: CTA {int(c[state.CTA])} has run {done:,} warp instructions without an "
             f"end, more than {limit:,}: an endless loop, or a wait for another CTA, which is run only after this one; "
             f"if it is meant to be that long, raise the limit: --cta-limit {2 * limit}"
         )
     if code == state.BAD_TARGET:
-        external = prepared.program.provenance.get("external_functions", "")
-        hint = f"; it may call {external}, which only a CUDA runtime provides" if external else ""
-        return GpusimError(f"{_place(prepared, pc)}: jumps to where there is no instruction{hint}")
+        unknown = [name for name in external_functions(prepared.program) if name not in RUNTIME_FUNCTIONS]
+        hint = f"; it may call {' '.join(unknown)}, which only a CUDA runtime provides" if unknown else ""
+        return f"{place(prepared, pc)}: jumps to where there is no instruction{hint}"
     if code == state.TRAPPED:
-        return GpusimError(f"{_place(prepared, pc)}: the kernel stops itself (trap or failed assertion)")
+        return f"{place(prepared, pc)}: the kernel stops itself (trap)"
     address, row = int(c[state.ERROR_ADDRESS]), prepared.machine.table[pc]
     verb = f"{int(row['bytes'])}-byte access to address {address:#x}"
     lane = f"lane {int(c[state.ERROR_LANE])}"
     if code == state.MISALIGNED:
-        return GpusimError(f"{_place(prepared, pc)}, {lane}: {verb} is not aligned to its size")
+        return f"{place(prepared, pc)}, {lane}: {verb} is not aligned to its size"
     where = {
         2: f"shared memory of the CTA has {int(prepared.machine.geometry[state.SHARED_BYTES])} bytes",
         3: f"local memory of a thread has {int(prepared.machine.geometry[state.LOCAL_BYTES])} bytes",
         4: "the constant bank ends before it",
     }.get(int(row["access"]), memory.nearest(address))
-    return GpusimError(f"{_place(prepared, pc)}, {lane}: {verb} is out of bounds: {where}")
+    return f"{place(prepared, pc)}, {lane}: {verb} is out of bounds: {where}"

@@ -147,8 +147,9 @@ def branch(i: Instruction) -> None:
 
 
 def lepc(i: Instruction) -> None:
-    """The instruction's own address, as compiled code for the return from a call of assert shows."""
-    i.set(op=integer.MOV64, a=i.binding.literals.row(i.pc, 0))
+    """The instruction's own address, or that of a label; from it compiled code makes the return address of a call."""
+    address = label(i) if i.sources else i.pc
+    i.set(op=integer.MOV64, a=i.binding.literals.row(address, 0))
     i.destination(2)
 
 

@@ -13,6 +13,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from gpusim.sass.relocations import RUNTIME_FUNCTIONS
+
 WARP = 32
 
 SOURCE_ROW = 4
@@ -116,7 +118,8 @@ STATE_HASH = 20  # hash of the kept state
 PASSES = 21  # passes over the CTA's warps since the last change
 NEXT_KEPT = 22  # number of passes at which the state is kept again
 CHANGE_CLOCK = 23  # clock at the end of the pass that saw the last change
-CONTROL_WORDS = 24
+CALL_LANES = 24  # lanes that called a function of the CUDA runtime; ERROR_PC tells which
+CONTROL_WORDS = 25
 
 POLL_PC, POLL_ADDRESS, POLL_COUNT = range(3)
 """Columns of `polls`; the count is of repetitions with the same instruction and address."""
@@ -132,6 +135,11 @@ LIMIT_REACHED = 6
 NO_PROGRESS = 7
 TRAPPED = 8
 PAUSED = 9  # nothing is wrong: Python may look at signals and tell the progress
+CALLED = 10  # nothing is wrong: lanes wait for a function of the CUDA runtime
+
+RUNTIME_PC = -2
+"""Program counter of the first function of the CUDA runtime; that of the k-th is RUNTIME_PC - k, by their addresses."""
+LAST_RUNTIME_PC = RUNTIME_PC - len(RUNTIME_FUNCTIONS) + 1
 
 # Indices into `geometry`, fixed per launch.
 BLOCK_X, BLOCK_Y, BLOCK_Z, GRID_X, GRID_Y, GRID_Z = range(6)

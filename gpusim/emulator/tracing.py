@@ -17,6 +17,8 @@ import gpusim
 from gpusim.compiling import Stopwatch
 from gpusim.emulator import state
 from gpusim.emulator.buffers import DeviceMemory, GlobalMemory, check_npy, fill_buffer
+from gpusim.emulator.conditions import DEFAULTS, Conditions, Write, to_stdout
+from gpusim.emulator.device_calls import DeviceCalls
 from gpusim.emulator.launch import Argument, KernelLaunch, LaunchFile, load_launch
 from gpusim.emulator.machine import Prepared, check_launch, explain, grow_log, prepare
 from gpusim.emulator.sources import OpenedSource, open_source
@@ -179,6 +181,7 @@ def run(
     cta_seed: int | None = None,
     tell: Callable[[int, int], None] | None = None,
     keep: bool = True,
+    write: Write = to_stdout,
 ) -> Iterator[CtaChunk]:
     """Execute a launch, CTA after CTA; yields its chunks, long CTAs in parts, and leaves the results in `memory`.
 
@@ -187,9 +190,11 @@ def run(
         cta_seed: run the CTAs in an order shuffled with this seed; all of them then make one chunk. Default: ascending.
         tell: is given the CTAs that are done and the warp instructions so far now and then, also while a CTA runs.
         keep: False where nobody wants the chunks, only the results; then none are made.
+        write: takes what the kernel prints.
 
-    Raises GpusimError without the compiler (NUMBA_DISABLE_JIT=1), for an access out of bounds or misaligned, a
-    deadlock, a CTA that waits for another one or has no end, a trap, or a jump to nowhere.
+    Raises GpusimError without the compiler (NUMBA_DISABLE_JIT=1), and LaunchFault for an access out of bounds or
+    misaligned, a deadlock, a CTA that waits for another one or has no end, a failed assertion, a trap, or a jump to
+    nowhere.
     """
     from gpusim.emulator.interpreter import run_ctas
 
@@ -205,6 +210,7 @@ def run(
         machine = prepared.machine = machine._replace(order=order)
         chunk_instructions = sys.maxsize
     cutter = _Cutter(prepared, cta_seed is None) if keep else _Dropper(prepared)
+    calls = DeviceCalls(prepared, memory, write)
     with np.errstate(all="ignore"):
         while cutter.first < ctas:
             clock, began = int(machine.control[state.CLOCK]), time.perf_counter()
@@ -212,6 +218,8 @@ def run(
             if code == state.LOG_FULL:
                 grow_log(prepared)
                 machine = prepared.machine
+            elif code == state.CALLED:
+                calls.answer()
             elif code == state.PAUSED:
                 piece = max(piece * 2 if time.perf_counter() - began < SECONDS_PER_PIECE / 2 else piece // 2, 1)
                 yield from cutter.look(machine, code)
@@ -385,16 +393,14 @@ def execute(
     launch_file: LaunchFile | None,
     sinks: SinkFactory,
     progress: Progress | None = None,
-    cta_seed: int | None = None,
-    cta_limit: int | None = None,
+    conditions: Conditions = DEFAULTS,
 ) -> TraceSummary:
     """Run all launches in order on shared buffers, giving their chunks to the sinks.
 
-    cta_seed as for `run`, cta_limit as for `prepare`.
     Raises GpusimError for a launch that does not fit its kernel, and as `run`.
     """
     with launch_file.meant_for(source.path) if launch_file else nullcontext():
-        return _execute(source, launch_file, sinks, progress, cta_seed, cta_limit)
+        return _execute(source, launch_file, sinks, progress, conditions)
 
 
 def _execute(
@@ -402,8 +408,7 @@ def _execute(
     launch_file: LaunchFile | None,
     sinks: SinkFactory,
     progress: Progress | None,
-    cta_seed: int | None,
-    cta_limit: int | None,
+    conditions: Conditions,
 ) -> TraceSummary:
     memory = GlobalMemory()
     jobs = _jobs(source, launch_file, memory)
@@ -411,13 +416,14 @@ def _execute(
     clock, total, counts = Stopwatch(), 0, []
     for k, job in enumerate(jobs):
         prepared = prepare(
-            job.program, job.grid, job.block, job.dynamic_shared, job.packed, memory, globals_at.get(k, 0), cta_limit
-        )
+            job.program, job.grid, job.block, job.dynamic_shared, job.packed, memory, globals_at.get(k, 0),
+            conditions.cta_limit,
+        )  # fmt: skip
         facts = {**job.program.provenance, "arguments": job.arguments}
         executed = np.zeros(len(job.program), np.int64)
         tell = _teller(progress, job, (k, len(jobs)), clock, total) if progress else None
         with sinks(job.program, job.grid, job.block, prepared.shared_bytes, facts) as sink:
-            for chunk in run(prepared, memory, cta_seed=cta_seed, tell=tell):
+            for chunk in run(prepared, memory, cta_seed=conditions.cta_seed, tell=tell, write=conditions.write):
                 sink.add(chunk)
                 executed += np.bincount(chunk.index, minlength=len(executed))
                 total += chunk.warp_instructions
@@ -472,27 +478,21 @@ def run_in_memory(
     launch: Path | str | None,
     architecture: int = 86,
     progress: Progress | None = None,
-    cta_seed: int | None = None,
-    cta_limit: int | None = None,
+    conditions: Conditions = DEFAULTS,
 ) -> tuple[Trace, TraceSummary]:
-    """Execute a kernel file; returns its Trace and the summary with the final buffers. Raises GpusimError.
-
-    With `cta_seed` the CTAs of every launch run in an order shuffled with that seed, to show that it does not matter;
-    cta_limit as for `prepare`.
-    """
-    return run_opened(*open_files(source, launch, architecture), progress, cta_seed, cta_limit)
+    """Execute a kernel file; returns its Trace and the summary with the final buffers. Raises GpusimError."""
+    return run_opened(*open_files(source, launch, architecture), progress, conditions)
 
 
 def run_opened(
     source: OpenedSource,
     launch_file: LaunchFile | None,
     progress: Progress | None = None,
-    cta_seed: int | None = None,
-    cta_limit: int | None = None,
+    conditions: Conditions = DEFAULTS,
 ) -> tuple[Trace, TraceSummary]:
     """`run_in_memory` for opened files, so that several launch files share one compilation."""
     spool = Spool()
-    summary = execute(source, launch_file, spool.launch, progress, cta_seed, cta_limit)
+    summary = execute(source, launch_file, spool.launch, progress, conditions)
     return Trace(tuple(spool.launches), _provenance(source, launch_file)), summary
 
 
@@ -515,7 +515,7 @@ def trace_kernel(
     *,
     overwrite: bool = False,
     progress: Progress | None = None,
-    cta_limit: int | None = None,
+    conditions: Conditions = DEFAULTS,
     compile_options: Sequence[str] = (),
 ) -> TraceSummary:
     """Execute a kernel file and write its trace to the folder `output`, chunk by chunk.
@@ -524,12 +524,12 @@ def trace_kernel(
         source: what `open_source` reads; a .cu file is compiled for `architecture`.
         launch: launch file; may be None for .sass, which then runs as its directives say.
         output: folder to make; None keeps no trace.
-        cta_limit: as for `prepare`. compile_options: as for `open_source`.
+        compile_options: as for `open_source`.
     Raises:
         GpusimError: anything wrong with the input; then no folder is left behind.
     """
     opened = open_files(source, launch, architecture, compile_options)
-    return trace_opened(*opened, output, overwrite=overwrite, progress=progress, cta_limit=cta_limit)
+    return trace_opened(*opened, output, overwrite=overwrite, progress=progress, conditions=conditions)
 
 
 def trace_opened(
@@ -539,12 +539,12 @@ def trace_opened(
     *,
     overwrite: bool = False,
     progress: Progress | None = None,
-    cta_limit: int | None = None,
+    conditions: Conditions = DEFAULTS,
 ) -> TraceSummary:
     """`trace_kernel` for opened files."""
     if output is None:
-        return execute(source, launch_file, _drop, progress, cta_limit=cta_limit)
+        return execute(source, launch_file, _drop, progress, conditions)
     from gpusim.trace.store import TraceWriter
 
     with TraceWriter(output, _provenance(source, launch_file), overwrite=overwrite) as writer:
-        return execute(source, launch_file, writer.launch, progress, cta_limit=cta_limit)
+        return execute(source, launch_file, writer.launch, progress, conditions)

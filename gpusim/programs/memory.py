@@ -14,6 +14,7 @@ import os
 import numpy as np
 
 from gpusim.emulator.buffers import GUARD
+from gpusim.emulator.heap import HEAP_BYTES, DeviceHeap
 from gpusim.emulator.state import GLOBAL_BASE, GRANULE
 from gpusim.memory_limit import in_words
 
@@ -44,6 +45,7 @@ class SharedMemory:
         self._starts: list[int] = []
         self._free: list[tuple[int, int]] = []  # start and bytes with the guard, by start
         self._used = 0
+        self._heap: DeviceHeap | None = None
 
     def close(self) -> None:
         """Give everything back; the object is of no use afterwards."""
@@ -146,6 +148,13 @@ class SharedMemory:
     def tables(self) -> tuple[np.ndarray, np.ndarray]:
         """Allocation of each granule, and the end of each allocation (Machine.granules, Machine.ends)."""
         return self._granules[: self._used // GRANULE + 1], self._ends[: self._highest + 1]
+
+    def heap(self) -> DeviceHeap:
+        """What device code allocates from, made at the first call; it has nothing where there is no room for it."""
+        if self._heap is None:
+            address = self.allocate(HEAP_BYTES)
+            self._heap = DeviceHeap(address, HEAP_BYTES if address else 0)
+        return self._heap
 
     def nearest(self, address: int) -> str:
         """Where an address lies, in words: inside or how far from which allocation."""

@@ -13,13 +13,22 @@ from gpusim.sass.program import RZ, GlobalData, OperandKind, Program, Relocation
 CONSTANT_BANKS = (2, 3, 4)
 """Banks with initial contents: literals and jump tables, __constant__ data, addresses of globals."""
 NOWHERE = (1 << 64) - 16
-"""Address given to functions that the CUDA runtime provides (assert, printf): calling one is an error of the run."""
+"""Address given to functions of the CUDA runtime that nobody stands in for: calling one is an error of the run."""
+RUNTIME_FUNCTIONS = ("vprintf", "malloc", "free", "__assertfail")
+"""Functions of the CUDA runtime that are stood in for, which `new`, `delete` and `assert` call too: the k-th has the
+address NOWHERE - 16 * (k + 1)."""
 
 _ADDRESS_BANK = 4
 _ADDRESSES = f".nv.constant{_ADDRESS_BANK}"
 _R_CUDA_64, _R_CUDA_32 = 2, 1
 _GLOBAL_ALIGNMENT = 256
 _STT_OBJECT, _STT_FUNC = "STT_OBJECT", "STT_FUNC"
+
+
+def runtime_address(function: str) -> int:
+    """The address of a function that a file does not hold."""
+    known = function in RUNTIME_FUNCTIONS
+    return NOWHERE - 16 * (RUNTIME_FUNCTIONS.index(function) + 1) if known else NOWHERE
 
 
 def _global_layout(cubin: CubinFile) -> dict[str, int]:
@@ -135,7 +144,7 @@ class CubinGlobals:
     def constants(self, kernel: str) -> dict[int, bytes]:
         """Images of the banks with initial contents, those of the kernel before those of the whole cubin.
 
-        Addresses of functions that the file does not hold are NOWHERE.
+        Addresses of functions that the file does not hold are those of `runtime_address`.
         """
         banks = {}
         for bank in CONSTANT_BANKS:
@@ -145,7 +154,8 @@ class CubinGlobals:
         for place in self.unresolved:
             if place.is_external_function and _ADDRESS_BANK in banks:
                 patched = bytearray(banks[_ADDRESS_BANK])
-                patched[place.offset : place.offset + place.size] = NOWHERE.to_bytes(place.size, "little")
+                address = runtime_address(place.symbol)
+                patched[place.offset : place.offset + place.size] = address.to_bytes(place.size, "little")
                 banks[_ADDRESS_BANK] = bytes(patched)
         return banks
 

@@ -1,0 +1,42 @@
+"""The heap that device code allocates from with malloc and new."""
+
+from __future__ import annotations
+
+import bisect
+
+HEAP_BYTES = 8 << 20
+"""CUDA's default, cudaLimitMallocHeapSize (CUDA C++ Programming Guide, Dynamic Global Memory Allocation)."""
+ALIGNMENT = 16
+
+
+class DeviceHeap:
+    """Hands out parts of one buffer, first fit. Contents are left as they are."""
+
+    def __init__(self, address: int, size: int = HEAP_BYTES) -> None:
+        self._free = [(address, size)] if size else []  # start and bytes, by start
+        self._taken: dict[int, int] = {}
+
+    def allocate(self, size: int) -> int:
+        """The address of so many bytes, a multiple of 16; 0 where there is no room."""
+        whole = max(-(-size // ALIGNMENT) * ALIGNMENT, ALIGNMENT)
+        for k, (start, room) in enumerate(self._free):
+            if room >= whole:
+                self._free[k : k + 1] = [(start + whole, room - whole)] if room > whole else []
+                self._taken[start] = whole
+                return start
+        return 0
+
+    def release(self, address: int) -> bool:
+        """Take a part back; whether it was one."""
+        whole = self._taken.pop(address, None)
+        if whole is None:
+            return False
+        k = bisect.bisect(self._free, (address, 0))
+        if k < len(self._free) and self._free[k][0] == address + whole:
+            whole += self._free.pop(k)[1]
+        if k and sum(self._free[k - 1]) == address:
+            k -= 1
+            address, room = self._free.pop(k)
+            whole += room
+        self._free.insert(k, (address, whole))
+        return True
