@@ -232,7 +232,7 @@ def jump(m: Machine, w: Warp, active: Mask, a: Row, offset: Bytes, count: Number
             if target >= count or target < LAST_RUNTIME_PC or target == -1:
                 return np.int64(-2)
             m.lane_pc[w, lane] = target
-            same &= target >= 0 and (only == -1 or only == target)
+            same &= bool(target >= 0 and (only == -1 or only == target))
             only = target
     return only if same else np.int64(-1)
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from gpusim.emulator import texture
 from gpusim.emulator.state import GLOBAL_BASE, TEXTURE_COLUMNS
-from gpusim.errors import GpusimError
+from gpusim.errors import GpusimError, LaunchFault
 from gpusim.programs import protocol
 from gpusim.programs.launches import InvalidConfiguration, Launcher
 from gpusim.programs.memory import SharedMemory
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from gpusim.config.models import GpuConfig
 
 Answer = tuple[Status, bytes]
+HEAP_LIMIT = 2
+"""cudaLimitMallocHeapSize."""
 
 
 class Client:
@@ -36,7 +38,6 @@ class Client:
         self.memory = SharedMemory(MEMORY_BYTES)
         self.modules: dict[int, Module] = {}
         self.functions: list[Kernel] = []
-        self.limits: dict[int, int] = {}
         self.textures = np.zeros((16, TEXTURE_COLUMNS), np.int64)
         self._handlers: Mapping[Request, Callable[[bytes], Answer]] = {
             Request.ALLOCATE: self._allocate,
@@ -109,7 +110,8 @@ class Client:
 
     def _limit(self, data: bytes) -> Answer:
         number, value = words(data)
-        self.limits[number] = value
+        if number == HEAP_LIMIT:
+            self.memory.heap_bytes = value
         return Status.SUCCESS, b""
 
     # ---- code
@@ -171,9 +173,15 @@ class Client:
 
     def _launch(self, data: bytes) -> Answer:
         request = protocol.parse_launch(data)
+        printed: list[str] = []
         kernel = self.functions[request.function]
-        nanoseconds = self.launcher.launch(kernel, request, self.memory, self.textures)
-        return Status.SUCCESS, struct.pack("<d", nanoseconds)
+        status, nanoseconds = Status.SUCCESS, 0.0
+        try:
+            nanoseconds = self.launcher.launch(kernel, request, self.memory, self.textures, printed.append)
+        except GpusimError as error:
+            print(f"gpusim: {error}", file=sys.stderr, flush=True)
+            status = status_of(error)
+        return status, struct.pack("<d", nanoseconds) + "".join(printed).encode()
 
     def _occupancy(self, data: bytes) -> Answer:
         from gpusim.model.setup.card import occupancy
@@ -206,4 +214,4 @@ def status_of(error: GpusimError) -> Status:
         return Status.NO_KERNEL_IMAGE
     if isinstance(error, InvalidConfiguration):
         return Status.INVALID_CONFIGURATION
-    return Status.LAUNCH_FAILURE
+    return Status(error.cuda_error) if isinstance(error, LaunchFault) else Status.LAUNCH_FAILURE

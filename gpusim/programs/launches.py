@@ -13,6 +13,7 @@ import numpy as np
 
 import gpusim
 from gpusim.emulator import state
+from gpusim.emulator.conditions import Write, to_stdout
 from gpusim.emulator.machine import Prepared, check_launch, prepare
 from gpusim.emulator.tracing import Progress, Sink, TraceStep, run
 from gpusim.errors import GpusimError
@@ -91,11 +92,17 @@ class Launcher:
         self._known: dict[tuple[str, tuple[int, ...], tuple[int, ...]], list[float]] = {}
 
     def launch(
-        self, kernel: Kernel, request: LaunchRequest, memory: SharedMemory, textures: np.ndarray | None = None
+        self,
+        kernel: Kernel,
+        request: LaunchRequest,
+        memory: SharedMemory,
+        textures: np.ndarray | None = None,
+        write: Write = to_stdout,
     ) -> float:
         """Execute a launch; returns the simulated nanoseconds that it takes, 0 where nothing is simulated.
 
-        textures: what the handles of texture and surface objects mean, as for `prepare`.
+        write: takes what the kernel prints. textures: what the handles of texture and surface objects mean, as of
+        `prepare`.
         A launch that is not chosen takes what those of its kernel, grid and block took on average.
         Raises GpusimError where it does not fit the card or its kernel fails, and as `simulate`.
         """
@@ -110,10 +117,10 @@ class Launcher:
         self.totals.by_kernel[name] = self.totals.by_kernel.get(name, 0) + 1
         keep = self.chosen.has(self.totals.launches, name) and (self._simulation or self.writer)
         if keep:
-            simulated = self._execute(prepared, memory)
+            simulated = self._execute(prepared, memory, write)
         else:
             simulated = None
-            self._only_run(prepared, memory)
+            self._only_run(prepared, memory, write)
         key = (name, request.grid, request.block)
         if simulated is not None:
             self._known.setdefault(key, []).append(simulated)
@@ -121,17 +128,17 @@ class Launcher:
         times = self._known.get(key, [0.0])
         return sum(times) / len(times)
 
-    def _only_run(self, prepared: Prepared, memory: SharedMemory) -> None:
-        for _ in run(prepared, memory, tell=self._teller(prepared), keep=False):
+    def _only_run(self, prepared: Prepared, memory: SharedMemory, write: Write) -> None:
+        for _ in run(prepared, memory, tell=self._teller(prepared), write=write, keep=False):
             pass
         self.totals.warp_instructions += int(prepared.machine.control[state.CLOCK])
 
-    def _execute(self, prepared: Prepared, memory: SharedMemory) -> float | None:
+    def _execute(self, prepared: Prepared, memory: SharedMemory, write: Write) -> float | None:
         """Execute a chosen launch with its trace; returns its nanoseconds if it is simulated."""
         self.totals.chosen += 1
         spool = Spool() if self._simulation else None
         with self._sinks(prepared, spool) as sinks:
-            for chunk in run(prepared, memory, tell=self._teller(prepared)):
+            for chunk in run(prepared, memory, tell=self._teller(prepared), write=write):
                 self.totals.warp_instructions += chunk.warp_instructions
                 for sink in sinks:
                     sink.add(chunk)

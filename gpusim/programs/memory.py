@@ -45,6 +45,7 @@ class SharedMemory:
         self._starts: list[int] = []
         self._free: list[tuple[int, int]] = []  # start and bytes with the guard, by start
         self._used = 0
+        self.heap_bytes = HEAP_BYTES  # until device code allocates for the first time
         self._heap: DeviceHeap | None = None
 
     def close(self) -> None:
@@ -152,8 +153,8 @@ class SharedMemory:
     def heap(self) -> DeviceHeap:
         """What device code allocates from, made at the first call; it has nothing where there is no room for it."""
         if self._heap is None:
-            address = self.allocate(HEAP_BYTES)
-            self._heap = DeviceHeap(address, HEAP_BYTES if address else 0)
+            address = self.allocate(self.heap_bytes)
+            self._heap = DeviceHeap(address, self.heap_bytes if address else 0)
         return self._heap
 
     def nearest(self, address: int) -> str:
