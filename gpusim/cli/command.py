@@ -57,7 +57,7 @@ def run_command(argv: Sequence[str] | None) -> int:
 def _parsed(arguments: Sequence[str]) -> argparse.Namespace:
     """Arguments as the command's parser reads them; what follows the `--` of a program is in `behind`."""
     end = len(arguments)
-    if arguments[:1] in (["run"], ["exec"]) and "--" in arguments:
+    if arguments[:1] in (["run"], ["exec"], ["compare"]) and "--" in arguments:
         end = arguments.index("--")
     args = build_parser().parse_args(arguments[:end])
     args.behind = list(arguments[end + 1 :])

@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING
 from gpusim.cli.arguments import add_compiling, compile_options
 from gpusim.cli.deliver import deliver
 from gpusim.cli.exits import EXIT_BAD_INPUT
+from gpusim.errors import GpusimError
 
 if TYPE_CHECKING:
+    from gpusim.cli.progress import ProgressView
     from gpusim.hardware.compare import Comparison
     from gpusim.results.files import OutputFile
 
@@ -26,6 +28,12 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
         "(columns kernel, cycles, card, trace, launch) may stand in place of reports.",
     )
     parser.add_argument("measured", nargs="+", metavar="REPORT", help=".ncu-rep files, or .csv files")
+    parser.add_argument(
+        "--program",
+        action="store_true",
+        help="take the launches of one report from the program that was profiled (.cu or executable), which follows "
+        "behind -- with its arguments, instead of from a launch file",
+    )
     parser.add_argument(
         "--launch",
         nargs="+",
@@ -54,12 +62,14 @@ def run(args: argparse.Namespace) -> int:
     """Compare and print; returns the exit code."""
     from gpusim.results.files import output_files
 
+    if args.program != bool(args.behind) or (args.program and (len(args.measured) > 1 or args.launch)):
+        raise GpusimError("one report and its program: gpusim compare REPORT --program -- PROGRAM [ARGUMENT ...]")
     outputs = output_files(
         {"--csv": args.csv, "--json": args.json, "--markdown": args.markdown, "--per-pc": args.per_pc}
     )
     rows: list[Comparison] = []
     try:
-        rows.extend(_compared(args))
+        rows.extend(_of_program(args) if args.program else _compared(args))
     except BaseException:
         _deliver(rows, outputs)
         raise
@@ -84,6 +94,35 @@ def _deliver(rows: list[Comparison], outputs: Mapping[str, OutputFile]) -> bool:
     return deliver(lambda: print_comparison(console_for(sys.stdout), rows, per_pc), writes)
 
 
+def _of_program(args: argparse.Namespace) -> Iterator[Comparison]:
+    """The launches of a report that its program makes."""
+    from gpusim.cli.progress import ProgressView
+    from gpusim.hardware.programs import compare_program
+    from gpusim.model.setup.simulate import RunOptions
+    from gpusim.processors import cores
+
+    with ProgressView() as progress:
+        options = RunOptions(any_architecture=args.any_arch, threads=cores(), progress=progress, warn=progress.warn)
+        compared = compare_program(
+            args.measured[0],
+            args.behind,
+            options,
+            args.config,
+            args.set,
+            compile_options(args),
+            partial(_tell, progress),
+        )
+    for missed in compared.missed:
+        print(f"gpusim: note: {missed.label}: the program did not launch {missed.function} so", file=sys.stderr)
+    if compared.exit_code:
+        print(f"gpusim: note: the program ended with exit code {compared.exit_code}", file=sys.stderr)
+    yield from compared.rows
+
+
+def _tell(progress: ProgressView, row: Comparison) -> None:
+    progress.say(f"{row.kernel}: {row.hardware.cycles:,.0f} cycles measured, {row.simulated.cycles:,.0f} simulated")
+
+
 def _compared(args: argparse.Namespace) -> Iterator[Comparison]:
     """Every kernel in the order of the command line; all input is opened before the first is run."""
     from gpusim.cli.progress import ProgressView
@@ -95,7 +134,5 @@ def _compared(args: argparse.Namespace) -> Iterator[Comparison]:
         with ProgressView() as progress:
             options = RunOptions(any_architecture=args.any_arch, threads=cores(), progress=progress, warn=progress.warn)
             for row in opened.rows(options):
-                progress.say(
-                    f"{row.kernel}: {row.hardware.cycles:,.0f} cycles measured, {row.simulated.cycles:,.0f} simulated"
-                )
+                _tell(progress, row)
                 yield row

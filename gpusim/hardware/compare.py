@@ -27,13 +27,15 @@ from gpusim.results.stalls import STALL_REASONS
 from gpusim.sass.reports import ReportedLaunch
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from gpusim.config.loading import ConfigLike, Overrides
     from gpusim.config.models import GpuConfig
     from gpusim.emulator.launch import LaunchFile
     from gpusim.emulator.sources import OpenedSource
     from gpusim.model.setup.simulate import RunOptions
     from gpusim.results.result import KernelResult
-    from gpusim.trace.trace import Trace
+    from gpusim.trace.trace import Launch, Trace
 
 CYCLES = "gpc__cycles_elapsed.max"
 ACTIVE = "sm__cycles_active.avg"
@@ -139,7 +141,6 @@ class OpenedComparison:
     source: OpenedSource
     launch_file: LaunchFile
     profiled: tuple[ReportedLaunch, ...]
-    hardware: tuple[Figures, ...]
     cards: tuple[GpuConfig, ...]
 
     def rows(self, options: RunOptions) -> Iterator[Comparison]:
@@ -165,7 +166,9 @@ def open_comparison(
         found = [source.report.find(one.kernel, one.launch, str(launch_file.path)) for one in launch_file.launches]
     profiled = tuple(found)
     cards = tuple(load_config(config, overrides) if config else derive_card(each).load(overrides) for each in profiled)
-    return OpenedComparison(source, launch_file, profiled, tuple(reported_figures(each) for each in profiled), cards)
+    for each in profiled:
+        reported_figures(each)  # one without cycles is refused before anything is run
+    return OpenedComparison(source, launch_file, profiled, cards)
 
 
 def compare_report(opened: OpenedComparison, options: RunOptions) -> Iterator[Comparison]:
@@ -174,31 +177,44 @@ def compare_report(opened: OpenedComparison, options: RunOptions) -> Iterator[Co
     The traces are streamed through a temporary folder. Raises GpusimError where a kernel cannot be run.
     """
     from gpusim.emulator.tracing import trace_opened
-    from gpusim.hardware.counts import check_report
     from gpusim.trace.store import open_trace
 
-    report = opened.source.report
-    assert report is not None, "open_comparison opens nothing else"
     with tempfile.TemporaryDirectory(prefix="gpusim-compare-") as folder:
         summary = trace_opened(opened.source, opened.launch_file, Path(folder) / "trace")
-        checks = check_report(report, opened.launch_file, summary.executed)
+        counts = summary.executed
         del summary  # the final buffers, which nobody compares here
         trace = open_trace(Path(folder) / "trace")
-        for k, (each, card) in enumerate(zip(opened.profiled, opened.cards)):
-            clock = Stopwatch()
-            result = _simulate_one(trace, k, card, options)
-            figures = opened.hardware[k], simulated_figures(result, card), not checks[k].ok, clock.cpu_seconds
-            program = trace.launches[k].program
-            per_pc = compare_pcs(each.samples, result, program) if each.samples else None
-            pipes = compare_pipes(each, program, result.pc_issues)
-            yield Comparison(each.label, each.function, card.name, *figures, per_pc, pipes)
+        for each, launch, executed, card in zip(opened.profiled, trace.launches, counts, opened.cards):
+            yield compare_launch(each, launch, executed, card, options, Stopwatch())
 
 
-def _simulate_one(trace: Trace, index: int, config: GpuConfig, options: RunOptions) -> KernelResult:
+def compare_launch(
+    reported: ReportedLaunch,
+    launch: Launch,
+    executed: np.ndarray,
+    card: GpuConfig,
+    options: RunOptions,
+    clock: Stopwatch,
+) -> Comparison:
+    """Simulate one launch beside what was measured.
+
+    executed: (n,) executions of each instruction, counted by warps. clock: began when the launch's work did.
+    """
+    from gpusim.hardware.counts import check_counts
+
+    result = _simulate_one(launch, card, options)
+    differ = not check_counts(reported, launch.program, executed).ok
+    figures = reported_figures(reported), simulated_figures(result, card), differ, clock.cpu_seconds
+    per_pc = compare_pcs(reported.samples, result, launch.program) if reported.samples else None
+    pipes = compare_pipes(reported, launch.program, result.pc_issues)
+    return Comparison(reported.label, reported.function, card.name, *figures, per_pc, pipes)
+
+
+def _simulate_one(launch: Launch, config: GpuConfig, options: RunOptions) -> KernelResult:
     from gpusim.model.setup.simulate import simulate
-    from gpusim.trace.trace import Trace as TraceOf
+    from gpusim.trace.trace import Trace
 
-    return simulate(TraceOf((trace.launches[index],), trace.provenance), config, options).kernels[0]
+    return simulate(Trace((launch,)), config, options).kernels[0]
 
 
 # ---- measured cycles in a CSV
@@ -284,7 +300,7 @@ def compare_measurement(
     names = [launch.program.name for launch in trace.launches]
     name = choose_name(names, row.get("kernel") or None, f"{path}:{row['line']}")
     clock = Stopwatch()
-    simulated = simulated_figures(_simulate_one(trace, names.index(name), config, options), config)
+    simulated = simulated_figures(_simulate_one(trace.launches[names.index(name)], config, options), config)
     source, measured = f"{path.name}:{row['line']}", Figures(float(row["cycles"]))
     return Comparison(source, name, config.name, measured, simulated, False, clock.cpu_seconds)
 

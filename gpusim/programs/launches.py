@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from gpusim.config.models import GpuConfig
     from gpusim.model.setup.simulate import RunOptions, Simulation
     from gpusim.results.result import KernelResult, Result, Stop
+    from gpusim.sass.program import Program
     from gpusim.trace.store import TraceWriter
     from gpusim.trace.trace import Launch
 
@@ -59,6 +60,14 @@ class Chosen:
         return self.kernel is None or self.kernel.search(name) is not None
 
 
+class Replacement(NamedTuple):
+    """What is executed in place of a launch: a program, its banks of constants, and who takes the trace."""
+
+    program: Program
+    written: Mapping[int, bytes]
+    done: Callable[[Launch], None]
+
+
 @dataclass
 class Totals:
     """What a program's launches came to. by_kernel: launches by kernel name."""
@@ -83,7 +92,10 @@ class Launcher:
         writer: TraceWriter | None = None,
         progress: Progress | None = None,
         cta_limit: int | None = None,
+        replace: Callable[[Kernel, LaunchRequest], Replacement | None] | None = None,
     ) -> None:
+        """replace: says what is executed, and traced, in place of a launch; None, or where it returns None: itself."""
+        self.replace = replace
         self.chosen, self.card, self.writer = chosen, card, writer
         self.progress, self.cta_limit = progress, cta_limit or NO_LIMIT
         self.totals = Totals()
@@ -108,6 +120,9 @@ class Launcher:
         """
         program, name = kernel.program, kernel.name
         check_geometry(kernel, request)
+        if self.replace and (replacement := self.replace(kernel, request)):
+            self._run_replacement(replacement, kernel, request, memory, textures, write)
+            return 0.0
         prepared = prepare(
             program, request.grid, request.block, request.dynamic_shared, request.packed, memory,
             kernel.module.globals_address, self.cta_limit, kernel.written(), kernel.decoded, textures,
@@ -127,6 +142,29 @@ class Launcher:
             return simulated
         times = self._known.get(key, [0.0])
         return sum(times) / len(times)
+
+    def _run_replacement(
+        self,
+        replacement: Replacement,
+        kernel: Kernel,
+        request: LaunchRequest,
+        memory: SharedMemory,
+        textures: np.ndarray | None,
+        write: Write,
+    ) -> None:
+        """Execute another program in place of a launch, and hand its trace over."""
+        prepared = prepare(
+            replacement.program, request.grid, request.block, request.dynamic_shared, request.packed, memory,
+            kernel.module.globals_address, self.cta_limit, replacement.written, None, textures,
+        )  # fmt: skip
+        self.totals.launches += 1
+        spool = Spool()
+        with self._sinks(prepared, spool) as sinks:
+            for chunk in run(prepared, memory, tell=self._teller(prepared), write=write):
+                self.totals.warp_instructions += chunk.warp_instructions
+                for sink in sinks:
+                    sink.add(chunk)
+        replacement.done(spool.launches[0])
 
     def _only_run(self, prepared: Prepared, memory: SharedMemory, write: Write) -> None:
         for _ in run(prepared, memory, tell=self._teller(prepared), write=write, keep=False):

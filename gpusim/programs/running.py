@@ -6,7 +6,7 @@ import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
 from gpusim.compatibility import code_for
 from gpusim.programs.building import SOURCE_SUFFIX, build_program
@@ -52,15 +52,10 @@ def execute_program(
     Raises GpusimError for wrong input, before the program starts.
     """
     chosen = Chosen.parse(launches, kernel)
-    architecture = architecture or code_for(card)
     writer = TraceWriter(output, {"source": Path(command[0]).name}) if output is not None else None
     launcher = Launcher(chosen, card if options else None, options, writer)
     try:
-        with tempfile.TemporaryDirectory(prefix="gpusim-") as folder:
-            program = Path(command[0])
-            if program.suffix == SOURCE_SUFFIX:
-                program = build_program(program, architecture, compile_options, Path(folder))
-            code = run_program([str(program), *command[1:]], card, launcher, architecture)
+        code = run_built(command, card, launcher, architecture or code_for(card), compile_options)
         if writer:
             writer.close()
     except BaseException:
@@ -68,3 +63,19 @@ def execute_program(
             writer.discard()
         raise
     return ProgramRun(code, launcher.totals, launcher.result())
+
+
+def run_built(
+    command: Sequence[str],
+    card: GpuConfig,
+    launcher: Launcher,
+    architecture: int,
+    compile_options: Sequence[str] = (),
+    stdout: IO[str] | None = None,
+) -> int:
+    """`run_program` of a command whose program may be a .cu file, which is built for `architecture` first."""
+    with tempfile.TemporaryDirectory(prefix="gpusim-") as folder:
+        program = command[0]
+        if Path(program).suffix == SOURCE_SUFFIX:
+            program = str(build_program(Path(program), architecture, compile_options, Path(folder)))
+        return run_program([program, *command[1:]], card, launcher, architecture, stdout)
