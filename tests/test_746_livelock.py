@@ -87,11 +87,18 @@ def test_long_loops_that_end_are_left_alone(tmp_path: Path, monkeypatch: pytest.
 
 
 @pytest.mark.parametrize(
-    "waits", ["LDS R4, [RZ] ;\nISETP.EQ.AND P0, PT, R4, RZ, PT ;\n", "PLOP3.LUT P0, PT, PT, PT, PT, 0x80, 0x0 ;\n"]
+    ("waits", "told"),
+    [
+        (
+            "LDS R4, [RZ] ;\nISETP.EQ.AND P0, PT, R4, RZ, PT ;\n",
+            "it reads address 0x0 of shared memory again and again",
+        ),
+        ("PLOP3.LUT P0, PT, PT, PT, PT, 0x80, 0x0 ;\n", "the CTA's warps repeat themselves"),
+    ],
 )
-def test_an_endless_loop_is_found_by_its_repetition(tmp_path: Path, waits: str) -> None:
+def test_an_endless_loop_is_found_by_its_repetition(tmp_path: Path, waits: str, told: str) -> None:
     body = f"LOOP:\n{waits}IADD3 R5, R5, 0x40000000, RZ ;\n@P0 BRA `(LOOP) ;\nEXIT ;"
-    with pytest.raises(GpusimError, match=r"endless loop: the CTA's warps repeat themselves"):
+    with pytest.raises(GpusimError, match=f"endless loop: {told}"):
         run_text(tmp_path, body, {}, block=64, shared=16)
 
 

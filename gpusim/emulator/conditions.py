@@ -20,6 +20,11 @@ def to_stderr(text: str) -> None:
     sys.stderr.write(text)
 
 
+def note(text: str) -> None:
+    """What a caller hears beside errors, unless it says otherwise."""
+    print(f"gpusim: note: {text}", file=sys.stderr)
+
+
 @dataclass(frozen=True)
 class Conditions:
     """How kernels are executed.
@@ -29,11 +34,13 @@ class Conditions:
         cta_seed: CTAs of every launch run in an order shuffled with it, to show that it does not matter; all of a
             launch then make one chunk. None: ascending.
         write: takes what kernels print.
+        warn: takes what is to be said of a launch that did not fail.
     """
 
     cta_limit: int | None = None
     cta_seed: int | None = None
     write: Write = to_stdout
+    warn: Callable[[str], None] = note
 
 
 DEFAULTS = Conditions()

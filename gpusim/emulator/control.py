@@ -40,6 +40,7 @@ from gpusim.emulator.types import (
     ConvergenceBarrier,
     CtaBarrier,
     Decoded,
+    Flag,
     Index,
     Lane,
     Mask,
@@ -221,7 +222,7 @@ def jump(m: Machine, w: Warp, active: Mask, a: Row, offset: Bytes, count: Number
     Those that call a function of the CUDA runtime part from what runs.
     """
     only = np.int64(-1)
-    same = True
+    same: Flag = True
     regroup(m, w, active)
     for lane in range(32):
         if (active >> lane) & 1:

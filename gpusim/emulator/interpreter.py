@@ -43,9 +43,11 @@ from gpusim.emulator.state import (
     ERROR_PC,
     ERROR_WARP,
     FINISHED,
+    FIRST_READ,
     FIRST_REGISTER_ROW,
     GROUPS,
     INDEX_USED,
+    KNOWN_PC,
     LIMIT_REACHED,
     LOCAL_BYTES,
     LOCAL_WORD,
@@ -54,27 +56,30 @@ from gpusim.emulator.state import (
     NO_PROGRESS,
     OK,
     PAUSED,
-    POLL_PC,
     POSITION,
     PROGRESS,
+    READ_COLUMNS,
     READY,
     RECORDS_USED,
     ROWS_PER_WARP,
     SEGMENTS_USED,
     SHARED_BYTES,
     SHARED_WORD,
+    SLICE_BEGIN,
     STARTED,
     THREADS,
     TIME_SLICE,
     TRAPPED,
+    WARP_CLOCK,
     WARPS,
+    YIELDED,
     Machine,
 )
 from gpusim.emulator.trace_log import has_room, record
 from gpusim.emulator.types import Clock, Decoded, ErrorCode, Index, Lane, Mask, MaskPair, Number, Row, Warp
 from gpusim.jit import kernel, njit
 
-GLOBAL, GENERIC, GLOBAL_TO_SHARED = 1, 5, 6  # MemorySpace
+GLOBAL, SHARED, GENERIC, GLOBAL_TO_SHARED = 1, 2, 5, 6  # MemorySpace
 
 
 @njit
@@ -106,8 +111,8 @@ def memory_operation(
     if op == memory.STORE:
         memory.store(m, c, i.bytes, mask)
         return True
-    if i.access == GLOBAL or i.access == GENERIC:
-        livelock.note_poll(m, w, pc, m.address[0, trailing_zeros32(np.uint32(mask))])
+    if i.access == GLOBAL or i.access == GENERIC or i.access == SHARED:
+        livelock.note_read(m, w, pc, m.address[0, trailing_zeros32(np.uint32(mask))])
     if op == memory.LOAD:
         memory.load(m, i, i.bytes, reach)
     elif op == memory.ARRIVE:
@@ -243,7 +248,7 @@ def synchronise(m: Machine, w: Warp, i: Decoded, pc: Index, base: Row, mask: Mas
         return pc + 1
     if op == control.YIELD:
         warp = m.warps[w]
-        warp.yields += 1
+        warp.yields = min(warp.yields + 1, control.PATIENCE + 1)
         if warp.yields <= control.PATIENCE or warp.waiting == 0:
             return pc + 1
         warp.yields = 0
@@ -353,6 +358,7 @@ def run_slice(m: Machine, w: Warp) -> ErrorCode:
     base, begin, count = g[FIRST_REGISTER_ROW] + w * g[ROWS_PER_WARP], m.control[INDEX_USED], m.table.size
     end = begin + g[TIME_SLICE]
     code = OK
+    m.control[SLICE_BEGIN], m.control[YIELDED] = begin, 0
     open_segment(m, w)
     pc, active = next_group(m, w)
     while active and m.control[INDEX_USED] < end:
@@ -370,6 +376,8 @@ def run_slice(m: Machine, w: Warp) -> ErrorCode:
                 code = m.control[ERROR]
                 break
             pc += 1
+            if m.control[YIELDED]:
+                break
             continue
         after = control_flow(m, w, i, pc, base, mask, active)
         if after <= -2:
@@ -382,6 +390,7 @@ def run_slice(m: Machine, w: Warp) -> ErrorCode:
             pc, active = next_group(m, w)
     close_segment(m)
     m.control[CLOCK] += m.control[INDEX_USED] - begin
+    m.polls[w, WARP_CLOCK] += m.control[INDEX_USED] - begin
     m.control[ERROR_PC], m.control[ERROR_WARP], m.control[CALL_LANES] = pc, w, active
     if active:
         control.suspend(m, w, active, pc)
@@ -417,7 +426,7 @@ def start_cta(m: Machine) -> None:
         warp.next_lane = -1
         warp.barrier_result = 0
     m.polls[:, :] = 0
-    m.polls[:, POLL_PC] = -1
+    m.polls[:, FIRST_READ + KNOWN_PC :: READ_COLUMNS] = -1
     c = m.control
     c[STARTED], c[NEXT_WARP], c[PROGRESS], c[BARRIERS_TOUCHED], c[GROUPS] = 1, 0, 0, 0, 0
     c[CTA] = m.order[c[POSITION]] if m.order.size else c[POSITION]

@@ -1,4 +1,5 @@
-"""Does a CTA still get on? CTAs run one after another, so a loop that waits for another CTA would never end.
+"""Does a CTA still get on, and which of its warps only poll? CTAs run one after another, so a loop that waits for
+another CTA would never end.
 
 Two ways to know, both only while nothing changes: no store or atomic that changes memory, no lane that exits, no CTA
 barrier that opens. First, the state of all warps is the same as after an earlier pass: what runs next depends on
@@ -15,16 +16,33 @@ from gpusim.emulator.state import (
     CHANGES,
     CHANGES_SEEN,
     CLOCK,
+    FIRST_READ,
     FIRST_REGISTER_ROW,
+    INDEX_USED,
+    KNOWN_ADDRESS,
+    KNOWN_CHANGES,
+    KNOWN_NEW_READS,
+    KNOWN_PC,
+    LOOKED_CLOCK,
+    NEW_READS,
     NEXT_KEPT,
     PASSES,
     POLL_ADDRESS,
+    POLL_COLUMNS,
     POLL_COUNT,
     POLL_LIMIT,
     POLL_PC,
+    POLLING,
+    READ_CLOCK,
+    READ_COLUMNS,
+    READS,
     READY,
+    SLICE_BEGIN,
     STATE_HASH,
+    TIME_SLICE,
+    WARP_CLOCK,
     WARPS,
+    YIELDED,
     Machine,
 )
 from gpusim.emulator.types import Address, Index, Number, Warp, Word
@@ -42,12 +60,31 @@ def mix(value: Number, word: Word | Number) -> Number:
 
 
 @njit
-def note_poll(m: Machine, w: Warp, pc: Index, address: Address) -> None:
-    """A read of global memory: count it if it repeats the warp's last one."""
-    if m.polls[w, POLL_PC] == pc and m.polls[w, POLL_ADDRESS] == address:
-        m.polls[w, POLL_COUNT] += 1
-        return
-    m.polls[w, POLL_PC], m.polls[w, POLL_ADDRESS], m.polls[w, POLL_COUNT] = pc, address, 0
+def note_read(m: Machine, w: Warp, pc: Index, address: Address) -> None:
+    """A read of global or shared memory: count it as a poll if since it was last done the warp has read nothing new.
+
+    A poll of memory that nothing has changed meanwhile ends the warp's time slice: how often a warp polls is a matter
+    of time, which is not known here, and its next poll finds something new only when others have run.
+    """
+    c, p = m.control, m.polls
+    clock = p[w, WARP_CLOCK] + c[INDEX_USED] - c[SLICE_BEGIN]
+    known = np.int64(-1)
+    for at in range(FIRST_READ, POLL_COLUMNS, READ_COLUMNS):
+        if p[w, at + KNOWN_PC] == pc and p[w, at + KNOWN_ADDRESS] == address:
+            known = np.int64(at)
+    if known >= 0 and p[w, known + KNOWN_NEW_READS] == p[w, NEW_READS]:
+        p[w, POLL_PC], p[w, POLL_ADDRESS] = pc, address
+        p[w, POLL_COUNT] += 1
+        c[POLLING] += clock - p[w, READ_CLOCK]
+        if p[w, known + KNOWN_CHANGES] == c[CHANGES]:
+            c[YIELDED] = 1
+    elif known < 0:
+        p[w, NEW_READS] += 1
+        p[w, POLL_COUNT] = 0
+        known = FIRST_READ + p[w, NEW_READS] % READS * READ_COLUMNS
+        p[w, known + KNOWN_PC], p[w, known + KNOWN_ADDRESS] = pc, address
+    p[w, known + KNOWN_NEW_READS], p[w, known + KNOWN_CHANGES] = p[w, NEW_READS], c[CHANGES]
+    p[w, READ_CLOCK] = clock
 
 
 @njit
@@ -94,12 +131,17 @@ def all_poll(m: Machine) -> bool:
 def stuck(m: Machine) -> bool:
     """Called after every pass over the CTA's warps: whether the CTA will never end.
 
-    The state is kept after 1, 2, 4, 8 ... passes without a change, so that a loop of any length is found.
+    The state is looked at after a time slice's instructions, since passes of warps that poll are short. It is kept
+    after 1, 2, 4, 8 ... looks without a change, so that a loop of any length is found.
     """
     c = m.control
     if c[CHANGES] != c[CHANGES_SEEN]:
         c[CHANGES_SEEN], c[CHANGE_CLOCK], c[PASSES], c[NEXT_KEPT] = c[CHANGES], c[CLOCK], 0, 1
+        c[LOOKED_CLOCK] = c[CLOCK]
         return False
+    if c[CLOCK] - c[LOOKED_CLOCK] < m.geometry[TIME_SLICE]:
+        return False
+    c[LOOKED_CLOCK] = c[CLOCK]
     c[PASSES] += 1
     value = state_hash(m)
     if c[PASSES] > 1 and value == c[STATE_HASH]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from gpusim import limits
-from gpusim.constants import LOCAL_WINDOW, SHARED_WINDOW, WARP_SIZE
+from gpusim.constants import LOCAL_WINDOW, SHARED_WINDOW, WARP_SIZE, MemorySpace
 from gpusim.emulator import state
 from gpusim.emulator.buffers import DeviceMemory
 from gpusim.emulator.decode import Decoded, decode
@@ -203,7 +203,7 @@ def prepare(
         geometry=g,
         control=np.zeros(state.CONTROL_WORDS, np.int64),
         order=np.zeros(0, np.int64),
-        polls=np.zeros((warps, 3), np.int64),
+        polls=np.zeros((warps, state.POLL_COLUMNS), np.int64),
         barriers=np.zeros((16, 6), np.int64),
         address=np.zeros((4, 32), np.int64),
         matrix=np.zeros((2, 16, 128)),
@@ -274,11 +274,16 @@ def _no_progress(prepared: Prepared, memory: DeviceMemory) -> str:
     unfinished = np.flatnonzero(m.warps["status"] != state.FINISHED)
     warp = int(unfinished[np.argmax(m.polls[unfinished, state.POLL_COUNT])])
     m.control[state.ERROR_WARP] = warp
-    pc, address, count = (int(value) for value in m.polls[warp])
+    pc, address, count = (int(value) for value in m.polls[warp][: state.POLL_COUNT + 1])
     if count < ENOUGH_POLLS:
         lanes = [lane for lane in range(32) if int(m.warps[warp]["alive"]) >> lane & 1]
         pc = int(m.lane_pc[warp, lanes[0]])
         return f"{place(prepared, pc)}: endless loop: the CTA's warps repeat themselves and change nothing"
+    if int(m.table[pc]["access"]) == MemorySpace.SHARED:
+        return (
+            f"{place(prepared, pc)}: endless loop: it reads address {address:#x} of shared memory again and again, and "
+            "no warp of its CTA changes it"
+        )
     return (
         f"{place(prepared, pc)}: no progress: it reads address {address:#x} again and again "
         f"({memory.nearest(address)}) while no warp of its CTA changes memory. It seems to wait for another CTA; the "

@@ -115,14 +115,24 @@ POSITION = 17  # CTAs finished in this launch
 CHANGES = 18  # stores and atomics that changed memory, exits of lanes and released CTA barriers
 CHANGES_SEEN = 19  # CHANGES when the CTA's state was last kept for comparison
 STATE_HASH = 20  # hash of the kept state
-PASSES = 21  # passes over the CTA's warps since the last change
-NEXT_KEPT = 22  # number of passes at which the state is kept again
+PASSES = 21  # looks at the CTA's state since the last change
+NEXT_KEPT = 22  # number of looks at which the state is kept again
 CHANGE_CLOCK = 23  # clock at the end of the pass that saw the last change
 CALL_LANES = 24  # lanes that called a function of the CUDA runtime; ERROR_PC tells which
-CONTROL_WORDS = 25
+LOOKED_CLOCK = 25  # clock when the CTA's state was last compared
+SLICE_BEGIN = 26  # INDEX_USED when the running time slice began
+YIELDED = 27  # 1: the running warp polls memory that nobody has changed, so its time slice ends
+POLLING = 28  # warp instructions of this launch spent on polling
+CONTROL_WORDS = 29
 
-POLL_PC, POLL_ADDRESS, POLL_COUNT = range(3)
-"""Columns of `polls`; the count is of repetitions with the same instruction and address."""
+POLL_PC, POLL_ADDRESS, POLL_COUNT, NEW_READS, READ_CLOCK, WARP_CLOCK = range(6)
+"""Columns of `polls`: the last read that was a poll, and how many polls came one after the other; the warp's reads that
+were no repetitions; its warp instructions when it read last, and before this time slice. Then come READS reads."""
+FIRST_READ, READS = 6, 4
+KNOWN_PC, KNOWN_ADDRESS, KNOWN_NEW_READS, KNOWN_CHANGES = range(4)
+"""Columns of a read: NEW_READS and CHANGES when it was last done."""
+READ_COLUMNS = 4
+POLL_COLUMNS = FIRST_READ + READS * READ_COLUMNS
 
 # Error codes.
 OK = 0
@@ -190,7 +200,7 @@ class Machine(NamedTuple):
     geometry: np.ndarray  # (GEOMETRY_WORDS,) int64
     control: np.ndarray  # (CONTROL_WORDS,) int64
     order: np.ndarray  # (CTAs,) int64: CTA that runs as k-th; empty: the k-th
-    polls: np.ndarray  # (w, 3) int64: the last global load or atomic, columns POLL_PC, POLL_ADDRESS, POLL_COUNT
+    polls: np.ndarray  # (w, POLL_COLUMNS) int64: the last reads and which of them were repetitions
     barriers: np.ndarray  # (16, 6) int64: CTA barriers, columns in control.py
     address: np.ndarray  # (4, 32) int64: byte addresses, word indices, source words and bytes of LDGSTS
     matrix: np.ndarray  # (2, 16, 128) float64: fragments of a matrix instruction, A by row and B by column

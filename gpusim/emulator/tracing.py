@@ -31,6 +31,8 @@ from gpusim.sass.program import Parameter, Program
 from gpusim.trace.spool import Spool
 from gpusim.trace.trace import MEMORY_RECORD_DTYPE, CtaChunk, Trace
 
+TOLD_POLLING = 0.01
+"""Share of a launch's warp instructions from which on polling is told."""
 CHUNK_INSTRUCTIONS = 1 << 18
 """Warp instructions after which a chunk is closed at the next end of a CTA."""
 LONG_WARP, LONG_CTA = 1 << 12, 1 << 14
@@ -72,13 +74,15 @@ class TraceSummary:
     """What tracing did: totals over all launches.
 
     `cpu_seconds` leaves compiling out. `executed` holds for each launch the (instructions,) executions of each static
-    instruction, counted by warps and with those that a predicate turned off; `buffers` are the final contents by name.
+    instruction, counted by warps and with those that a predicate turned off, and `polling` how many of a launch's warp
+    instructions polled memory; `buffers` are the final contents by name.
     """
 
     launches: int
     warp_instructions: int
     cpu_seconds: float
     executed: tuple[np.ndarray, ...]
+    polling: tuple[int, ...]
     buffers: Mapping[str, np.ndarray]
 
 
@@ -413,7 +417,9 @@ def _execute(
     memory = GlobalMemory()
     jobs = _jobs(source, launch_file, memory)
     globals_at = _place_globals(jobs, memory)
-    clock, total, counts = Stopwatch(), 0, []
+    clock, total = Stopwatch(), 0
+    counts: list[np.ndarray] = []
+    polling: list[int] = []
     for k, job in enumerate(jobs):
         prepared = prepare(
             job.program, job.grid, job.block, job.dynamic_shared, job.packed, memory, globals_at.get(k, 0),
@@ -428,7 +434,17 @@ def _execute(
                 executed += np.bincount(chunk.index, minlength=len(executed))
                 total += chunk.warp_instructions
         counts.append(executed)
-    return TraceSummary(len(jobs), total, clock.cpu_seconds, tuple(counts), memory.contents())
+        polling.append(int(prepared.machine.control[state.POLLING]))
+        if polling[-1] >= TOLD_POLLING * executed.sum():
+            conditions.warn(_about_polling(job.program.name, polling[-1], int(executed.sum())))
+    return TraceSummary(len(jobs), total, clock.cpu_seconds, tuple(counts), tuple(polling), memory.contents())
+
+
+def _about_polling(kernel: str, polling: int, executed: int) -> str:
+    return (
+        f"kernel {kernel}: {polling:,} of {executed:,} warp instructions poll memory until another warp changes it; "
+        "on a card their number is a matter of time, which is not known when a kernel is executed"
+    )
 
 
 def _teller(
