@@ -3,19 +3,28 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from bundled_cases import CARDS, FOUR_SMS, assert_same, first_launch, reference
 from microbench import kernel, op, simulate_small, trace
 from reference.random_kernels import random_program
-from trace_cases import in_pieces
+from trace_cases import cut_of_pieces, in_pieces, make_trace
 
 from gpusim.config.loading import load_config
+from gpusim.constants import EXPLICIT
 from gpusim.errors import GpusimError
-from gpusim.model.setup import streams
+from gpusim.model import unpacking
+from gpusim.model.setup import loading, streams
+from gpusim.model.setup.loading import PieceLoader, Streams, streams_of
 from gpusim.model.setup.simulate import KernelRun, RunOptions, simulate
-from gpusim.trace.trace import Trace
+from gpusim.model.state import INDEX_MASK, LANES, MASK_SHIFT
+from gpusim.sass.program import Program
+from gpusim.trace import pieces
+from gpusim.trace.pieces import cut_of
+from gpusim.trace.trace import ChunkList, CutCta, Trace, moved
 
 NAMES = ["ampere/histogram", "ampere/transpose", "ampere/reduction", "ampere/saxpy", "turing/histogram",
          "turing/transpose"]  # fmt: skip
@@ -28,8 +37,8 @@ OPTIONS = {
 
 
 def check(name: str, longest: int, option: str) -> None:
-    pieces = in_pieces(first_launch(name), longest)
-    found = simulate_small(pieces, *FOUR_SMS, card=CARDS[name.split("/")[0]], options=OPTIONS[option])
+    cut = in_pieces(first_launch(name), longest)
+    found = simulate_small(cut, *FOUR_SMS, card=CARDS[name.split("/")[0]], options=OPTIONS[option])
     assert_same(found, reference(name, *FOUR_SMS))
 
 
@@ -63,8 +72,8 @@ def check_random(seed: int) -> None:
     overrides = [*program.overrides, f"sms={generator.choice((1, 2, 3))}"]
     expected = simulate_small(measured, *overrides, card=program.card)
     option = RunOptions(window=generator.choice([1, 5, None]), timeline=True)
-    pieces = in_pieces(measured, generator.choice([1, 3, 16]))
-    found = simulate_small(pieces, *overrides, card=program.card, options=option)
+    cut = in_pieces(measured, generator.choice([1, 3, 16]))
+    found = simulate_small(cut, *overrides, card=program.card, options=option)
     assert_same(found, expected)
     assert np.array_equal(found.result.timeline, expected.result.timeline), program
 
@@ -83,6 +92,101 @@ def test_more_random_programs_in_pieces(first: int, monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(streams, "AHEAD", 1)
     for seed in range(first, first + 50):
         check_random(seed)
+
+
+# ---- what compiled code reads
+
+
+def assert_same_streams(program: Program, found: Streams, expected: Streams) -> None:
+    """The same words and records; lists of addresses may lie elsewhere."""
+    assert np.array_equal(found.words, expected.words)
+    assert np.array_equal(found.records["stride"], expected.records["stride"])
+    index, mask = found.words & INDEX_MASK, found.words >> MASK_SHIFT & LANES
+    lanes = np.bitwise_count(np.repeat(mask, program.address_counts[index]))
+    for one, other, count in zip(found.records, expected.records, lanes, strict=True):
+        if one["stride"] != EXPLICIT:
+            assert one["start"] == other["start"]
+            continue
+        lists = [all_.addresses[row["start"] :][:count] for all_, row in ((found, one), (expected, other))]
+        assert np.array_equal(*lists)
+
+
+def test_compiled_code_knows_how_pieces_are_stored() -> None:
+    columns = [unpacking.INDEX, unpacking.MASK, unpacking.MARKS, unpacking.BASE, unpacking.STRIDE, unpacking.STEPS]
+    assert [pieces.NAMES[column] for column in columns] == ["index", "mask", "explicit", "base", "stride", "lanes"]
+    assert (len(pieces.NAMES), len(pieces.STORED)) == (unpacking.COLUMNS, unpacking.TYPES)
+    assert pieces.HEADER.itemsize * len(pieces.NAMES) == unpacking.HEADER_BYTES
+    for kind, dtype in enumerate(pieces.STORED):
+        assert dtype.itemsize == 1 << (kind & unpacking.WIDEST)
+        assert (dtype.kind == "i") == (kind > unpacking.WIDEST)
+
+
+@pytest.mark.boundscheck
+@pytest.mark.parametrize("longest", [1, 7, 40])
+def test_compiled_code_reads_what_numpy_reads(longest: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    (launch,) = in_pieces(make_trace(seed=longest), longest).launches
+    loader, program = PieceLoader(launch.program), launch.program
+    for cut in launch.source.chunks:
+        expected = [streams_of(program, cut.read(number)) for number in range(len(cut.warp))]
+        with monkeypatch.context() as patch:
+            patch.delattr(loading, "streams_of")  # so that NumPy helps with none
+            found = [loader.load(cut, number) for number in range(len(cut.warp))]
+        for one, other in zip(found, expected, strict=True):
+            assert_same_streams(program, one, other)
+
+
+def told(read: Callable[[], Streams]) -> Streams | str:
+    """What is read, or the error."""
+    try:
+        return read()
+    except (ValueError, GpusimError) as error:
+        return f"{type(error)}: {error}"
+
+
+@pytest.mark.boundscheck
+def test_pieces_that_are_not_what_they_should_be_are_read_or_refused_as_numpy_does() -> None:
+    """Any byte of a piece may be another, or missing: what a checksum would find."""
+    (launch,) = in_pieces(make_trace(seed=3), 40).launches
+    cut, loader, random_bytes = launch.source.chunks[0], PieceLoader(launch.program), np.random.default_rng(1)
+    refused = 0
+    for number in range(len(cut.warp)):
+        packed = cut.packed(number)
+        for at in random_bytes.integers(0, len(packed), 100).tolist():
+            change = random_bytes.choice([packed[at] ^ 1, packed[at] ^ 0x80, 255 - packed[at]])
+            for content in (packed[:at] + bytes([change]) + packed[at + 1 :], packed[:at]):
+                streams = cut.warp, cut.instructions
+                spoilt = cut_of(launch.program, cut.cta, cut.warps, streams, {number: content}.__getitem__)
+                expected = told(lambda: streams_of(launch.program, spoilt.read(number)))  # noqa: B023
+                found = told(lambda: loader.load(spoilt, number))  # noqa: B023
+                if isinstance(expected, str):
+                    refused += 1
+                    assert found == expected
+                else:
+                    assert_same_streams(launch.program, found, expected)
+    assert refused > 50
+
+
+def test_addresses_that_repeat_are_kept_once() -> None:
+    (launch,) = in_pieces(make_trace(seed=5, length=200), 200).launches
+    cut = launch.source.chunks[0]
+    piece = cut.read(0)
+    explicit = piece.records["stride"] == EXPLICIT
+    twice = replace(
+        piece,
+        instruction_start=2 * piece.instruction_start,
+        record_start=2 * piece.record_start,
+        index=np.tile(piece.index, 2),
+        mask=np.tile(piece.mask, 2),
+        records=np.concatenate([piece.records, moved(piece.records, len(piece.addresses))]),
+        addresses=np.tile(piece.addresses, 2),
+    )
+    once, found = streams_of(launch.program, piece), streams_of(launch.program, twice)
+    assert explicit.sum() > 20
+    assert 0 < len(found.addresses) == len(once.addresses) <= len(piece.addresses)
+    assert_same_streams(launch.program, found, Streams(found.words, twice.records, twice.addresses))
+    loaded = PieceLoader(launch.program).load(cut_of_pieces(launch.program, cut, [twice]), 0)
+    assert np.array_equal(loaded.addresses, found.addresses)
+    assert_same_streams(launch.program, loaded, found)
 
 
 # ---- what is in memory
@@ -122,11 +226,16 @@ def test_pools_hold_pieces_not_streams() -> None:
 
 def test_an_address_in_a_later_piece_that_cannot_be_is_refused() -> None:
     (launch,) = in_pieces(long_trace(), 512).launches
-    for cta in launch.source.chunks:
-        last = max(number for number in range(len(cta.warp)) if len(cta.read(number).records))
-        cta.read(last).records["start"][-1] = 1 << 60
+
+    def spoilt(cut: CutCta) -> CutCta:
+        chunks = [cut.read(number) for number in range(len(cut.warp))]
+        [*_, last] = (chunk for chunk in chunks if len(chunk.records))
+        last.records["start"][-1] = 1 << 60
+        return cut_of_pieces(launch.program, cut, chunks)
+
+    source = ChunkList(tuple(map(spoilt, launch.source.chunks)))
     with pytest.raises(GpusimError, match="outside the 49 bits"):
-        simulate(Trace((launch,)), load_config("a6000", ["sms=2"]))
+        simulate(Trace((replace(launch, source=source),)), load_config("a6000", ["sms=2"]))
 
 
 def test_a_deadlock_report_looks_back_no_further_than_is_loaded() -> None:
