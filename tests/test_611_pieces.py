@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import random
-from collections.abc import Callable
+import threading
+import time
+from collections.abc import Callable, Iterable
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -17,13 +21,16 @@ from gpusim.config.loading import load_config
 from gpusim.constants import EXPLICIT
 from gpusim.errors import GpusimError
 from gpusim.model import unpacking
-from gpusim.model.setup import loading, streams
+from gpusim.model.setup import loading, reading_ahead, streams
 from gpusim.model.setup.loading import PieceLoader, Streams, streams_of
-from gpusim.model.setup.simulate import KernelRun, RunOptions, simulate
+from gpusim.model.setup.reading_ahead import Piece, ReadAhead, most_bytes
+from gpusim.model.setup.simulate import Interrupted, KernelRun, Progress, RunOptions, SimulationError, simulate
 from gpusim.model.state import INDEX_MASK, LANES, MASK_SHIFT
 from gpusim.sass.program import Program
 from gpusim.trace import pieces
+from gpusim.trace.blocks import BlockReader
 from gpusim.trace.pieces import cut_of
+from gpusim.trace.store import INDEX_NAME, open_trace, write_trace
 from gpusim.trace.trace import ChunkList, CutCta, Trace, moved
 
 NAMES = ["ampere/histogram", "ampere/transpose", "ampere/reduction", "ampere/saxpy", "turing/histogram",
@@ -189,7 +196,7 @@ def test_addresses_that_repeat_are_kept_once() -> None:
     assert_same_streams(launch.program, loaded, found)
 
 
-# ---- what is in memory
+# ---- reading ahead
 
 LOOP = [
     op("LDC.64 R2, c[0x0][0x160]", 2, write=5),
@@ -204,6 +211,104 @@ LOOP = [
 
 def long_trace() -> Trace:
     return trace(kernel(LOOP, block=64, grid=4))
+
+
+def pieces_of_a_loop() -> Trace:
+    return in_pieces(long_trace(), 512)
+
+
+def threads_of_reading() -> list[str]:
+    return [thread.name for thread in threading.enumerate() if thread.name.startswith("gpusim-read-ahead")]
+
+
+class Watched(ReadAhead):
+    """Counts the pieces that were loaded ahead, and the most bytes of them."""
+
+    ahead, most = 0, 0
+
+    def expect(self, pieces: Iterable[Piece]) -> None:
+        super().expect(pieces)
+        Watched.most = max(Watched.most, self._bytes)
+
+    def load(self, cut: CutCta, number: int) -> Streams:
+        Watched.ahead += (cut.cta, number) in self._loading
+        return super().load(cut, number)
+
+
+@pytest.fixture
+def watched(monkeypatch: pytest.MonkeyPatch) -> type[Watched]:
+    monkeypatch.setattr(streams, "ReadAhead", Watched)
+    monkeypatch.setattr(streams, "AHEAD", 1)
+    Watched.ahead = Watched.most = 0
+    return Watched
+
+
+class Slow(PieceLoader):
+    """Is overtaken by whoever asks."""
+
+    def load(self, cut: CutCta, number: int) -> Streams:
+        if threading.current_thread() is not threading.main_thread():
+            time.sleep(0.01)
+        return super().load(cut, number)
+
+
+@pytest.mark.parametrize("room", [0, 1 << 16, 1 << 26])
+@pytest.mark.parametrize("loader", [PieceLoader, Slow])
+def test_when_a_piece_is_loaded_changes_no_result(
+    room: int, loader: type[PieceLoader], watched: type[Watched], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reading_ahead, "AHEAD_BYTES", room)
+    monkeypatch.setattr(reading_ahead, "PieceLoader", loader)
+    expected = simulate_small(pieces_of_a_loop(), "sms=2")
+    assert watched.ahead == 0  # a run of one thread has no other
+    found = simulate_small(pieces_of_a_loop(), "sms=2", options=RunOptions(threads=2))
+    assert_same(found, expected)
+    assert watched.most <= room
+    assert (watched.ahead > 0) == (room > 0)
+
+
+def test_a_loaded_piece_takes_no_more_than_it_may() -> None:
+    (launch,) = in_pieces(make_trace(seed=1), 20).launches
+    loader = PieceLoader(launch.program)
+    for cut in launch.source.chunks:
+        for number in range(len(cut.warp)):
+            assert 0 < loader.load(cut, number).bytes <= most_bytes(cut, number)
+
+
+def damaged(path: Path) -> Trace:
+    """A stored trace of which one of the last pieces has another byte."""
+    write_trace(pieces_of_a_loop(), path)
+    index, file = json.loads((path / INDEX_NAME).read_text()), path / "launch-0000.bin"
+    whole = bytearray(file.read_bytes())
+    table = BlockReader(file, memoryview(whole)).read(index["launches"][0]["chunks"][0]["pieces"], pieces.PIECE)
+    whole[table["offset"][-1] + 8] ^= 1
+    file.write_bytes(whole)
+    return open_trace(path)
+
+
+def test_a_damaged_piece_is_told_as_on_one_thread(tmp_path: Path, watched: type[Watched]) -> None:
+    trace, card, errors = damaged(tmp_path / "t"), load_config("a6000", ["sms=2"]), []
+    for threads in (1, 2):
+        with pytest.raises(SimulationError, match="damaged trace: checksum mismatch") as caught:
+            simulate(trace, card, RunOptions(threads=threads))
+        errors.append((str(caught.value), caught.value.partial.stopped))
+    assert errors[0] == errors[1]
+    assert watched.ahead > 0
+    assert threads_of_reading() == []
+
+
+def test_no_thread_is_left_after_an_interrupt(watched: type[Watched]) -> None:
+    def stop(progress: Progress) -> None:
+        if progress.warp_instructions_done and watched.ahead:
+            assert len(threads_of_reading()) == 1
+            raise KeyboardInterrupt
+
+    with pytest.raises(Interrupted):
+        simulate(pieces_of_a_loop(), load_config("a6000", ["sms=2"]), RunOptions(threads=2, progress=stop))
+    assert threads_of_reading() == []
+
+
+# ---- what is in memory
 
 
 def places(run: KernelRun) -> int:

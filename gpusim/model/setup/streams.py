@@ -8,14 +8,15 @@ Addresses stay where they are, in a block per piece, for as long as a place has 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from gpusim.model.gpu import WINDOWS_LOADED
-from gpusim.model.setup.loading import PieceLoader, Streams, streams_of
+from gpusim.model.setup.loading import Streams, streams_of
+from gpusim.model.setup.reading_ahead import Piece, ReadAhead
 from gpusim.model.state import State
 from gpusim.trace.trace import CutCta, Launch, moved
 
@@ -115,7 +116,7 @@ class StreamPools:
         self.chunks: list[tuple[int, int, Place]] = []  # first and last CTA
         self.cut: dict[int, CutStreams] = {}  # by CTA
         self.retired: list[Place] = []  # whose memory records an instruction in flight may still need
-        self.loader = PieceLoader(launch.program)
+        self.reader = ReadAhead(launch.program)
 
     def load_next(self, state: State) -> State:
         """Drop finished chunks, load the next one, and make its CTAs the ones that dispatch takes."""
@@ -145,6 +146,19 @@ class StreamPools:
             self.retired += self._drop(needed, [old])  # at once, so that the next warp takes this one's place
         gpu.stream_check = 0
         return state
+
+    def look_ahead(self, state: State) -> None:
+        """Let the next pieces of warps be loaded while compiled code runs; those that have least left come first."""
+        if self.cut:
+            self.reader.expect(self._next_of(np.asarray(state.warps)))
+
+    def _next_of(self, warps: np.ndarray) -> Iterator[Piece]:
+        """The pieces that resident warps need next, in about that order."""
+        going_on = np.flatnonzero((warps["active"] == 1) & (warps["more"] == 1))
+        left = warps["end"][going_on] - warps["position"][going_on]
+        for row in going_on[np.argsort(left, kind="stable")].tolist():
+            streams = self.cut[int(warps["cta_id"][row])]
+            yield streams.cut, streams.next_piece[int(warps["warp_in_cta"][row])]
 
     def _dispatch(self, state: State, first_cta: int, ctas: int, starts: np.ndarray) -> State:
         gpu = state.gpu[0]
@@ -180,7 +194,7 @@ class StreamPools:
         """Pieces of a warp that has so many instructions, until it has enough or its stream ends."""
         pieces: list[Streams] = []
         while have <= self.ahead and self._more(streams, warp):
-            pieces.append(self.loader.load(streams.cut, streams.next_piece[warp]))
+            pieces.append(self.reader.load(streams.cut, streams.next_piece[warp]))
             streams.next_piece[warp] += 1
             have += len(pieces[-1].words)
         return pieces
