@@ -213,13 +213,14 @@ class StreamPools:
         blocks = [Block(self.allocators["addresses"].take(n), n) for n in (len(part.addresses) for part in parts)]
         state = self._with_room(state, (words, records, sum(block.length for block in blocks)), used)
         at, record_at = stream + rest.stream[1], record + rest.records[1]
+        entries = np.asarray(state.records)  # slices of a record array take longer than what is in them
         state.stream[stream:at] = state.stream[rest.stream[0] :][: rest.stream[1]]
-        state.records[record:record_at] = state.records[rest.records[0] :][: rest.records[1]]
+        entries[record:record_at] = entries[rest.records[0] :][: rest.records[1]]
         held = [(end + record - rest.records[0], block) for end, block in rest.blocks]
         for part, block in zip(parts, blocks):
             end, record_end = at + len(part.words), record_at + len(part.records)
             state.stream[at:end] = part.words
-            state.records[record_at:record_end] = moved(part.records, block.start)
+            entries[record_at:record_end] = moved(part.records, block.start)
             state.addresses[block.start : block.start + block.length] = part.addresses
             at, record_at = end, record_end
             held.append((record_end, block))
