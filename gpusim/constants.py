@@ -24,6 +24,8 @@ CONSTANT_BANK_BITS = 20
 """Of an offset in a constant bank; above them stands the bank's number, so that banks have addresses of one space."""
 EXPLICIT = -(1 << 63)
 """Stride of a memory record whose addresses are listed one by one (gpusim.trace.trace.MEMORY_RECORD_DTYPE)."""
+ADDRESS_SPACE = 1 << 49
+"""Bytes that a GPU can address: 49 bits (NVIDIA Tesla P100 whitepaper: unified memory)."""
 SHARED_WINDOW = 0x7E0000000000
 """Generic address of shared memory; kernels read it from c[0][0x18]."""
 LOCAL_WINDOW = 0x7E8000000000

@@ -89,11 +89,22 @@ def _compile_all(environment: dict[str, str]) -> list[str]:
 
 
 def _model() -> None:
+    import numpy as np
+
     from gpusim.cli.doctor import SELF_RUN_CONFIG
     from gpusim.config import load_config
+    from gpusim.constants import EXPLICIT
+    from gpusim.model.setup.loading import PieceLoader, shared_addresses
     from gpusim.model.setup.simulate import simulate
+    from gpusim.trace.pieces import cut_of, packed_piece
+    from gpusim.trace.trace import MEMORY_RECORD_DTYPE
 
-    simulate(_straight_trace(), load_config(SELF_RUN_CONFIG))
+    trace = _straight_trace()
+    simulate(trace, load_config(SELF_RUN_CONFIG))
+    program, chunk = trace.launches[0].program, trace.launches[0].source.read(0)
+    one = np.array([0]), np.array([len(chunk.index)])
+    PieceLoader(program).load(cut_of(program, 0, 1, one, lambda _: packed_piece(program, chunk)), 0)
+    shared_addresses(np.array([(0, EXPLICIT)], MEMORY_RECORD_DTYPE), np.zeros(1, np.int64))
 
 
 def _emulator() -> None:

@@ -9,6 +9,7 @@
     address_unit, memory_unit, adu, coalesce, l1_data, held_stores, copies      the memory pipeline of an SM
     interconnect, l2, dram, ecc, memory_system             what SMs share
     barriers, stalls                                       who waits, and why
+    unpacking       a piece of a warp's stream, from how it is stored to how the State has it
     state, params, types, rows, counters, kinds, cache, ticks, in_flight, hashing     what the stages share
     policies/       schedulers, prefetchers, replacement: one file each, users' own as well
     setup/          Python around it: `setup.simulate.simulate` is the entry

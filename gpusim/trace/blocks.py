@@ -5,6 +5,7 @@ A block is found by its entry in the index of `gpusim.trace.store`, so any one i
 
 from __future__ import annotations
 
+import threading
 import zlib
 from collections.abc import Mapping
 from pathlib import Path
@@ -87,12 +88,12 @@ class BlockWriter:
 
 
 class BlockReader:
-    """Reads blocks from a memory map; touches only the bytes of the block asked for."""
+    """Reads blocks from a memory map; touches only the bytes of the block asked for. Threads may share it."""
 
     def __init__(self, path: Path, data: memoryview) -> None:
         self._path = path
         self._data = data
-        self._decompressor = zstandard.ZstdDecompressor()
+        self._own = threading.local()  # a decompressor serves one thread at a time
 
     def read(self, entry: Mapping[str, Any], dtype: np.dtype | None = None) -> np.ndarray:
         """The array of one index entry, writable. dtype, if given, is what the array must be made of.
@@ -113,6 +114,12 @@ class BlockReader:
             values = np.cumsum(values, dtype=np.int64)
         return values.astype(dtype, copy=False)
 
+    def _decompressor(self) -> zstandard.ZstdDecompressor:
+        if not hasattr(self._own, "decompressor"):
+            self._own.decompressor = zstandard.ZstdDecompressor()
+        made: zstandard.ZstdDecompressor = self._own.decompressor
+        return made
+
     def content(self, offset: int, size: int, crc32: int, most: int) -> bytes:
         """What was appended there, of `most` bytes at most. Raises GpusimError where it is damaged or longer."""
         block = self._checked(offset, size, crc32)
@@ -128,7 +135,7 @@ class BlockReader:
         """A block decompressed. What it says of its size is compared before any memory is taken for it."""
         try:
             held = zstandard.frame_content_size(block)
-            raw = self._decompressor.decompress(block) if held == size else b""
+            raw = self._decompressor().decompress(block) if held == size else b""
         except (zstandard.ZstdError, MemoryError) as error:
             raise damaged(self._path, f"the block at byte {offset} cannot be decompressed ({error})") from error
         if len(raw) != size:

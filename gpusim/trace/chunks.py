@@ -13,13 +13,11 @@ from typing import Any
 
 import numpy as np
 
-from gpusim.constants import EXPLICIT, WARP_SIZE
+from gpusim.constants import ADDRESS_SPACE, EXPLICIT, WARP_SIZE
 from gpusim.sass.program import Program
 from gpusim.trace.blocks import BlockReader, BlockWriter, differences
 from gpusim.trace.trace import MEMORY_RECORD_DTYPE, CtaChunk
 
-ADDRESS_SPACE = 1 << 49
-"""Bytes that a GPU can address: 49 bits (NVIDIA Tesla P100 whitepaper: unified memory)."""
 COLUMNS = {
     "warp_instructions": np.dtype("<i8"), "index": None, "mask": np.dtype("<u4"), "explicit": np.dtype("|u1"),
     "base": np.dtype("<i8"), "stride": np.dtype("<i8"), "lanes": np.dtype("<i8"),

@@ -6,7 +6,7 @@ table of the pieces, a block too, says where each lies, so that any is read with
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import pairwise
 from typing import Any
 
@@ -18,8 +18,9 @@ from gpusim.trace.blocks import LIMITS, BlockReader, BlockWriter, differences, f
 from gpusim.trace.chunks import COLUMNS, DIFFERENCED, chunk_columns, chunk_of
 from gpusim.trace.trace import CtaChunk, CutCta, moved
 
-PIECE_INSTRUCTIONS, PIECE_ADDRESSES = 1 << 12, 1 << 14
-"""Of one warp, at most. A card has thousands of resident warps, each with a piece or two in memory."""
+PIECE_INSTRUCTIONS, PIECE_ADDRESSES = 1 << 13, 1 << 14
+"""Of one warp, at most. A card has thousands of resident warps, each with a piece or two in memory. Twice as many
+instructions as a warp has in a part of a CTA (gpusim.emulator.tracing.LONG_WARP): most of those are one piece."""
 PIECE = np.dtype(
     [
         ("warp", "<u4"),  # in its CTA
@@ -84,7 +85,7 @@ class CutWriter:
         if (part.first_cta, part.cta_count) != (self._cta, 1) or len(part.instruction_start) != self._warps + 1:
             raise ValueError(f"a part of CTA {self._cta} of {self._warps} warps is of other CTAs or warps")
         for warp, piece in pieces_of(self._program, part, PIECE_INSTRUCTIONS):
-            place = self._writer.append(_packed(chunk_columns(self._program, 1, piece)))
+            place = self._writer.append(packed_piece(self._program, piece))
             row = warp, piece.warp_instructions, place["bytes"], place["crc32"], place["offset"]
             self._rows.append(row)
 
@@ -110,16 +111,32 @@ def open_cut(reader: BlockReader, program: Program, warps: int, entry: Any) -> C
     if counts.sum() != entry["warp_instructions"] or np.any(counts == 0):
         raise ValueError(f"its pieces do not add up to {entry['warp_instructions']} instructions")
 
-    def read(number: int) -> CtaChunk:
+    def packed(number: int) -> bytes:
         row = table[number]
-        length = int(row["instructions"])
-        most = len(NAMES) * HEADER.itemsize + MOST_BYTES * length
-        content = reader.content(int(row["offset"]), int(row["bytes"]), int(row["crc32"]), most)
-        columns = {"warp_instructions": np.array([length], np.int64), **_unpacked(content, len(program))}
-        facts = {"first_cta": entry["first_cta"], "cta_count": 1, "warp_instructions": length}
+        most = len(NAMES) * HEADER.itemsize + MOST_BYTES * int(row["instructions"])
+        return reader.content(int(row["offset"]), int(row["bytes"]), int(row["crc32"]), most)
+
+    return cut_of(program, int(entry["first_cta"]), warps, (owner, counts), packed)
+
+
+def cut_of(
+    program: Program, cta: int, warps: int, streams: tuple[np.ndarray, np.ndarray], packed: Callable[[int], bytes]
+) -> CutCta:
+    """A CTA of packed pieces. streams: of each piece its warp and instructions, as CutCta has them."""
+    owner, counts = streams
+
+    def read(number: int) -> CtaChunk:
+        length = int(counts[number])
+        columns = {"warp_instructions": np.array([length], np.int64), **_unpacked(packed(number), len(program))}
+        facts = {"first_cta": cta, "cta_count": 1, "warp_instructions": length}
         return chunk_of(program, 1, facts, columns)
 
-    return CutCta(int(entry["first_cta"]), warps, owner, counts, read)
+    return CutCta(cta, warps, owner, counts, packed, read)
+
+
+def packed_piece(program: Program, piece: CtaChunk) -> bytes:
+    """A piece before it is compressed. Raises ValueError where it contradicts itself or the program."""
+    return _packed(chunk_columns(program, 1, piece))
 
 
 def _packed(columns: dict[str, np.ndarray]) -> bytes:

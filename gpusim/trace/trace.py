@@ -72,13 +72,15 @@ class CutCta:
         cta: its number. warps: how many it has.
         warp: (pieces,) int64: whose stream a piece belongs to, ascending; pieces of a warp follow each other.
         instructions: (pieces,) int64.
-        read: gives a piece by its number, as a CtaChunk with one stream.
+        packed: gives a piece by its number as it is stored (gpusim.trace.pieces).
+        read: gives it as a CtaChunk with one stream.
     """
 
     cta: int
     warps: int
     warp: np.ndarray
     instructions: np.ndarray
+    packed: Callable[[int], bytes]
     read: Callable[[int], CtaChunk]
 
     @property

@@ -8,7 +8,7 @@ import numpy as np
 
 from gpusim.constants import EXPLICIT, MemorySpace
 from gpusim.sass.program import INSTRUCTION_DTYPE, OPERAND_DTYPE, Program
-from gpusim.trace.pieces import pieces_of
+from gpusim.trace.pieces import cut_of, packed_piece, pieces_of
 from gpusim.trace.trace import MEMORY_RECORD_DTYPE, ChunkList, CtaChunk, CutCta, Launch, Trace
 
 SPACES = (MemorySpace.NONE, MemorySpace.GLOBAL, MemorySpace.SHARED, MemorySpace.GLOBAL_TO_SHARED, MemorySpace.NONE)
@@ -101,8 +101,18 @@ def cut_launch(launch: Launch, longest: int) -> Launch:
 
 def _cut(launch: Launch, cta: int, own: list[tuple[int, CtaChunk]]) -> CutCta:
     warp = np.array([warp for warp, _ in own], np.int64)
-    instructions = np.array([piece.warp_instructions for _, piece in own], np.int64)
-    return CutCta(cta, launch.warps_per_cta, warp, instructions, lambda number: own[number][1])
+    return _packed(launch.program, (cta, launch.warps_per_cta), warp, [piece for _, piece in own])
+
+
+def cut_of_pieces(program: Program, cut: CutCta, pieces: list[CtaChunk]) -> CutCta:
+    """The first pieces of a long CTA, changed."""
+    return _packed(program, (cut.cta, cut.warps), cut.warp[: len(pieces)], pieces)
+
+
+def _packed(program: Program, cta: tuple[int, int], warp: np.ndarray, pieces: list[CtaChunk]) -> CutCta:
+    instructions = np.array([piece.warp_instructions for piece in pieces], np.int64)
+    packed = [packed_piece(program, piece) for piece in pieces]
+    return cut_of(program, *cta, (warp, instructions), packed.__getitem__)
 
 
 def in_pieces(trace: Trace, longest: int) -> Trace:

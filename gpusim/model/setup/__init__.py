@@ -5,6 +5,7 @@
     card         the configuration as records, and what follows from it for a launch
     footprint    refuses what would not fit into memory; build: the State as it is in cycle 0
     streams      the warps' streams, loaded chunk by chunk and piece by piece while dispatch goes on
+    loading      a chunk or a piece as the State holds it; reading_ahead: before it is asked for
     sampling     waves of a long launch stand for all of it; launch_groups: launches that are alike for each other
     deadlock     the report of the watchdog
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import Executor, ThreadPoolExecutor, wait
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
@@ -371,8 +372,9 @@ class KernelRun:
     def simulate(self) -> KernelResult:
         """Run the launch to its end."""
         clock = Stopwatch()
-        with ThreadPoolExecutor(self.threads) as pool:
+        with ThreadPoolExecutor(self.threads) as pool, self._reading_ahead():
             while True:
+                self.pools.look_ahead(self.state)
                 status = self._run_windows(pool)
                 if status == compiled.FINISHED:
                     return self._result(clock.cpu_seconds)
@@ -385,6 +387,10 @@ class KernelRun:
                 elif status == compiled.FAULT:
                     raise self._fault()
                 self._look()
+
+    def _reading_ahead(self) -> AbstractContextManager[None]:
+        """A thread that loads streams, unless there is to be one thread."""
+        return self.pools.reader.running() if self.threads > 1 else nullcontext()
 
     def _load_ctas(self) -> None:
         """Bring what dispatch waits for into the pools."""

@@ -3,40 +3,61 @@
 A chunk is loaded when dispatch reaches it and dropped when its CTAs are done, so memory is bounded by the chunks that
 still have a CTA running, not by the trace. Of a CTA that comes in pieces every warp has a place of its own, which holds
 the few pieces around where the warp is: `supply` moves what is left of them to a new place, with the next behind it.
+Addresses stay where they are, in a block per piece, for as long as a place has records that name them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from gpusim.constants import EXPLICIT, INSTRUCTION_BYTES, WARP_SIZE
-from gpusim.errors import GpusimError
 from gpusim.model.gpu import WINDOWS_LOADED
-from gpusim.model.state import MASK_SHIFT, State
-from gpusim.trace.chunks import wild_access
-from gpusim.trace.trace import CtaChunk, CutCta, Launch, moved
+from gpusim.model.setup.loading import Streams, streams_of
+from gpusim.model.setup.reading_ahead import Piece, ReadAhead
+from gpusim.model.state import State
+from gpusim.trace.trace import CutCta, Launch, moved
 
 RESERVED = 1 << 24
 """Elements that a pool is given at once at most."""
 AHEAD = 1 << 10
 """Instructions of a warp below which its next piece is loaded when any warp's is."""
-WEIGHTS = np.random.default_rng(1).integers(1, 1 << 62, WARP_SIZE) | 1
-"""Of the lanes in a sum that tells lists of addresses apart."""
 POOLS = ("stream", "records", "addresses")
 """Fields of State."""
 
 
 @dataclass
-class Place:
-    """Where streams lie in the pools: (start, length) per pool."""
+class Block:
+    """Addresses in their pool. `holders`: places with records that name them."""
+
+    start: int
+    length: int
+    holders: int = 0
+
+
+class Place(NamedTuple):
+    """Where streams lie in the pools: (start, length) of words and of records, and blocks of addresses, each with the
+    end of the records that name them."""
 
     stream: tuple[int, int]
     records: tuple[int, int]
-    addresses: tuple[int, int]
+    blocks: tuple[tuple[int, Block], ...]
+
+    @property
+    def ends(self) -> tuple[int, int]:
+        """Of its words."""
+        return self.stream[0], sum(self.stream)
+
+    def rest(self, position: int, record: int) -> Place:
+        """What is behind a word and a record."""
+        end, record_end = sum(self.stream), sum(self.records)
+        blocks = tuple((end, block) for end, block in self.blocks if end > record)
+        return Place((position, end - position), (record, record_end - record), blocks)
+
+
+NOWHERE = Place((0, 0), (0, 0), ())
 
 
 @dataclass
@@ -74,42 +95,6 @@ def grown(pool: Any, used: int, capacity: int) -> Any:
     return larger.view(np.recarray) if isinstance(pool, np.recarray) else larger
 
 
-def pack(target: np.ndarray, chunk: CtaChunk) -> None:
-    """Write a chunk's streams into `target` as State.stream holds them: a step of a warp touches one word."""
-    target[:] = chunk.mask
-    target <<= MASK_SHIFT
-    target |= chunk.index
-
-
-def shared_addresses(records: np.ndarray, addresses: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The same records where those with equal explicit addresses, as a loop has many, name the same ones.
-
-    The addresses that are given follow each other in the order of the records.
-    """
-    explicit = np.flatnonzero(records["stride"] == EXPLICIT)
-    if not len(explicit):
-        return records, addresses
-    starts = records["start"][explicit]
-    lengths = np.diff(starts, append=len(addresses))
-    lane = np.arange(len(addresses)) - np.repeat(starts, lengths)
-    sums = np.add.reduceat(addresses * WEIGHTS[lane], starts)
-    _, first, same = np.unique(sums, return_index=True, return_inverse=True)
-    if len(first) > len(explicit) // 2 or np.any(lengths[first][same] != lengths):
-        return records, addresses
-    if np.any(addresses[np.repeat(starts[first][same], lengths) + lane] != addresses):  # two have the same sum
-        return records, addresses
-    before = np.cumsum(lengths[first]) - lengths[first]
-    kept = addresses[spans(starts[first], lengths[first])]
-    records = np.array(records)
-    records["start"][explicit] = before[same]
-    return records, kept
-
-
-def spans(starts: np.ndarray, lengths: np.ndarray) -> np.ndarray:
-    """All positions start .. start + length - 1, one span after the other."""
-    return np.arange(lengths.sum()) + np.repeat(starts - (np.cumsum(lengths) - lengths), lengths)
-
-
 @dataclass
 class CutStreams:
     """A CTA in pieces that is loaded: each warp's next piece, the one behind its last, and its place."""
@@ -131,6 +116,7 @@ class StreamPools:
         self.chunks: list[tuple[int, int, Place]] = []  # first and last CTA
         self.cut: dict[int, CutStreams] = {}  # by CTA
         self.retired: list[Place] = []  # whose memory records an instruction in flight may still need
+        self.reader = ReadAhead(launch.program)
 
     def load_next(self, state: State) -> State:
         """Drop finished chunks, load the next one, and make its CTAs the ones that dispatch takes."""
@@ -140,8 +126,8 @@ class StreamPools:
         cut = self.launch.source.cut(number)
         if cut is not None:
             return self._load_cut(state, cut)
-        chunk: CtaChunk = self.launch.source.read(number)
-        state, place = self._write(state, [chunk])
+        chunk = self.launch.source.read(number)
+        state, place = self._write(state, NOWHERE, [streams_of(self.launch.program, chunk)])
         self.chunks.append((chunk.first_cta, chunk.first_cta + chunk.cta_count - 1, place))
         at, records = place.stream[0], place.records[0]
         starts, ends = chunk.instruction_start[:-1] + at, chunk.instruction_start[1:] + at
@@ -152,12 +138,27 @@ class StreamPools:
         """Load the next pieces of every warp that comes near the end of what is loaded of its stream."""
         gpu = state.gpu[0]
         self._drop_finished(state, int(gpu.chunk_first) if gpu.next_cta < gpu.chunk_first + gpu.chunk_count else None)
-        warps = state.warps
-        left = warps.end - warps.position
-        for w in np.flatnonzero((warps.active == 1) & (warps.more == 1) & (left <= self.ahead)):
-            state = self._append(state, warps[w])
+        warps = np.asarray(state.warps)
+        left = warps["end"] - warps["position"]
+        needed = _needed_records(state)
+        for w in np.flatnonzero((warps["active"] == 1) & (warps["more"] == 1) & (left <= self.ahead)):
+            state, old = self._append(state, warps[w : w + 1])
+            self.retired += self._drop(needed, [old])  # at once, so that the next warp takes this one's place
         gpu.stream_check = 0
         return state
+
+    def look_ahead(self, state: State) -> None:
+        """Let the next pieces of warps be loaded while compiled code runs; those that have least left come first."""
+        if self.cut:
+            self.reader.expect(self._next_of(np.asarray(state.warps)))
+
+    def _next_of(self, warps: np.ndarray) -> Iterator[Piece]:
+        """The pieces that resident warps need next, in about that order."""
+        going_on = np.flatnonzero((warps["active"] == 1) & (warps["more"] == 1))
+        left = warps["end"][going_on] - warps["position"][going_on]
+        for row in going_on[np.argsort(left, kind="stable")].tolist():
+            streams = self.cut[int(warps["cta_id"][row])]
+            yield streams.cut, streams.next_piece[int(warps["warp_in_cta"][row])]
 
     def _dispatch(self, state: State, first_cta: int, ctas: int, starts: np.ndarray) -> State:
         gpu = state.gpu[0]
@@ -171,102 +172,78 @@ class StreamPools:
         streams = CutStreams(cut, firsts, ends, [])
         starts = np.zeros((len(warps), 4), np.int64)
         for warp in warps.tolist():
-            state, place = self._write(state, self._next_pieces(streams, warp, 0))
+            state, place = self._write(state, NOWHERE, self._next_pieces(streams, warp, 0))
             streams.places.append(place)
-            starts[warp] = *self._ends(place), place.records[0], self._more(streams, warp)
+            starts[warp] = *place.ends, place.records[0], self._more(streams, warp)
         self.cut[cut.cta] = streams
         return self._dispatch(state, cut.cta, 1, starts)
 
-    def _append(self, state: State, warp: Any) -> State:
-        """Move what a warp has left to a new place, with its next pieces behind it."""
-        number, streams = int(warp.warp_in_cta), self.cut[int(warp.cta_id)]
+    def _append(self, state: State, warp: np.ndarray) -> tuple[State, Place]:
+        """Move what a warp has left to a new place, with its next pieces behind it. warp: (1,) WARP. Gives also the
+        place that it leaves."""
+        number, streams = int(warp["warp_in_cta"][0]), self.cut[int(warp["cta_id"][0])]
         old = streams.places[number]
-        rest = self._rest(state, warp, old)
-        state, place = self._write(state, [rest, *self._next_pieces(streams, number, len(rest.index))])
-        self.retired.append(old)
+        rest = old.rest(int(warp["position"][0]), int(warp["record"][0]))
+        state, place = self._write(state, rest, self._next_pieces(streams, number, rest.stream[1]))
         streams.places[number] = place
-        warp.position, warp.end = self._ends(place)
-        warp.begin, warp.record, warp.more = warp.position, place.records[0], self._more(streams, number)
-        return state
+        warp["position"], warp["end"] = place.ends
+        warp["begin"], warp["record"], warp["more"] = place.stream[0], place.records[0], self._more(streams, number)
+        return state, old
 
-    def _rest(self, state: State, warp: Any, place: Place) -> CtaChunk:
-        """What a warp has not issued of its place."""
-        words = state.stream[warp.position : warp.end]
-        mask, index = (words >> MASK_SHIFT).astype(np.uint32), words.astype(np.uint32)
-        records = np.array(state.records[warp.record : sum(place.records)])
-        explicit = records["stride"] == EXPLICIT
-        masks = np.repeat(mask, self.launch.program.address_counts[index])
-        lengths = np.bitwise_count(masks[explicit]).astype(np.int64)
-        addresses = state.addresses[spans(records["start"][explicit], lengths)]
-        records["start"][explicit] = np.cumsum(lengths) - lengths
-        starts = [np.array([0, len(array)]) for array in (words, records)]
-        return CtaChunk(int(warp.cta_id), 1, starts[0], index, mask, starts[1], records, addresses)
-
-    def _next_pieces(self, streams: CutStreams, warp: int, have: int) -> list[CtaChunk]:
+    def _next_pieces(self, streams: CutStreams, warp: int, have: int) -> list[Streams]:
         """Pieces of a warp that has so many instructions, until it has enough or its stream ends."""
-        pieces: list[CtaChunk] = []
+        pieces: list[Streams] = []
         while have <= self.ahead and self._more(streams, warp):
-            pieces.append(streams.cut.read(streams.next_piece[warp]))
+            pieces.append(self.reader.load(streams.cut, streams.next_piece[warp]))
             streams.next_piece[warp] += 1
-            have += pieces[-1].warp_instructions
+            have += len(pieces[-1].words)
         return pieces
 
     def _more(self, streams: CutStreams, warp: int) -> bool:
         return streams.next_piece[warp] < streams.end_piece[warp]
 
-    def _ends(self, place: Place) -> tuple[int, int]:
-        return place.stream[0], sum(place.stream)
-
     # ---- places
 
-    def _write(self, state: State, parts: list[CtaChunk]) -> tuple[State, Place]:
-        """Put parts of streams that follow each other into the pools."""
-        for part in parts:
-            self._check_addresses(part)
-        reached = [shared_addresses(part.records, part.addresses) for part in parts]
-        lengths = (
-            sum(len(part.index) for part in parts),
-            sum(len(records) for records, _ in reached),
-            sum(len(addresses) for _, addresses in reached),
-        )
+    def _write(self, state: State, rest: Place, parts: list[Streams]) -> tuple[State, Place]:
+        """Put streams that follow each other into a new place: what lies in a part of the pools, then others."""
         used = {name: allocator.end for name, allocator in self.allocators.items()}
-        place = Place(*((self.allocators[name].take(length), length) for name, length in zip(POOLS, lengths)))
-        state = self._with_room(state, place, used)
-        at, record_at, address_at = place.stream[0], place.records[0], place.addresses[0]
-        for part, (records, addresses) in zip(parts, reached):
-            end, record_end = at + len(part.index), record_at + len(records)
-            pack(state.stream[at:end], part)
-            state.records[record_at:record_end] = moved(records, address_at)
-            state.addresses[address_at : address_at + len(addresses)] = addresses
-            at, record_at, address_at = end, record_end, address_at + len(addresses)
-        return state, place
+        words = rest.stream[1] + sum(len(part.words) for part in parts)
+        records = rest.records[1] + sum(len(part.records) for part in parts)
+        stream, record = self.allocators["stream"].take(words), self.allocators["records"].take(records)
+        blocks = [Block(self.allocators["addresses"].take(n), n) for n in (len(part.addresses) for part in parts)]
+        state = self._with_room(state, (words, records, sum(block.length for block in blocks)), used)
+        at, record_at = stream + rest.stream[1], record + rest.records[1]
+        entries = np.asarray(state.records)  # slices of a record array take longer than what is in them
+        state.stream[stream:at] = state.stream[rest.stream[0] :][: rest.stream[1]]
+        entries[record:record_at] = entries[rest.records[0] :][: rest.records[1]]
+        held = [(end + record - rest.records[0], block) for end, block in rest.blocks]
+        for part, block in zip(parts, blocks):
+            end, record_end = at + len(part.words), record_at + len(part.records)
+            state.stream[at:end] = part.words
+            entries[record_at:record_end] = moved(part.records, block.start)
+            state.addresses[block.start : block.start + block.length] = part.addresses
+            at, record_at = end, record_end
+            held.append((record_end, block))
+        for _, block in held:
+            block.holders += 1
+        return state, Place((stream, words), (record, records), tuple(held))
 
-    def _with_room(self, state: State, place: Place, used: Mapping[str, int]) -> State:
-        """The state with pools that reach to the end of what has been given out; before, that was `used`."""
+    def _with_room(self, state: State, lengths: tuple[int, int, int], used: Mapping[str, int]) -> State:
+        """The state with pools that reach to the end of what has been given out; before, that was `used`. lengths: what
+        the last place takes of each."""
         pools = {}
-        for name in POOLS:
+        for name, length in zip(POOLS, lengths):
             needed, pool = self.allocators[name].end, getattr(state, name)
             if needed > len(pool):
-                length, instructions = getattr(place, name)[1], max(place.stream[1], 1)
-                pools[name] = grown(pool, used[name], max(needed, self._expected(length / instructions)))
+                pools[name] = grown(pool, used[name], max(needed, self._expected(length / max(lengths[0], 1))))
         return state._replace(**pools) if pools else state
 
     def _expected(self, share: float) -> int:
-        """Elements that the whole launch needs if it has as many per instruction everywhere, within a limit.
+        """Elements that the whole launch needs if it has twice as many per instruction everywhere, within a limit.
 
         Untouched zeros cost no memory, so reserving too much is cheaper than copying a pool each time it grows.
         """
-        return min(int(share * self.launch.source.instruction_counts.sum()), RESERVED)
-
-    def _check_addresses(self, chunk: CtaChunk) -> None:
-        """The caches number lines by address, so an impossible one must not reach them. Raises GpusimError."""
-        if found := wild_access(self.launch.program, chunk):
-            index, address = found
-            program = self.launch.program
-            raise GpusimError(
-                f"kernel {program.name}, pc {INSTRUCTION_BYTES * index:#06x} ({program.text[index]}): "
-                f"address {address & (1 << 64) - 1:#x} is outside the 49 bits that a GPU addresses"
-            )
+        return min(int(2 * share * self.launch.warp_instructions), RESERVED)
 
     def _drop_finished(self, state: State, begins: int | None) -> None:
         """Give back the places of CTAs that have run, and places that warps have left and no access needs any more.
@@ -282,22 +259,33 @@ class StreamPools:
             else:
                 self._give_back(place)
         self.chunks = kept
-        for cta in [cta for cta in self.cut if cta != begins and cta not in running]:
+        resident = {*running.tolist(), begins}
+        for cta in [cta for cta in self.cut if cta not in resident]:
             for place in self.cut.pop(cta).places:
                 self._give_back(place)
-        self._drop_retired(state)
+        self.retired = self._drop(_needed_records(state), self.retired)
 
-    def _drop_retired(self, state: State) -> None:
-        cores = state.sub_cores
-        needed = np.concatenate((state.accesses.record, cores.control_record[cores.control_valid == 1]))
-        needed.sort()
-        edges = np.array([(place.records[0], sum(place.records)) for place in self.retired]).reshape(-1, 2)
+    def _drop(self, needed: np.ndarray, places: list[Place]) -> list[Place]:
+        """Give back places that warps have left; returns those with a record that is needed. needed: in order."""
+        edges = np.array([(place.records[0], sum(place.records)) for place in places]).reshape(-1, 2)
         first, last = np.searchsorted(needed, edges).T
-        for place, free in zip(self.retired, first == last):
+        for place, free in zip(places, first == last):
             if free:
                 self._give_back(place)
-        self.retired = [place for place, free in zip(self.retired, first == last) if not free]
+        return [place for place, free in zip(places, first == last) if not free]
 
     def _give_back(self, place: Place) -> None:
-        for name in POOLS:
-            self.allocators[name].give_back(getattr(place, name))
+        self.allocators["stream"].give_back(place.stream)
+        self.allocators["records"].give_back(place.records)
+        for _, block in place.blocks:
+            block.holders -= 1
+            if not block.holders:
+                self.allocators["addresses"].give_back((block.start, block.length))
+
+
+def _needed_records(state: State) -> np.ndarray:
+    """The memory records of all instructions in flight, in order."""
+    cores = state.sub_cores
+    needed = np.concatenate((state.accesses.record, cores.control_record[cores.control_valid == 1]))
+    needed.sort()
+    return needed
