@@ -8,6 +8,7 @@
                                 memory, atomics, texture, warpwide
     device_calls, printf, heap      functions of the CUDA runtime that device code calls: printf, malloc, free, assert
     bits, rows, types           numbers as 32-bit words, operands as rows of 32 lanes, what numbers in signatures mean
+    turns                       CTAs that wait for each other, one after another
     livelock                    CTAs that would never end
     trace_log, tracing          what was executed as chunks of a Trace; the entries: `trace_kernel`, `trace_in_memory`
     conditions                      what holds for all launches of a file: limits, where printed text goes

@@ -20,6 +20,10 @@ GUARD = 4096
 """Unallocated bytes between two buffers, so that an access past an end is caught, not served by the neighbour."""
 
 
+GRID_WORKSPACE_BYTES = 8
+"""Compiled code for sm_75 to sm_90 counts the CTAs that reach a grid barrier in the word at 4."""
+
+
 class DeviceMemory(Protocol):
     """Global memory as launches need it: words from GLOBAL_BASE upwards, and which of them are allocated."""
 
@@ -47,6 +51,10 @@ class DeviceMemory(Protocol):
         """What device code allocates from. It takes its place at the first call, which comes before `settle`."""
         ...
 
+    def grid_workspace(self) -> int:
+        """Address of GRID_WORKSPACE_BYTES that cooperative launches count arrivals in; zero at the first call."""
+        ...
+
 
 class GlobalMemory:
     """Named buffers laid out from GLOBAL_BASE upwards, each 512-byte aligned with a gap behind it."""
@@ -60,6 +68,7 @@ class GlobalMemory:
         self._used = 0
         self._pending: list[np.ndarray] = []
         self._heap: DeviceHeap | None = None
+        self._workspace: int | None = None
         self.image = np.zeros(0, np.uint32)
 
     def add(self, name: str, contents: np.ndarray) -> int:
@@ -100,6 +109,12 @@ class GlobalMemory:
         if self._heap is None:
             self._heap = DeviceHeap(self.add("heap of device code", np.zeros(HEAP_BYTES, np.uint8)))
         return self._heap
+
+    def grid_workspace(self) -> int:
+        """Address of what cooperative launches count arrivals in, a buffer that is made at the first call."""
+        if self._workspace is None:
+            self._workspace = self.add("workspace of grid barriers", np.zeros(GRID_WORKSPACE_BYTES, np.uint8))
+        return self._workspace
 
     def address(self, name: str) -> int:
         return GLOBAL_BASE + self._starts[self._names.index(name)]

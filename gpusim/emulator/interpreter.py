@@ -46,6 +46,9 @@ from gpusim.emulator.state import (
     FIRST_READ,
     FIRST_REGISTER_ROW,
     GROUPS,
+    IDLE,
+    IDLE_LIMIT,
+    IDLE_PASSES,
     INDEX_USED,
     KNOWN_PC,
     LIMIT_REACHED,
@@ -55,7 +58,9 @@ from gpusim.emulator.state import (
     NEXT_WARP,
     NO_PROGRESS,
     OK,
+    PASS_CHANGES,
     PAUSED,
+    POLLED,
     POSITION,
     PROGRESS,
     READ_COLUMNS,
@@ -431,6 +436,7 @@ def start_cta(m: Machine) -> None:
     c[STARTED], c[NEXT_WARP], c[PROGRESS], c[BARRIERS_TOUCHED], c[GROUPS] = 1, 0, 0, 0, 0
     c[CTA] = m.order[c[POSITION]] if m.order.size else c[POSITION]
     c[CTA_CLOCK], c[CHANGES_SEEN] = c[CLOCK], -1
+    c[POLLED], c[PASS_CHANGES], c[IDLE_PASSES] = 0, c[CHANGES], 0
 
 
 @njit
@@ -449,11 +455,15 @@ def end_pass(m: Machine) -> ErrorCode:
     """After every warp had its turn: release barriers, notice the end of the CTA, a deadlock, or a run without end."""
     c = m.control
     moved = c[PROGRESS] + release_barriers(m)
-    c[NEXT_WARP], c[PROGRESS] = 0, 0
+    idle = c[POLLED] == c[PROGRESS] and c[CHANGES] == c[PASS_CHANGES]
+    c[NEXT_WARP], c[PROGRESS], c[POLLED], c[PASS_CHANGES] = 0, 0, 0, c[CHANGES]
     if moved:
         if livelock.stuck(m):
             return NO_PROGRESS
-        return LIMIT_REACHED if c[CLOCK] - c[CTA_CLOCK] > m.geometry[CTA_LIMIT] else OK
+        if c[CLOCK] - c[CTA_CLOCK] > m.geometry[CTA_LIMIT]:
+            return LIMIT_REACHED
+        c[IDLE_PASSES] = c[IDLE_PASSES] + 1 if idle else 0
+        return IDLE if c[IDLE_PASSES] >= c[IDLE_LIMIT] else OK
     for w in range(m.geometry[WARPS]):
         if m.warps[w].status != FINISHED:
             return DEADLOCK
@@ -466,7 +476,7 @@ def end_pass(m: Machine) -> ErrorCode:
 def run_ctas(m: Machine, end: Number, enough: Number, pause: Clock) -> ErrorCode:
     """Run CTAs in m.order from the current position up to `end` until the log holds `enough` instructions.
 
-    Returns an error code; PAUSED where the clock has reached `pause` before that.
+    Returns an error code; PAUSED where the clock has reached `pause` before that, IDLE where the CTA only polls.
     """
     c = m.control
     while c[POSITION] < end and (c[STARTED] or c[INDEX_USED] < enough):
@@ -479,6 +489,7 @@ def run_ctas(m: Machine, end: Number, enough: Number, pause: Clock) -> ErrorCode
                 if code != OK:
                     return code
                 c[PROGRESS] += 1
+                c[POLLED] += c[YIELDED]
                 if c[CLOCK] >= pause:
                     c[NEXT_WARP] = w + 1
                     return PAUSED

@@ -11,6 +11,7 @@ with its line and, for an unknown key, the nearest one that exists.
         grid: [4096]             # one to three sizes
         block: [256]
         dynamic_shared: 0        # bytes
+        cooperative: false       # true for kernels with grid barriers (cooperative_groups::this_grid().sync())
         arguments:
           - {int32: 1048576}
           - {float32: 2.5}
@@ -219,6 +220,7 @@ class KernelLaunch(Strict):
     grid: Sizes | None = None
     block: Sizes | None = None
     dynamic_shared: Annotated[int, Field(ge=0, le=1 << 18)] = 0
+    cooperative: bool = False
     arguments: tuple[Argument, ...] = ()
 
     @field_validator("grid", "block")

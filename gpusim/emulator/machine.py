@@ -15,12 +15,16 @@ from gpusim.emulator.buffers import DeviceMemory
 from gpusim.emulator.decode import Decoded, decode
 from gpusim.emulator.state import TEXTURE_COLUMNS, Machine
 from gpusim.errors import CudaError, GpusimError, LaunchFault
+from gpusim.limits import ctas_per_sm
 from gpusim.memory_limit import require_memory
-from gpusim.sass.program import Program
+from gpusim.sass.program import OperandKind, Program
 from gpusim.sass.relocations import RUNTIME_FUNCTIONS
 
 BLOCK_OFFSET, GRID_OFFSET, SHARED_WINDOW_OFFSET, LOCAL_WINDOW_OFFSET, STACK_OFFSET = 0x0, 0xC, 0x18, 0x20, 0x28
 """Places of launch facts in constant bank 0, as compiled code for sm_75 to sm_90 reads them."""
+GRID_WORKSPACE_OFFSET, _GRID_WORKSPACE_OFFSET_90 = 0x8C, 0x44
+"""Where code for sm_75 to sm_89, and for sm_90, reads the address of the workspace of grid barriers (%envreg1 and 2),
+the high word first; 0 in launches that are not cooperative."""
 SHARED_RESERVED = {90: 1024}
 """Bytes at the start of the shared window that the system keeps; kernels for sm_90 add them to their addresses."""
 TIME_SLICE_INSTRUCTIONS = 4096
@@ -31,15 +35,18 @@ MOST_WARPS = 1 << 36
 """Of a launch. Each executes an instruction at least: at ten million a second more would take two hours."""
 POLL_INSTRUCTION_LIMIT = 1 << 24
 """The same while every warp only repeats one read and nothing changes; a loop that counts its turns never repeats."""
+NOT_COOPERATIVE = (
+    "it uses a grid barrier, for which the launch must be cooperative (`cooperative: true` in the launch file)"
+)
 SM_COUNT = 84
-"""SMs that SR_VIRTID numbers CTAs over; timing is not affected."""
+"""SMs that SR_VIRTID numbers CTAs over, and that hold CTAs which take turns; timing is not affected."""
 LOG_INSTRUCTIONS, LOG_RECORDS, LOG_ADDRESSES, LOG_SEGMENTS = 1 << 19, 1 << 17, 1 << 18, 1 << 15
 """First capacities of the log; it grows when they do not suffice."""
 
 
 @dataclass
 class Prepared:
-    """One launch, ready to run."""
+    """One launch, ready to run. resident, cooperative: as for `prepare`."""
 
     program: Program
     grid: tuple[int, int, int]
@@ -47,6 +54,8 @@ class Prepared:
     shared_bytes: int
     machine: Machine
     decoded: Decoded
+    resident: int
+    cooperative: bool
 
 
 def constant_banks(
@@ -56,11 +65,13 @@ def constant_banks(
     arguments: bytes,
     globals_address: int,
     written: Mapping[int, bytes] | None = None,
+    workspace: int = 0,
 ) -> Mapping[int, bytes]:
     """Contents of the constant banks of a launch.
 
     arguments: as laid out from Program.parameter_base. written: banks that the program brings as a host has changed
-    them, addresses included; the others are as the program says.
+    them, addresses included; the others are as the program says. workspace: address that grid barriers work on, 0 for
+    none.
     """
     bank = bytearray(program.parameter_base + max(len(arguments), 4))
     for offset, sizes in ((BLOCK_OFFSET, block), (GRID_OFFSET, grid)):
@@ -69,6 +80,8 @@ def constant_banks(
     bank[SHARED_WINDOW_OFFSET : SHARED_WINDOW_OFFSET + 8] = SHARED_WINDOW.to_bytes(8, "little")
     bank[LOCAL_WINDOW_OFFSET : LOCAL_WINDOW_OFFSET + 8] = LOCAL_WINDOW.to_bytes(8, "little")
     bank[STACK_OFFSET : STACK_OFFSET + 4] = local_bytes(program).to_bytes(4, "little")
+    at = grid_workspace_offset(program)
+    bank[at : at + 8] = (workspace >> 32 | workspace << 32 & (1 << 64) - 1).to_bytes(8, "little")
     bank[program.parameter_base : program.parameter_base + len(arguments)] = arguments
     banks = {0: bytes(bank), **(written or {})}
     for number, image in program.constants.items():
@@ -83,6 +96,17 @@ def constant_banks(
                 )
         banks[number] = bytes(patched)
     return banks
+
+
+def grid_workspace_offset(program: Program) -> int:
+    """Place in constant bank 0 of the address of the workspace of grid barriers."""
+    return _GRID_WORKSPACE_OFFSET_90 if program.architecture >= 90 else GRID_WORKSPACE_OFFSET
+
+
+def _reads_grid_workspace(program: Program) -> bool:
+    operands = program.operands[program.operands.kind == OperandKind.CONSTANT]
+    at = grid_workspace_offset(program)
+    return bool(((operands.bank == 0) & (operands.immediate >= at) & (operands.immediate < at + 8)).any())
 
 
 def local_bytes(program: Program) -> int:
@@ -158,22 +182,34 @@ def prepare(
     written: Mapping[int, bytes] | None = None,
     known: Decoded | None = None,
     textures: np.ndarray | None = None,
+    cooperative: bool = False,
+    resident: int | None = None,
 ) -> Prepared:
     """Decode the program for this launch and build the machine.
 
     cta_limit: warp instructions after which a CTA is taken to have no end (default: CTA_INSTRUCTION_LIMIT).
     written: as for `constant_banks`. known: of an earlier launch of this program, which spares decoding it again.
     textures: (n, TEXTURE_COLUMNS) int64, texture.py: what handles 1 to n mean.
-    Raises GpusimError for unknown instructions.
+    cooperative: the launch may use grid barriers. resident: CTAs that the card holds at once, which take turns where
+    they wait for each other (default: a card of SM_COUNT SMs).
+    Raises GpusimError for unknown instructions, and LaunchFault for a cooperative launch that is too large.
     """
-    banks = constant_banks(program, grid, block, arguments, globals_address, written)
+    shared = program.shared_bytes + dynamic_shared
+    fits = resident or SM_COUNT * ctas_per_sm(program.architecture, math.prod(block), program.registers, shared)
+    if cooperative and math.prod(grid) > fits:
+        raise LaunchFault(
+            f"kernel {program.name}: a cooperative launch of {math.prod(grid):,} CTAs; a card holds {fits:,} of them "
+            "at once: make the grid smaller",
+            CudaError.COOPERATIVE_LAUNCH_TOO_LARGE,
+        )
+    workspace = memory.grid_workspace() if cooperative else 0
+    banks = constant_banks(program, grid, block, arguments, globals_address, written, workspace)
     decoded = (known.bound(banks) if known else None) or decode(program, banks)
     if "malloc" in external_functions(program):
         memory.heap()  # takes its place in memory before the launch begins
     start = memory.settle()
     threads, warps = math.prod(block), warps_of(block)
     reserved = SHARED_RESERVED.get(program.architecture, 0)
-    shared = program.shared_bytes + dynamic_shared
     g = np.zeros(state.GEOMETRY_WORDS, np.int64)
     g[state.BLOCK_X : state.BLOCK_X + 3], g[state.GRID_X : state.GRID_X + 3] = block, grid
     g[state.THREADS], g[state.WARPS] = threads, warps
@@ -214,7 +250,7 @@ def prepare(
         segments=np.zeros((LOG_SEGMENTS, state.SEGMENT_COLUMNS), np.int64),
         textures=np.zeros((0, TEXTURE_COLUMNS), np.int64) if textures is None else textures,
     )
-    return Prepared(program, grid, block, shared, machine, decoded)
+    return Prepared(program, grid, block, shared, machine, decoded, max(fits, 1), cooperative)
 
 
 def _grown(array: np.ndarray, full: bool) -> np.ndarray:
@@ -266,7 +302,7 @@ def _deadlock(prepared: Prepared) -> str:
     return f"kernel {program.name}, CTA {cta}: deadlock, all warps wait:\n" + "\n".join(lines)
 
 
-def _no_progress(prepared: Prepared, memory: DeviceMemory) -> str:
+def _no_progress(prepared: Prepared, memory: DeviceMemory, waiting: int) -> str:
     """Which warp waits for what, in a CTA of which nothing more will come."""
     from gpusim.emulator.livelock import ENOUGH_POLLS
 
@@ -286,8 +322,8 @@ def _no_progress(prepared: Prepared, memory: DeviceMemory) -> str:
         )
     return (
         f"{place(prepared, pc)}: no progress: it reads address {address:#x} again and again "
-        f"({memory.nearest(address)}) while no warp of its CTA changes memory. It seems to wait for another CTA; the "
-        "emulator runs CTAs one after another, so kernels whose CTAs wait for later ones (grid barriers) cannot run"
+        f"({memory.nearest(address)}) while nothing changes memory. It seems to wait for another CTA: "
+        f"{waiting:,} of {math.prod(prepared.grid):,} have begun and wait; a card holds {prepared.resident:,} at once"
     )
 
 
@@ -303,24 +339,24 @@ FAULTS = {
 """What a CUDA program is told of an error code; a card that never gets on is stopped by its watchdog."""
 
 
-def explain(prepared: Prepared, code: int, memory: DeviceMemory) -> LaunchFault:
-    """The error that stopped a launch, in words."""
-    return LaunchFault(_in_words(prepared, code, memory), FAULTS[code])
+def explain(prepared: Prepared, code: int, memory: DeviceMemory, waiting: int = 1) -> LaunchFault:
+    """The error that stopped a launch, in words. waiting: CTAs that have begun and not ended."""
+    return LaunchFault(_in_words(prepared, code, memory, waiting), FAULTS[code])
 
 
-def _in_words(prepared: Prepared, code: int, memory: DeviceMemory) -> str:
+def _in_words(prepared: Prepared, code: int, memory: DeviceMemory, waiting: int) -> str:
     c = prepared.machine.control
     pc = int(c[state.ERROR_PC])
     if code == state.DEADLOCK:
         return _deadlock(prepared)
     if code == state.NO_PROGRESS:
-        return _no_progress(prepared, memory)
+        return _no_progress(prepared, memory, waiting)
     if code == state.LIMIT_REACHED:
         limit = int(prepared.machine.geometry[state.CTA_LIMIT])
         done = int(c[state.CLOCK] - c[state.CTA_CLOCK])
         return (
             f"kernel {prepared.program.name}: CTA {int(c[state.CTA])} has run {done:,} warp instructions without an "
-            f"end, more than {limit:,}: an endless loop, or a wait for another CTA, which is run only after this one; "
+            f"end, more than {limit:,}: an endless loop, or a wait for another CTA; "
             f"if it is meant to be that long, raise the limit: --cta-limit {2 * limit}"
         )
     if code == state.BAD_TARGET:
@@ -328,7 +364,9 @@ def _in_words(prepared: Prepared, code: int, memory: DeviceMemory) -> str:
         hint = f"; it may call {' '.join(unknown)}, which only a CUDA runtime provides" if unknown else ""
         return f"{place(prepared, pc)}: jumps to where there is no instruction{hint}"
     if code == state.TRAPPED:
-        return f"{place(prepared, pc)}: the kernel stops itself (trap)"
+        lacks = not prepared.cooperative and _reads_grid_workspace(prepared.program)
+        hint = f"; {NOT_COOPERATIVE}" if lacks else ""
+        return f"{place(prepared, pc)}: the kernel stops itself (trap){hint}"
     address, row = int(c[state.ERROR_ADDRESS]), prepared.machine.table[pc]
     verb = f"{int(row['bytes'])}-byte access to address {address:#x}"
     lane = f"lane {int(c[state.ERROR_LANE])}"

@@ -123,7 +123,11 @@ LOOKED_CLOCK = 25  # clock when the CTA's state was last compared
 SLICE_BEGIN = 26  # INDEX_USED when the running time slice began
 YIELDED = 27  # 1: the running warp polls memory that nobody has changed, so its time slice ends
 POLLING = 28  # warp instructions of this launch spent on polling
-CONTROL_WORDS = 29
+POLLED = 29  # time slices of this pass over the CTA's warps that ended with a poll
+PASS_CHANGES = 30  # CHANGES when the pass began
+IDLE_PASSES = 31  # passes, one after the other, in which the CTA's warps did nothing but poll
+IDLE_LIMIT = 32  # such passes after which another CTA may have its turn
+CONTROL_WORDS = 33
 
 POLL_PC, POLL_ADDRESS, POLL_COUNT, NEW_READS, READ_CLOCK, WARP_CLOCK = range(6)
 """Columns of `polls`: the last read that was a poll, and how many polls came one after the other; the warp's reads that
@@ -146,6 +150,7 @@ NO_PROGRESS = 7
 TRAPPED = 8
 PAUSED = 9  # nothing is wrong: Python may look at signals and tell the progress
 CALLED = 10  # nothing is wrong: lanes wait for a function of the CUDA runtime
+IDLE = 11  # nothing is wrong: the CTA's warps only poll
 
 RUNTIME_PC = -2
 """Program counter of the first function of the CUDA runtime; that of the k-th is RUNTIME_PC - k, by their addresses."""

@@ -22,6 +22,7 @@ from gpusim.emulator.device_calls import DeviceCalls
 from gpusim.emulator.launch import Argument, KernelLaunch, LaunchFile, load_launch
 from gpusim.emulator.machine import Prepared, check_launch, explain, grow_log, prepare
 from gpusim.emulator.sources import OpenedSource, open_source
+from gpusim.emulator.turns import Turns
 from gpusim.errors import GpusimError
 from gpusim.jit import JIT
 from gpusim.memory_limit import in_words, require_memory
@@ -150,6 +151,9 @@ class _Cutter:
         self.first, self.cutting = done, running
         self.due = int(c[state.CLOCK]) + self.long
 
+    def turned(self, machine: state.Machine) -> None:
+        """Another CTA has its turn: the log is taken when all that have begun have ended."""
+
     def _take_cut(self, machine: state.Machine, done: int, running: bool) -> Iterator[CtaChunk]:
         """The log where the CTA at its beginning, or the one at its end, is a long one."""
         first = self.first
@@ -177,6 +181,9 @@ class _Dropper(_Cutter):
         _empty_log(machine)
         return iter(())
 
+    def turned(self, machine: state.Machine) -> None:
+        _empty_log(machine)
+
 
 def run(
     prepared: Prepared,
@@ -187,7 +194,9 @@ def run(
     keep: bool = True,
     write: Write = to_stdout,
 ) -> Iterator[CtaChunk]:
-    """Execute a launch, CTA after CTA; yields its chunks, long CTAs in parts, and leaves the results in `memory`.
+    """Execute a launch, CTA after CTA, those that wait for each other in turns; yields its chunks, long CTAs in parts.
+
+    The results are left in `memory`.
 
     Args:
         chunk_instructions: as CHUNK_INSTRUCTIONS, which is the default.
@@ -214,25 +223,29 @@ def run(
         machine = prepared.machine = machine._replace(order=order)
         chunk_instructions = sys.maxsize
     cutter = _Cutter(prepared, cta_seed is None) if keep else _Dropper(prepared)
-    calls = DeviceCalls(prepared, memory, write)
+    calls, turns = DeviceCalls(prepared, memory, write), Turns(prepared, ctas)
     with np.errstate(all="ignore"):
         while cutter.first < ctas:
             clock, began = int(machine.control[state.CLOCK]), time.perf_counter()
-            code = run_ctas(machine, ctas, chunk_instructions, min(clock + piece, cutter.due))
+            enough, due = (sys.maxsize, sys.maxsize) if turns.active else (chunk_instructions, cutter.due)
+            code = run_ctas(machine, turns.end, enough, min(clock + piece, due))
+            if code == state.PAUSED:
+                piece = max(piece * 2 if time.perf_counter() - began < SECONDS_PER_PIECE / 2 else piece // 2, 1)
             if code == state.LOG_FULL:
                 grow_log(prepared)
                 machine = prepared.machine
             elif code == state.CALLED:
                 calls.answer()
-            elif code == state.PAUSED:
-                piece = max(piece * 2 if time.perf_counter() - began < SECONDS_PER_PIECE / 2 else piece // 2, 1)
-                yield from cutter.look(machine, code)
-            elif code == state.OK:
-                yield from cutter.look(machine, code)
-            else:
+            elif code in (state.IDLE, state.NO_PROGRESS):
+                if not turns.give_way(code) and code == state.NO_PROGRESS:
+                    raise explain(prepared, code, memory, turns.waiting)
+                cutter.turned(machine)
+            elif code not in (state.PAUSED, state.OK):
                 raise explain(prepared, code, memory)
+            elif not turns.active or (code == state.OK and not turns.next()):
+                yield from cutter.look(machine, code)
             if tell:
-                tell(int(machine.control[state.POSITION]), int(machine.control[state.CLOCK]))
+                tell(turns.done, int(machine.control[state.CLOCK]))
     memory.take_back(machine.memory)
 
 
@@ -312,6 +325,7 @@ class _Job:
     dynamic_shared: int
     packed: bytes
     arguments: str
+    cooperative: bool = False
 
 
 def _jobs(source: OpenedSource, launch_file: LaunchFile | None, memory: GlobalMemory) -> list[_Job]:
@@ -372,7 +386,7 @@ def _described_job(
     program, geometry = _chosen(source, launch, origin)
     values = [(str(a), _argument_bytes(a, memory, launch_file)) for a in launch.arguments]
     arguments = ", ".join(text for text, _ in values)
-    return _Job(program, *geometry, _pack(program, values, origin), arguments)
+    return _Job(program, *geometry, _pack(program, values, origin), arguments, launch.cooperative)
 
 
 def _place_globals(jobs: list[_Job], memory: GlobalMemory) -> dict[int, int]:
@@ -423,7 +437,7 @@ def _execute(
     for k, job in enumerate(jobs):
         prepared = prepare(
             job.program, job.grid, job.block, job.dynamic_shared, job.packed, memory, globals_at.get(k, 0),
-            conditions.cta_limit,
+            conditions.cta_limit, cooperative=job.cooperative,
         )  # fmt: skip
         facts = {**job.program.provenance, "arguments": job.arguments}
         executed = np.zeros(len(job.program), np.int64)

@@ -126,6 +126,7 @@ class Launcher:
         prepared = prepare(
             program, request.grid, request.block, request.dynamic_shared, request.packed, memory,
             kernel.module.globals_address, self.cta_limit, kernel.written(), kernel.decoded, textures,
+            request.cooperative,
         )  # fmt: skip
         kernel.decoded = prepared.decoded
         self.totals.launches += 1

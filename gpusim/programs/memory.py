@@ -13,7 +13,7 @@ import os
 
 import numpy as np
 
-from gpusim.emulator.buffers import GUARD
+from gpusim.emulator.buffers import GRID_WORKSPACE_BYTES, GUARD
 from gpusim.emulator.heap import HEAP_BYTES, DeviceHeap
 from gpusim.emulator.state import GLOBAL_BASE, GRANULE
 from gpusim.memory_limit import in_words
@@ -47,6 +47,7 @@ class SharedMemory:
         self._used = 0
         self.heap_bytes = HEAP_BYTES  # until device code allocates for the first time
         self._heap: DeviceHeap | None = None
+        self._workspace: int | None = None
 
     def close(self) -> None:
         """Give everything back; the object is of no use afterwards."""
@@ -156,6 +157,12 @@ class SharedMemory:
             address = self.allocate(self.heap_bytes)
             self._heap = DeviceHeap(address, self.heap_bytes if address else 0)
         return self._heap
+
+    def grid_workspace(self) -> int:
+        """Address of what cooperative launches count arrivals in, made at the first call."""
+        if self._workspace is None:
+            self._workspace = self.allocate(GRID_WORKSPACE_BYTES)
+        return self._workspace
 
     def nearest(self, address: int) -> str:
         """Where an address lies, in words: inside or how far from which allocation."""
