@@ -34,7 +34,8 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
         if key not in known:
             known[key] = folder / f"{name}-{len(known)}"
             source = PROGRAMS / f"{name}.cu"
-            assert run_nvcc(["-arch=sm_86", *options, str(source), "-o", str(known[key])]) == 0
+            target = [] if any(option.startswith("-arch") for option in options) else ["-arch=sm_86"]
+            assert run_nvcc([*target, *options, str(source), "-o", str(known[key])]) == 0
         return known[key]
 
     return program
@@ -49,6 +50,15 @@ def test_every_promise_of_the_runtime_api(built):
     done = gpusim_exec("exec", "--", built("api"))
     assert (done.returncode, done.stdout) == (0, "all passed\n"), done.stdout + done.stderr
     assert "kernel _Z3addPiii: 2048 in x: a block has 1 to 1024 there" in done.stderr
+
+
+@pytest.mark.parametrize("architecture", ["sm_75", "sm_86"])
+def test_forms_of_instructions_that_programs_showed(built, architecture: str):
+    program = built("instructions", "-std=c++17", f"-arch={architecture}")
+    done = gpusim_exec(
+        "exec", "--config", "t4" if architecture == "sm_75" else "a6000", "--launches", "9", "--", program
+    )
+    assert (done.returncode, done.stdout) == (0, "all passed\n"), done.stdout + done.stderr
 
 
 def test_textures_and_surfaces(built):

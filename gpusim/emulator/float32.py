@@ -43,7 +43,7 @@ from gpusim.emulator.types import (
 )
 from gpusim.jit import njit
 
-FADD, FMUL, FFMA, FMNMX, FSEL, FSETP, FSET, FCHK, MUFU, FFMA_DIRECTED = range(200, 210)
+FADD, FMUL, FFMA, FMNMX, FSEL, FSETP, FSET, FCHK, MUFU, FFMA_DIRECTED, FMUL_SCALED = range(200, 211)
 
 # Flags in x, of all floating-point modules.
 FTZ, SAT = 1, 2
@@ -229,6 +229,16 @@ def fchk(R: Registers, a: Row, b: Row) -> Mask:
 
 
 @njit
+def fmul_scaled(R: Registers, i: Decoded, a: Row, b: Row) -> None:
+    """FMUL.D2 ... .M8: the product times 2**y, exact in float64, with one rounding."""
+    scale = np.float64(2.0) ** np.float64(i.y)
+    for lane in range(32):
+        first = np.float64(word_to_float(flush(R[a, lane], i.x & FTZ)))
+        second = np.float64(word_to_float(flush(R[b, lane], i.x & FTZ)))
+        R[0, lane] = finish(np.float32(first * second * scale), i.x)
+
+
+@njit
 def mufu_value(code: Operation, v: Double) -> Double:
     """One approximated function of a float64 argument."""
     if code == RCP:
@@ -287,6 +297,8 @@ def execute(op: Operation, R: Registers, i: Decoded, a: Row, b: Row, c: Row, in0
         result = fchk(R, a, b)
     elif op == FFMA_DIRECTED:
         ffma_directed(R, i, a, b, c)
+    elif op == FMUL_SCALED:
+        fmul_scaled(R, i, a, b)
     elif op == FSET:
         fset(R, i, a, b, in0)
     return result

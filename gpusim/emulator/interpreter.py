@@ -162,8 +162,9 @@ def compute(m: Machine, w: Warp, i: Decoded, pc: Index, base: Row, mask: Mask) -
         else:
             in2 = predicate(P, i.in2, i.not2)
             result = warpwide.execute(op, R, P, i, a, b, c, in0, in1, in2, mask)
-        write_predicate(P, i.p, result & ALL_LANES, reach)
-        write_predicate(P, i.q, (result >> 32) & ALL_LANES, reach)
+        # an instruction that writes uniform registers may still write a predicate of the running lanes alone
+        write_predicate(P, i.p, result & ALL_LANES, reach if i.p > 7 else mask)
+        write_predicate(P, i.q, (result >> 32) & ALL_LANES, reach if i.q > 7 else mask)
     if i.destination_words:
         write_back(R, base + i.destination, i.destination_words, reach)
     return True
@@ -275,6 +276,16 @@ def synchronise(m: Machine, w: Warp, i: Decoded, pc: Index, base: Row, mask: Mas
         number = np.int64(i.x)
         if op == control.WARPSYNC:
             row, source = control.barrier_row(m, w, number), row_of(i.a, base)
+            first = R[source, trailing_zeros32(np.uint32(mask))]
+            others = np.int64(0)
+            for lane in range(32):
+                if i.y and (mask >> lane) & 1 and R[source, lane] != first:
+                    others |= np.int64(1) << lane
+            if others:  # each group comes here again by itself
+                control.suspend(m, w, mask & ~others, pc)
+                control.suspend(m, w, others, pc)
+                control.suspend(m, w, active & ~mask, pc + 1)
+                return np.int64(-1)
             for lane in range(32):
                 if (mask >> lane) & 1:
                     R[row, lane] = R[source, lane]

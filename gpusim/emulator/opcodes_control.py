@@ -89,7 +89,13 @@ def elect(i: Instruction) -> None:
 
 
 def r2ur(i: Instruction) -> None:
+    """With a predicate, which compiled code tests before it takes lanes with one mask together.
+
+    No document says what it is; taken as set where the lanes' values differ. In all code seen (cooperative_groups on
+    sm_80 and later) both ways behind it give the same.
+    """
     i.set(op=warpwide.R2UR)
+    i.predicate_destinations()
     i.destination()
     i.source("a")
 
@@ -181,8 +187,8 @@ def break_(i: Instruction) -> None:
 
 
 def warpsync(i: Instruction) -> None:
-    i.set(op=control.WARPSYNC, x=16)
-    i.flag("EXCLUSIVE")
+    """.EXCLUSIVE: lanes of one mask go on by themselves, as what follows them (REDUX) works on the running lanes."""
+    i.set(op=control.WARPSYNC, x=16, y=int(i.flag("EXCLUSIVE")))
     if i.flag("COLLECTIVE") and label(i) != i.pc + 48:
         raise UnknownInstruction("a collective of more than one instruction")
     if i.flag("ALL"):

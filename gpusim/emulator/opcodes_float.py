@@ -58,6 +58,26 @@ def fused(op: int, directed: int, kind: str, one: tuple[int, ...]) -> Handler:
     return handler
 
 
+SCALES = {"D2": -1, "D4": -2, "D8": -3, "M2": 1, "M4": 2, "M8": 3}
+"""Of a product: divided or multiplied by that, as powers of two."""
+_product = fused(float32.FMUL, float32.FFMA_DIRECTED, "float", ONE32)
+
+
+def multiply(i: Instruction) -> None:
+    """FMUL, with the factor that a multiplication by a power of two behind it has left in it."""
+    scale = i.choice(SCALES, 0)
+    if not scale:
+        _product(i)
+        return
+    flags = float_flags(i)
+    if flags >> float32.ROUND_SHIFT:
+        raise UnknownInstruction("a scaled product that is not rounded to the nearest")
+    i.set(op=float32.FMUL_SCALED, x=flags, y=scale)
+    i.destination()
+    i.source("a", "float")
+    i.source("b", "float")
+
+
 def minimum_flags(i: Instruction) -> int:
     """Flags of FMNMX and HMNMX2, with .XORSIGN of sources whose bars the operation takes over."""
     flags = float32.FTZ if i.flag("FTZ") else 0
@@ -251,7 +271,7 @@ def hmnmx2(i: Instruction) -> None:
 
 FLOAT_HANDLERS: dict[str, Handler] = {
     "FADD": fused(float32.FADD, float32.FFMA_DIRECTED, "float", ONE32),
-    "FMUL": fused(float32.FMUL, float32.FFMA_DIRECTED, "float", ONE32),
+    "FMUL": multiply,
     "FFMA": fused(float32.FFMA, float32.FFMA_DIRECTED, "float", ONE32),
     "DADD": fused(float64.DADD, float64.DFMA, "double", ONE64),
     "DMUL": fused(float64.DMUL, float64.DFMA, "double", ONE64),

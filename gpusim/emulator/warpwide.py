@@ -172,9 +172,13 @@ def elect(R: Registers, P: Predicates, i: Decoded, mask: Mask) -> Mask:
 
 
 @njit
-def r2ur(R: Registers, a: Row, mask: Mask) -> None:
-    """The first active lane's value for all lanes."""
-    fill(R, R[a, trailing_zeros32(np.uint32(mask))])
+def r2ur(R: Registers, a: Row, mask: Mask) -> Mask:
+    """The first active lane's value for all lanes; all lanes where another active one has another value, else none."""
+    value, differ = R[a, trailing_zeros32(np.uint32(mask))], False
+    for lane in range(32):
+        differ |= bool((mask >> lane) & 1 and R[a, lane] != value)
+    fill(R, value)
+    return ALL_LANES if differ else np.int64(0)
 
 
 @njit
@@ -210,5 +214,5 @@ def execute(
     elif op == ELECT:
         result = elect(R, P, i, mask)
     else:
-        r2ur(R, a, mask)
+        result = r2ur(R, a, mask)
     return result

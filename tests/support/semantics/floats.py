@@ -9,6 +9,9 @@ from semantics.ieee import SINGLE
 COMPARES = ("LT", "EQ", "LE", "GT", "NE", "GE", "NUM", "NAN", "LTU", "EQU", "LEU", "GTU", "NEU", "GEU")
 
 
+SCALES = {".D2": -1, ".D4": -2, ".D8": -3, ".M2": 1, ".M4": 2, ".M8": 3}
+
+
 def arithmetic(d: Draw) -> Drawn:
     opcode, ftz, sat = d.one_of("FADD", "FMUL", "FFMA"), d.chance(0.3), d.chance(0.2)
     mode = d.one_of("", "", "", ".RM", ".RP", ".RZ")
@@ -22,6 +25,18 @@ def arithmetic(d: Draw) -> Drawn:
 
     text = f"{opcode}{'.FTZ' if ftz else ''}{mode}{'.SAT' if sat else ''}"
     return Drawn(f"{text} R16, {', '.join(map(str, sources))}", meaning)
+
+
+def scaled(d: Draw) -> Drawn:
+    (name, power), ftz, sat = d.one_of(*SCALES.items()), d.chance(0.3), d.chance(0.2)
+    a, b = d.real(0), d.real(1)
+
+    def meaning(lane: Lane) -> Wrote:
+        x, y = (ieee.flush(SINGLE, source(lane), ftz) for source in (a, b))
+        result = ieee.flush(SINGLE, ieee.scaled(SINGLE, x, y, power), ftz)
+        return Wrote((ieee.saturate(SINGLE, result) if sat else result,))
+
+    return Drawn(f"FMUL{name}{'.FTZ' if ftz else ''}{'.SAT' if sat else ''} R16, {a}, {b}", meaning)
 
 
 def limits(d: Draw) -> Drawn:
@@ -73,4 +88,4 @@ def compares(d: Draw) -> Drawn:
     )
 
 
-DRAWS = (arithmetic, arithmetic, limits, select, compares)
+DRAWS = (arithmetic, arithmetic, scaled, limits, select, compares)

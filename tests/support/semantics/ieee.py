@@ -122,6 +122,13 @@ def multiply(f: Format, a: int, b: int, mode: str = "RN") -> int:
     return fma(f, a, b, zero, mode)
 
 
+def scaled(f: Format, a: int, b: int, power: int) -> int:
+    """a * b * 2**power with one rounding."""
+    if any(is_nan(f, word) or is_infinite(f, word) for word in (a, b)):
+        return multiply(f, a, b)
+    return encode(f, exact(f, a) * exact(f, b) * Fraction(2) ** power, "RN", negative(f, a) != negative(f, b))
+
+
 def convert(source: Format, target: Format, word: int, mode: str = "RN") -> int:
     if is_nan(source, word):
         return target.nan
