@@ -367,7 +367,11 @@ def next_group(m: Machine, w: Warp) -> tuple[Index, Mask]:
 
 @njit
 def run_slice(m: Machine, w: Warp) -> ErrorCode:
-    """Run groups of a warp's lanes until none can run or the time slice is over; returns an error code."""
+    """Run groups of a warp's lanes until none can run or the time slice is over; returns an error code.
+
+    The first turn ends before the first write to global memory: the warps of a CTA begin at the same time, so what all
+    of them read at first, they read before any of them has changed it.
+    """
     if m.control[SEGMENTS_USED] >= m.segments.shape[0]:
         return LOG_FULL
     g = m.geometry
@@ -376,6 +380,7 @@ def run_slice(m: Machine, w: Warp) -> ErrorCode:
     code = OK
     m.control[SLICE_BEGIN], m.control[YIELDED] = begin, 0
     open_segment(m, w)
+    first_turn = m.warps[w].begun == 0 and g[WARPS] > 1
     pc, active = next_group(m, w)
     while active and m.control[INDEX_USED] < end:
         if pc >= count or pc < 0:
@@ -385,6 +390,12 @@ def run_slice(m: Machine, w: Warp) -> ErrorCode:
             code = LOG_FULL
             break
         i = m.table[pc]
+        if (
+            first_turn
+            and (i.op == memory.STORE or i.op == memory.ATOMIC)
+            and (i.access == GLOBAL or i.access == GENERIC)
+        ):
+            break
         mask = active & predicate(m.predicates[w], i.guard, i.guard_negate)
         log_instruction(m, i, pc, mask)
         if i.op > control.LAST_CONTROL:
@@ -408,9 +419,11 @@ def run_slice(m: Machine, w: Warp) -> ErrorCode:
     m.control[CLOCK] += m.control[INDEX_USED] - begin
     m.polls[w, WARP_CLOCK] += m.control[INDEX_USED] - begin
     m.control[ERROR_PC], m.control[ERROR_WARP], m.control[CALL_LANES] = pc, w, active
+    goes_on = code == LOG_FULL or code == CALLED
+    if not goes_on:
+        m.warps[w].begun = 1
     if active:
         control.suspend(m, w, active, pc)
-        goes_on = code == LOG_FULL or code == CALLED
         m.warps[w].next_lane = trailing_zeros32(np.uint32(active)) if goes_on else control.oldest_lane(m, w)
     control.finish_slice(m, w)
     return code
@@ -441,6 +454,7 @@ def start_cta(m: Machine) -> None:
         warp.yields = 0
         warp.next_lane = -1
         warp.barrier_result = 0
+        warp.begun = 0
     m.polls[:, :] = 0
     m.polls[:, FIRST_READ + KNOWN_PC :: READ_COLUMNS] = -1
     c = m.control

@@ -24,6 +24,13 @@ __global__ void grouped(const int *x, int *sums)
     sums[threadIdx.x] = cg::reduce(half, x[threadIdx.x], cg::plus<int>());
 }
 
+// Four warps do the same work on the same place: on a card all have read it before the first has written.
+__global__ void same_work(float *sum, const float *x)
+{
+    for (int k = 0; k < 64; k++)
+        sum[threadIdx.x] += x[k];
+}
+
 int main()
 {
     float before[16], after[16], *x;
@@ -52,6 +59,17 @@ int main()
     cudaMemcpy(sums, out, sizeof sums, cudaMemcpyDeviceToHost);
     for (int i = 0; i < 32; i++)
         wrong += sums[i] != expected[values[i] & 1];
+    float ones[64], total[32], *from, *to;
+    for (float &one : ones)
+        one = 1;
+    cudaMalloc(&from, sizeof ones);
+    cudaMalloc(&to, sizeof total);
+    cudaMemcpy(from, ones, sizeof ones, cudaMemcpyHostToDevice);
+    cudaMemset(to, 0, sizeof total);
+    same_work<<<1, dim3(32, 4)>>>(to, from);
+    cudaMemcpy(total, to, sizeof total, cudaMemcpyDeviceToHost);
+    for (float each : total)
+        wrong += each != 64;
     printf(wrong ? "%d wrong\n" : "all passed\n", wrong);
     return wrong;
 }
