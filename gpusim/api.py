@@ -6,7 +6,7 @@ Compiled code is imported by the functions that need it, when they are called.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from gpusim.config.loading import ConfigLike, Overrides
+    from gpusim.emulator.conditions import Conditions
     from gpusim.model.setup.simulate import RunOptions
     from gpusim.programs.running import ProgramRun
     from gpusim.report.compare import Comparisons
@@ -57,6 +58,7 @@ def trace(
     output: str | Path | None = None,
     overwrite: bool = False,
     compile_options: Sequence[str] = (),
+    lenient: bool = False,
 ) -> Trace:
     """Execute a kernel on the CPU and return what its warps did.
 
@@ -66,18 +68,28 @@ def trace(
         arch: architecture that a .cu file is compiled for, `sm_86` or 86.
         compile_options: for the compiler of a .cu file, each in one piece: `-Iinclude`, `-DN=4`, `-std=c++17`.
         output: folder that takes the trace on the way, for one that is larger than memory. overwrite: replace one.
+        lenient: reads of global memory outside every buffer give zero, with a Python warning, and are no errors.
 
     Raises GpusimError where anything is wrong with the files, or the kernel fails.
     """
     from gpusim.emulator.tracing import trace_in_memory, trace_kernel
     from gpusim.trace.store import open_trace as open_stored
 
+    how, number = _conditions(lenient, _warn), architecture_number(arch)
     if output is None:
-        return trace_in_memory(kernel, launch, architecture_number(arch), compile_options=compile_options)
-    trace_kernel(
-        kernel, launch, output, architecture_number(arch), overwrite=overwrite, compile_options=compile_options
-    )
+        return trace_in_memory(kernel, launch, number, compile_options=compile_options, conditions=how)
+    trace_kernel(kernel, launch, output, number, overwrite=overwrite, compile_options=compile_options, conditions=how)
     return open_stored(output)
+
+
+def _warn(text: str) -> None:
+    warnings.warn(text, stacklevel=2)
+
+
+def _conditions(lenient: bool, warn: Callable[[str], None]) -> Conditions:
+    from gpusim.emulator.conditions import Conditions
+
+    return Conditions(lenient=lenient, warn=warn)
 
 
 def execute(
@@ -91,12 +103,13 @@ def execute(
     launches: str | None = None,
     output: str | Path | None = None,
     compile_options: Sequence[str] = (),
+    lenient: bool = False,
     **options: Any,
 ) -> dict[str, np.ndarray] | ProgramRun:
     """Execute a kernel, or a whole CUDA program.
 
     A kernel file (str or Path) is executed as `trace` does, and what its buffers hold in the end is returned by name;
-    of the other arguments `launch`, `arch` and `compile_options` count.
+    of the other arguments `launch`, `arch`, `compile_options` and `lenient` count.
 
     A list is a program with its arguments: an executable, or a .cu file with main(), which is built first. Its
     launches are executed here, and a ProgramRun is returned: `exit_code`, `totals`, and `result`, a Result or None.
@@ -115,14 +128,17 @@ def execute(
 
         if config is not None or kernels or launches or output or options:
             raise TypeError(
-                "execute() of a kernel file takes launch, arch and compile_options; give a program as a list"
+                "execute() of a kernel file takes launch, arch, compile_options and lenient; give a program as a list"
             )
         number = architecture_number(arch or DEFAULT_ARCHITECTURE)
-        return dict(trace_kernel(kernel, launch, None, number, compile_options=compile_options).buffers)
+        how = _conditions(lenient, _warn)
+        return dict(trace_kernel(kernel, launch, None, number, compile_options=compile_options, conditions=how).buffers)
     from gpusim.programs.running import DEFAULT_CARD, execute_program
 
     if launch is not None:
         raise TypeError("execute() of a program takes no launch file; its host code launches")
+    if lenient:
+        raise TypeError("lenient is for kernel files; a program's reads outside its allocations are errors")
     chosen = _run_options({"threads": cores(), **options}) if config is not None else None
     return execute_program(
         [str(word) for word in kernel],
@@ -143,6 +159,7 @@ def simulate(
     launch: str | Path | None = None,
     arch: str | int | None = None,
     compile_options: Sequence[str] = (),
+    lenient: bool = False,
     check_hazards: bool = False,
     **options: Any,
 ) -> Result:
@@ -150,7 +167,7 @@ def simulate(
 
     Args:
         trace: a Trace, a path, a bundled name, or a kernel file, which is executed first with `launch`, and
-            compiled for `arch` (None: the card's own) with `compile_options`, as for `trace`.
+            compiled for `arch` (None: the card's own) with `compile_options`, `lenient` or not, as for `trace`.
         config: a configuration, a name or a path.
         check_hazards: report instructions whose control bits let them issue before an earlier one is done with their
             registers, in each kernel's `hazards`.
@@ -169,7 +186,10 @@ def simulate(
     chosen = _run_options({"warn": guesses.append, "threads": cores(), **options})
     card = load_config(config)
     architecture = code_for(card) if arch is None else architecture_number(arch)
-    source = load_source(trace, launch, architecture, check=chosen.warn, compile_options=compile_options)
+    how = _conditions(lenient, chosen.warn or _warn)
+    source = load_source(
+        trace, launch, architecture, check=chosen.warn, conditions=how, compile_options=compile_options
+    )
     result = run(source, card, chosen)
     if check_hazards:
         from gpusim.hazards.check import check_hazards as find
@@ -203,6 +223,7 @@ def compare(
     config: ConfigLike | None = None,
     overrides: Overrides = (),
     compile_options: Sequence[str] = (),
+    lenient: bool = False,
     **options: Any,
 ) -> Comparisons:
     """Simulate profiled kernels on the card they were profiled on, beside what was measured.
@@ -212,7 +233,7 @@ def compare(
         launches: a launch file for each report, in the same order.
         config: card for all; None: the one that the report describes or the CSV names.
         overrides: changes of that card, as for `load_config`. compile_options: as for `trace`, for .cu files that a
-            CSV names. options: as for `simulate`, without `sample`: an
+            CSV names. lenient: as for `trace`. options: as for `simulate`, without `sample`: an
             estimate of the model is not what a measurement is to be compared with.
 
     Raises GpusimError for wrong input, before anything is simulated, and where a kernel cannot be run.
@@ -224,7 +245,8 @@ def compare(
     if chosen.sample is not None:
         raise GpusimError("compare() simulates whole launches; leave out sample, or simulate(..., sample=5) by itself")
     opened = open_all(_several(measured), _several(launches), config, overrides, compile_options)
-    return Comparisons(tuple(row for each in opened for row in each.rows(chosen)))
+    how = _conditions(lenient, chosen.warn or _warn)
+    return Comparisons(tuple(row for each in opened for row in each.rows(chosen, how)))
 
 
 def _several(paths: str | Path | Iterable[str | Path]) -> list[str]:

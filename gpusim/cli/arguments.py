@@ -72,3 +72,12 @@ def add_cta_limit(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="warp instructions after which a CTA of a kernel file is taken to have no end (default: 67108864)",
     )
+
+
+def add_lenient(parser: argparse.ArgumentParser) -> None:
+    """`--lenient`: what a kernel may read."""
+    parser.add_argument(
+        "--lenient",
+        action="store_true",
+        help="let a kernel read global memory outside every buffer: it gets zero, and a warning says where",
+    )

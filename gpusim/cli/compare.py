@@ -8,9 +8,10 @@ from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from typing import TYPE_CHECKING
 
-from gpusim.cli.arguments import add_compiling, compile_options
+from gpusim.cli.arguments import add_compiling, add_lenient, compile_options
 from gpusim.cli.deliver import deliver
 from gpusim.cli.exits import EXIT_BAD_INPUT
+from gpusim.emulator.conditions import Conditions, to_stderr
 from gpusim.errors import GpusimError
 
 if TYPE_CHECKING:
@@ -46,6 +47,7 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="override one parameter")
     parser.add_argument("--any-arch", action="store_true", help="also simulate code that the card does not run")
     add_compiling(parser)
+    add_lenient(parser)
     parser.add_argument("--csv", metavar="FILE", help="write a row per kernel, all stall reasons included")
     parser.add_argument("--json", metavar="FILE", help="write the same as JSON")
     parser.add_argument("--markdown", metavar="FILE", help="write the tables as Markdown")
@@ -130,9 +132,10 @@ def _compared(args: argparse.Namespace) -> Iterator[Comparison]:
     from gpusim.model.setup.simulate import RunOptions
     from gpusim.processors import cores
 
+    conditions = Conditions(lenient=args.lenient, write=to_stderr)
     for opened in open_all(args.measured, args.launch, args.config, args.set, compile_options(args)):
         with ProgressView() as progress:
             options = RunOptions(any_architecture=args.any_arch, threads=cores(), progress=progress, warn=progress.warn)
-            for row in opened.rows(options):
+            for row in opened.rows(options, conditions):
                 _tell(progress, row)
                 yield row

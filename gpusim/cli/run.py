@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gpusim.cli.arguments import add_compiling, add_cta_limit, add_sample, compile_options, positive
+from gpusim.cli.arguments import add_compiling, add_cta_limit, add_lenient, add_sample, compile_options, positive
 from gpusim.cli.deliver import deliver
 from gpusim.cli.exits import EXIT_BAD_INPUT, EXIT_CHECK_FAILED, EXIT_INTERRUPTED
 from gpusim.emulator.conditions import Conditions, to_stderr, to_stdout
@@ -55,6 +55,7 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
     parser.add_argument("--any-arch", action="store_true", help="also simulate code that such a card does not run")
     add_compiling(parser)
     add_cta_limit(parser)
+    add_lenient(parser)
     parser.add_argument("--json", action="store_true", help="print one JSON object instead of the report")
     parser.add_argument(
         "--output", metavar="FILE", help="save the result, per-PC tables included, as JSON, finished kernels on the way"
@@ -148,7 +149,7 @@ def _run_trace(args: argparse.Namespace) -> int:
         args.launch,
         architecture,
         check=differences.append,
-        conditions=Conditions(args.cta_limit, write=to_stderr if args.json else to_stdout),
+        conditions=Conditions(args.cta_limit, lenient=args.lenient, write=to_stderr if args.json else to_stdout),
         progress=TraceProgress(),
         compile_options=compile_options(args),
     )

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gpusim.cli.arguments import add_compiling, add_cta_limit, compile_options
+from gpusim.cli.arguments import add_compiling, add_cta_limit, add_lenient, compile_options
 from gpusim.cli.exits import EXIT_CHECK_FAILED
 from gpusim.emulator.conditions import Conditions
 from gpusim.errors import GpusimError
@@ -26,7 +26,8 @@ OPCODES_SHOWN = 20
 BESIDE = ""
 """`--check` without a file: the check file beside the kernel."""
 USAGE = """gpusim trace KERNEL [--launch FILE] [-o DIR] [--check [FILE]] [--arch SM] [-I DIR] [-D NAME[=VALUE]]
-                    [-std STANDARD] [--cta-limit N] [--overwrite]
+                    [-std STANDARD] [--cta-limit N] [--lenient]
+                                             [--overwrite]
        gpusim trace info DIR [--json]"""
 
 
@@ -54,6 +55,7 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
     )
     add_compiling(parser)
     add_cta_limit(parser)
+    add_lenient(parser)
     parser.add_argument("--overwrite", action="store_true", help="replace a trace that is there")
     parser.set_defaults(command=run)
 
@@ -84,7 +86,7 @@ def run(args: argparse.Namespace) -> int:
         args.output,
         overwrite=args.overwrite,
         progress=TraceProgress(),
-        conditions=Conditions(args.cta_limit),
+        conditions=Conditions(args.cta_limit, lenient=args.lenient),
     )
     if source.report is not None:
         assert launch_file is not None, "a report is not traced without one"

@@ -243,6 +243,7 @@ class MemoryLatency(Section):
     shared_store: AddressTiming
     constant_load: AddressTiming
     global_to_shared: LoadTiming
+    texture: FlatTiming = Field(description="reads through textures and surfaces")
     shared_atomic: FlatTiming
     shuffle: FlatTiming
     special_register: FlatTiming

@@ -33,12 +33,15 @@ class Conditions:
         cta_limit: warp instructions after which a CTA is taken to have no end, None for the default.
         cta_seed: CTAs of every launch run in an order shuffled with it, to show that it does not matter; all of a
             launch then make one chunk. None: ascending.
+        lenient: reads of global memory outside every buffer give zero, with a warning for each instruction; writes and
+            atomics remain errors.
         write: takes what kernels print.
         warn: takes what is to be said of a launch that did not fail.
     """
 
     cta_limit: int | None = None
     cta_seed: int | None = None
+    lenient: bool = False
     write: Write = to_stdout
     warn: Callable[[str], None] = note
 

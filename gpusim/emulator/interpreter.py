@@ -55,6 +55,7 @@ from gpusim.emulator.state import (
     LOCAL_BYTES,
     LOCAL_WORD,
     LOG_FULL,
+    MISSED,
     NEXT_WARP,
     NO_PROGRESS,
     OK,
@@ -98,7 +99,10 @@ def memory_operation(
             m, w, i, m.geometry[FIRST_REGISTER_ROW] + w * m.geometry[ROWS_PER_WARP], a, b, c, d, mask
         )
     if op == memory.LDGSTS:
-        return memory.copy_to_shared(m, w, i, a, b, c, d, mask, predicate(P, i.in0, i.not0))
+        copied = memory.copy_to_shared(m, w, i, a, b, c, d, mask, predicate(P, i.in0, i.not0))
+        if m.control[MISSED]:
+            memory.note_missed(m, pc)
+        return copied
     memory.addresses(m, i, a, b)
     if i.space != 0:
         record(m, mask)
@@ -111,8 +115,10 @@ def memory_operation(
         return memory.load_matrices(m, w, i)
     if op == memory.STSM:
         return memory.store_matrices(m, w, i, c)
-    if not memory.locate(m, w, i.access, i.bytes, i.z, reach):
+    if not memory.locate(m, w, i.access, i.bytes, i.z, reach, op == memory.LOAD):
         return False
+    if m.control[MISSED]:
+        memory.note_missed(m, pc)
     if op == memory.STORE:
         memory.store(m, c, i.bytes, mask)
         return True

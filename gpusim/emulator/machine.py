@@ -118,12 +118,16 @@ def _words(data: bytes) -> np.ndarray:
     return np.frombuffer(data + bytes(-len(data) % 16), np.uint32)
 
 
+_ZEROS = 4
+"""Words behind the constant banks that are zero."""
+
+
 def _tail(
     banks: Mapping[int, bytes], warps: int, shared: int, local: int, start: int, g: np.ndarray
 ) -> tuple[int, np.ndarray]:
     """What follows global memory, from word `start`, with its places noted in the geometry.
 
-    Words of shared and local memory, which the start of every CTA clears, and the constant banks behind them.
+    Words of shared and local memory, which the start of every CTA clears, and behind them the constant banks and zeros.
     """
     cleared = (shared + warps * 32 * local) // 4
     g[state.SHARED_WORD], g[state.SHARED_BYTES] = start, shared
@@ -134,7 +138,7 @@ def _tail(
         g[state.CONSTANT_WORD + bank], g[state.CONSTANT_BYTES + bank] = at, len(data)
         parts.append(_words(data))
         at += len(parts[-1])
-    return cleared, np.concatenate(parts)
+    return cleared, np.concatenate([*parts, np.zeros(_ZEROS, np.uint32)])
 
 
 def check_launch(program: Program, grid: Sequence[int], block: Sequence[int], dynamic_shared: int, origin: str) -> None:
@@ -184,6 +188,7 @@ def prepare(
     textures: np.ndarray | None = None,
     cooperative: bool = False,
     resident: int | None = None,
+    lenient: bool = False,
 ) -> Prepared:
     """Decode the program for this launch and build the machine.
 
@@ -191,7 +196,8 @@ def prepare(
     written: as for `constant_banks`. known: of an earlier launch of this program, which spares decoding it again.
     textures: (n, TEXTURE_COLUMNS) int64, texture.py: what handles 1 to n mean.
     cooperative: the launch may use grid barriers. resident: CTAs that the card holds at once, which take turns where
-    they wait for each other (default: a card of SM_COUNT SMs).
+    they wait for each other (default: a card of SM_COUNT SMs). lenient: reads of global memory outside every buffer
+    give zero (Machine.missed) and are no errors.
     Raises GpusimError for unknown instructions, and LaunchFault for a cooperative launch that is too large.
     """
     shared = program.shared_bytes + dynamic_shared
@@ -221,6 +227,9 @@ def prepare(
     g[state.SM_COUNT], g[state.TIME_SLICE] = SM_COUNT, TIME_SLICE_INSTRUCTIONS
     g[state.CTA_LIMIT], g[state.POLL_LIMIT] = cta_limit or CTA_INSTRUCTION_LIMIT, POLL_INSTRUCTION_LIMIT
     tail = _tail(banks, warps, -(-(shared + reserved) // 16) * 16, local_bytes(program), start, g)
+    if lenient:
+        cleared, words = tail
+        g[state.ZERO_WORD] = start + cleared + len(words) - _ZEROS
     registers = np.zeros((first + warps * per_warp, 32), np.uint32)
     registers[state.LITERAL_ROW : first] = decoded.literals[:, None]
     granules, ends = memory.tables()
@@ -242,6 +251,7 @@ def prepare(
         polls=np.zeros((warps, state.POLL_COLUMNS), np.int64),
         barriers=np.zeros((16, 6), np.int64),
         address=np.zeros((4, 32), np.int64),
+        missed=np.zeros((len(program), 2), np.int64),
         matrix=np.zeros((2, 16, 128)),
         log_index=np.zeros(LOG_INSTRUCTIONS, np.uint32),
         log_mask=np.zeros(LOG_INSTRUCTIONS, np.uint32),
@@ -377,4 +387,21 @@ def _in_words(prepared: Prepared, code: int, memory: DeviceMemory, waiting: int)
         3: f"local memory of a thread has {int(prepared.machine.geometry[state.LOCAL_BYTES])} bytes",
         4: "the constant bank ends before it",
     }.get(int(row["access"]), memory.nearest(address))
-    return f"{place(prepared, pc)}, {lane}: {verb} is out of bounds: {where}"
+    from gpusim.emulator.memory import LDGSTS, LOAD
+
+    reads = row["op"] in (LOAD, LDGSTS) and row["access"] in (MemorySpace.GLOBAL, MemorySpace.GENERIC)
+    hint = "; with --lenient such a read gives zero" if reads and not prepared.machine.geometry[state.ZERO_WORD] else ""
+    return f"{place(prepared, pc)}, {lane}: {verb} is out of bounds: {where}{hint}"
+
+
+def missed_reads(prepared: Prepared, memory: DeviceMemory) -> list[str]:
+    """What a lenient launch has read outside every buffer, instruction by instruction, in words."""
+    told = []
+    for pc in np.flatnonzero(prepared.machine.missed[:, 0]):
+        lanes, address = (int(number) for number in prepared.machine.missed[pc])
+        where = f"kernel {prepared.program.name}, pc {16 * pc:#06x} ({prepared.program.text[pc]})"
+        told.append(
+            f"{where}: reads of {lanes:,} lanes are out of bounds and gave zero, the first at address {address:#x}: "
+            f"{memory.nearest(address)}"
+        )
+    return told

@@ -26,9 +26,12 @@ from gpusim.emulator.state import (
     LOCAL_BYTES,
     LOCAL_WORD,
     MISALIGNED,
+    MISSED,
+    MISSED_ADDRESS,
     OUT_OF_BOUNDS,
     SHARED_BYTES,
     SHARED_WORD,
+    ZERO_WORD,
     Machine,
 )
 from gpusim.emulator.trace_log import record
@@ -38,6 +41,8 @@ from gpusim.emulator.types import (
     Bytes,
     Decoded,
     ErrorCode,
+    Flag,
+    Index,
     Lane,
     Mask,
     Row,
@@ -52,6 +57,8 @@ LOAD, STORE, ATOMIC, LDGSTS, LDSM, TOUCH, STSM, QSPC, ARRIVE, TEXTURE, SURFACE_L
 
 # MemorySpace values that compiled code tells apart.
 GLOBAL, SHARED, LOCAL, CONSTANT, GENERIC = 1, 2, 3, 4, 5
+ADDRESSES = 1 << 48
+"""Of global memory; a read at any other is an error in lenient launches, too."""
 
 
 @njit
@@ -121,8 +128,32 @@ def fail(m: Machine, code: ErrorCode, lane: Lane, address: Address) -> bool:
 
 
 @njit
-def locate(m: Machine, w: Warp, space: Space, size: Bytes, bank: Bank, mask: Mask) -> bool:
-    """Check m.address[0] of the active lanes and put their word indices into m.address[1]; False after an error."""
+def forgiven(m: Machine, space: Space, address: Address) -> bool:
+    """Whether a lenient launch may read zero at an address that lies in no allocation; counts the lanes that do."""
+    if m.geometry[ZERO_WORD] == 0 or not 0 <= address < ADDRESSES or (space != GLOBAL and space != GENERIC):
+        return False
+    if space == GENERIC and window_of(address) != GLOBAL:
+        return False
+    m.control[MISSED] += 1
+    m.control[MISSED_ADDRESS] = address
+    return True
+
+
+@njit
+def note_missed(m: Machine, pc: Index) -> None:
+    """Keep what an instruction has read outside every buffer."""
+    if m.missed[pc, 0] == 0:
+        m.missed[pc, 1] = m.control[MISSED_ADDRESS]
+    m.missed[pc, 0] += m.control[MISSED]
+    m.control[MISSED] = 0
+
+
+@njit
+def locate(m: Machine, w: Warp, space: Space, size: Bytes, bank: Bank, mask: Mask, reads: Flag = False) -> bool:
+    """Check m.address[0] of the active lanes and put their word indices into m.address[1]; False after an error.
+
+    reads: nothing is written there, so that a lenient launch may read zero outside every buffer.
+    """
     if mask == 0:
         return True
     ored = np.int64(0)
@@ -146,6 +177,8 @@ def locate(m: Machine, w: Warp, space: Space, size: Bytes, bank: Bank, mask: Mas
             if address & (size - 1):
                 return fail(m, MISALIGNED, lane, address)
             word = word_of(m, w * 32 + lane, space, address, size, bank)
+            if word < 0 and reads and forgiven(m, space, address):
+                word = m.geometry[ZERO_WORD]
             if word < 0:
                 return fail(m, OUT_OF_BOUNDS, lane, address)
             m.address[1, lane] = word
@@ -225,7 +258,7 @@ def copy_to_shared(m: Machine, w: Warp, i: Decoded, a: Row, b: Row, c: Row, d: R
     for lane in range(32):
         counts[lane] = m.address[1, lane]
     reading = mask & copied
-    if not locate(m, w, GLOBAL, i.bytes, 0, reading):
+    if not locate(m, w, GLOBAL, i.bytes, 0, reading, True):
         return False
     if reading != 0 and reading != mask:  # lanes that read nothing are recorded where they add no sector
         for lane in range(32):

@@ -3,7 +3,8 @@
 Their forms, read off machine code of nvcc 13.5: `TEX.SCR.LL Rc, Rd, Ra, Rb, bank, word, shape, channels`. Channels that
 the last operand names (all four without it) are packed; the first two come from Rd on, the others from Rc on. The
 coordinates and, with .LL, a level of detail follow each other, half of them from Ra on, the rest from Rb on. The handle
-is a constant, whose bank and place in words are named, or with .B the first register of Rb.
+is a constant, whose bank and place in words are named, on sm_90 a uniform register, or with .B the first register of
+Rb.
 """
 
 from __future__ import annotations
@@ -33,10 +34,18 @@ def _numbers(i: Instruction) -> list[int]:
     return numbers
 
 
-def _constant_handle(i: Instruction, bank: int, word: int) -> None:
-    """The handle in a constant, whose value is that of the launch."""
-    operand = ConstantOperand(bank, 4 * word, 1, state.PLAIN, 0, 0, 0)
-    i.set(d=i.binding.literals.constant_row(operand, operand.value(i.binding.banks)))
+def _handle(i: Instruction, numbers: list[int]) -> list[int]:
+    """Take the handle in a constant, or for sm_90 in a uniform register with 0 behind it; returns the other numbers."""
+    for k, operand in enumerate(i.sources):
+        if operand.kind == OperandKind.UNIFORM_REGISTER:
+            i.set(d=i.register(i.sources.pop(k)))
+            if numbers[0]:
+                raise UnknownInstruction("a number behind the handle")
+            return numbers[1:]
+    bank, word, *others = numbers
+    constant = ConstantOperand(bank, 4 * word, 1, state.PLAIN, 0, 0, 0)
+    i.set(d=i.binding.literals.constant_row(constant, constant.value(i.binding.banks)))
+    return others
 
 
 def _shape(number: int) -> int:
@@ -65,8 +74,7 @@ def texture(whole: bool = False, gathers: bool = False) -> Handler:
         i.flag("LZ")
         numbers = _numbers(i)
         if not bindless:
-            _constant_handle(i, *numbers[:2])
-            numbers = numbers[2:]
+            numbers = _handle(i, numbers)
         dimensions, channels = _shape(numbers[0]), numbers[1] if len(numbers) > 1 else ALL_CHANNELS
         words = dimensions + level + bindless
         z = WHOLE if whole else 0
@@ -86,10 +94,9 @@ def texture(whole: bool = False, gathers: bool = False) -> Handler:
 def gradient(i: Instruction) -> None:
     """TXD: with derivatives, which choose among levels of detail, of which there is one."""
     i.flag(*HINTS)
-    numbers = _numbers(i)
-    _constant_handle(i, *numbers[:2])
-    dimensions = _shape(numbers[2])
-    channels = numbers[3] if len(numbers) > 3 else ALL_CHANNELS
+    numbers = _handle(i, _numbers(i))
+    dimensions = _shape(numbers[0])
+    channels = numbers[1] if len(numbers) > 1 else ALL_CHANNELS
     i.set(op=memory.TEXTURE, x=dimensions, y=channels, wide=dimensions)
     i.source("a")
     i.next_source()
@@ -106,7 +113,7 @@ def surface(op: int) -> Handler:
         size = i.choice(SURFACE_BYTES, 4)
         numbers = _numbers(i)
         if numbers:
-            _constant_handle(i, *numbers[:2])
+            _handle(i, numbers)
         i.set(op=op, x=dimensions, y=outside, bytes=size)
         place = next((k for k, o in enumerate(i.sources) if o.kind == OperandKind.MEMORY), None)
         if place is None:

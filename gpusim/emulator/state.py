@@ -128,7 +128,9 @@ POLLED = 29  # time slices of this pass over the CTA's warps that ended with a p
 PASS_CHANGES = 30  # CHANGES when the pass began
 IDLE_PASSES = 31  # passes, one after the other, in which the CTA's warps did nothing but poll
 IDLE_LIMIT = 32  # such passes after which another CTA may have its turn
-CONTROL_WORDS = 33
+MISSED = 33  # lanes of the running instruction that read outside every buffer
+MISSED_ADDRESS = 34  # where the last of them did
+CONTROL_WORDS = 35
 
 POLL_PC, POLL_ADDRESS, POLL_COUNT, NEW_READS, READ_CLOCK, WARP_CLOCK = range(6)
 """Columns of `polls`: the last read that was a poll, and how many polls came one after the other; the warp's reads that
@@ -176,7 +178,8 @@ SM_COUNT = 26
 TIME_SLICE = 27
 CTA_LIMIT = 28  # warp instructions after which a CTA counts as stuck
 POLL_LIMIT = 29  # the same while all its warps only repeat reads of one address each and nothing changes
-GEOMETRY_WORDS = 30
+ZERO_WORD = 30  # first of four words that are zero: what lenient launches read outside every buffer; 0: they are not
+GEOMETRY_WORDS = 31
 
 GLOBAL_BASE = 0x7F0000000000
 """First address of global memory; a page-aligned, user-space-like 47-bit address as real allocations have."""
@@ -209,6 +212,7 @@ class Machine(NamedTuple):
     polls: np.ndarray  # (w, POLL_COLUMNS) int64: the last reads and which of them were repetitions
     barriers: np.ndarray  # (16, 6) int64: CTA barriers, columns in control.py
     address: np.ndarray  # (4, 32) int64: byte addresses, word indices, source words and bytes of LDGSTS
+    missed: np.ndarray  # (n, 2) int64: lanes that read outside every buffer in a lenient launch, and the first address
     matrix: np.ndarray  # (2, 16, 128) float64: fragments of a matrix instruction, A by row and B by column
     log_index: np.ndarray  # (capacity,) uint32
     log_mask: np.ndarray  # (capacity,) uint32

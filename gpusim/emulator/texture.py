@@ -15,7 +15,8 @@ import numpy as np
 from gpusim.constants import ALL_LANES
 from gpusim.emulator.bits import float_to_word, half_to_float, word_to_float
 from gpusim.emulator.memory import GLOBAL, SURFACE_LOAD, SURFACE_STORE, fail, word_of
-from gpusim.emulator.state import GLOBAL_BASE, OUT_OF_BOUNDS, Machine
+from gpusim.emulator.state import CHANGES, GLOBAL_BASE, OUT_OF_BOUNDS, Machine
+from gpusim.emulator.trace_log import record
 from gpusim.emulator.types import Address, Decoded, Double, Flag, Lane, Mask, Number, Row, Warp, Word
 from gpusim.jit import njit
 
@@ -185,6 +186,28 @@ def gather(m: Machine, t: Number, x: Double, y: Double, channel: Number, lane: L
 
 
 @njit
+def texel_index(m: Machine, i: Decoded, t: Number, axis: Number, coordinate: Double) -> Number:
+    """Along an axis, the texel inside that a read begins with: of those that a filter weighs the first."""
+    row = m.textures[t]
+    size = max(row[WIDTH + axis], 1)
+    whole, filters = i.z & 1, row[LINEAR] or i.z & 2
+    position = coordinate if whole else scaled(m, t, axis, coordinate) - (0.5 if filters else 0.0)
+    index = np.int64(math.floor(min(max(position, -1e15), 1e15))) if position == position else np.int64(0)
+    placed = index if whole else place(row[MODE_X + axis], index, size)
+    return min(max(index if placed == OUTSIDE else placed, np.int64(0)), size - 1)
+
+
+@njit
+def texel_address(m: Machine, i: Decoded, a: Row, b: Row, t: Number, lane: Lane) -> Address:
+    """Where a lane's read begins in memory, for the trace; it is inside also where the border is read."""
+    row, at = m.textures[t], np.int64(0)
+    for axis in range(i.x):
+        index = texel_index(m, i, t, axis, as_number(coordinate_of(m, i, a, b, axis, lane), i.z & 1))
+        at += index * (row[CHANNELS] * row[CHANNEL_BYTES] if axis == 0 else row[PITCH] if axis == 1 else row[SLICE])
+    return row[ADDRESS] + at
+
+
+@njit
 def sample(m: Machine, i: Decoded, a: Row, b: Row, t: Number, lane: Lane) -> None:
     """Read for one lane, into the result rows: the channels of the mask y, packed. x: dimensions; z: see opcodes."""
     dimensions, whole = int(i.x), i.z & 1
@@ -252,6 +275,7 @@ def transfer(m: Machine, i: Decoded, c: Row, lane: Lane, address: Address) -> No
 def surface(m: Machine, w: Warp, i: Decoded, a: Row, c: Row, t: Number, lane: Lane) -> bool:
     """SULD or SUST of one lane. False after an error."""
     address = surface_address(m, i, a, t, lane)
+    m.address[0, lane] = address if address >= 0 else m.textures[t, ADDRESS]
     if address == -2:
         return fail(m, OUT_OF_BOUNDS, lane, m.textures[t, ADDRESS] + np.int64(np.int32(m.registers[a, lane])))
     if address >= 0:
@@ -278,6 +302,7 @@ def execute(m: Machine, w: Warp, i: Decoded, base: Row, a: Row, b: Row, c: Row, 
     """One texture or surface instruction; d: row of the handle. False after an error.
 
     The channels of a texture read beyond the first two go to the registers from `target` on, if that is not negative.
+    The trace gets the address of each lane's texel.
     """
     for lane in range(32):
         if (mask >> lane) & 1 == 0:
@@ -291,8 +316,11 @@ def execute(m: Machine, w: Warp, i: Decoded, base: Row, a: Row, b: Row, c: Row, 
         else:
             if not whole_texture(m, w, t):
                 return fail(m, OUT_OF_BOUNDS, lane, m.textures[t, ADDRESS])
+            m.address[0, lane] = texel_address(m, i, a, b, t, lane)
             sample(m, i, a, b, t, lane)
             if i.target >= 0:
                 for k in range(2):
                     m.registers[base + i.target + k, lane] = m.registers[2 + k, lane]
+    record(m, mask)
+    m.control[CHANGES] += np.int64(i.op == SURFACE_STORE)
     return True

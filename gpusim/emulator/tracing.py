@@ -20,7 +20,7 @@ from gpusim.emulator.buffers import DeviceMemory, GlobalMemory, check_npy, fill_
 from gpusim.emulator.conditions import DEFAULTS, Conditions, Write, to_stdout
 from gpusim.emulator.device_calls import DeviceCalls
 from gpusim.emulator.launch import Argument, KernelLaunch, LaunchFile, load_launch
-from gpusim.emulator.machine import Prepared, check_launch, explain, grow_log, prepare
+from gpusim.emulator.machine import Prepared, check_launch, explain, grow_log, missed_reads, prepare
 from gpusim.emulator.sources import OpenedSource, open_source
 from gpusim.emulator.turns import Turns
 from gpusim.errors import GpusimError
@@ -437,7 +437,7 @@ def _execute(
     for k, job in enumerate(jobs):
         prepared = prepare(
             job.program, job.grid, job.block, job.dynamic_shared, job.packed, memory, globals_at.get(k, 0),
-            conditions.cta_limit, cooperative=job.cooperative,
+            conditions.cta_limit, cooperative=job.cooperative, lenient=conditions.lenient,
         )  # fmt: skip
         facts = {**job.program.provenance, "arguments": job.arguments}
         executed = np.zeros(len(job.program), np.int64)
@@ -448,6 +448,8 @@ def _execute(
                 executed += np.bincount(chunk.index, minlength=len(executed))
                 total += chunk.warp_instructions
         counts.append(executed)
+        for told in missed_reads(prepared, memory):
+            conditions.warn(told)
         polling.append(int(prepared.machine.control[state.POLLING]))
         if polling[-1] >= TOLD_POLLING * executed.sum():
             conditions.warn(_about_polling(job.program.name, polling[-1], int(executed.sum())))
@@ -532,9 +534,10 @@ def trace_in_memory(
     architecture: int = 86,
     progress: Progress | None = None,
     compile_options: Sequence[str] = (),
+    conditions: Conditions = DEFAULTS,
 ) -> Trace:
     """The Trace of a kernel file, not stored; compile_options as for `open_source`. Raises GpusimError."""
-    return run_opened(*open_files(source, launch, architecture, compile_options), progress)[0]
+    return run_opened(*open_files(source, launch, architecture, compile_options), progress, conditions)[0]
 
 
 def trace_kernel(

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from gpusim.compiling import Stopwatch
 from gpusim.config import load_config
+from gpusim.emulator.conditions import DEFAULTS, Conditions
 from gpusim.errors import GpusimError
 from gpusim.hardware.per_pc import PcComparison, compare_pcs
 from gpusim.hardware.pipes import PipeCount, compare_pipes
@@ -143,9 +144,9 @@ class OpenedComparison:
     profiled: tuple[ReportedLaunch, ...]
     cards: tuple[GpuConfig, ...]
 
-    def rows(self, options: RunOptions) -> Iterator[Comparison]:
+    def rows(self, options: RunOptions, conditions: Conditions = DEFAULTS) -> Iterator[Comparison]:
         """Simulate every launch, as `compare_report`."""
-        return compare_report(self, options)
+        return compare_report(self, options, conditions)
 
 
 def open_comparison(
@@ -171,7 +172,9 @@ def open_comparison(
     return OpenedComparison(source, launch_file, profiled, cards)
 
 
-def compare_report(opened: OpenedComparison, options: RunOptions) -> Iterator[Comparison]:
+def compare_report(
+    opened: OpenedComparison, options: RunOptions, conditions: Conditions = DEFAULTS
+) -> Iterator[Comparison]:
     """Trace and simulate every launch of a launch file for a report, each on its own.
 
     The traces are streamed through a temporary folder. Raises GpusimError where a kernel cannot be run.
@@ -180,7 +183,7 @@ def compare_report(opened: OpenedComparison, options: RunOptions) -> Iterator[Co
     from gpusim.trace.store import open_trace
 
     with tempfile.TemporaryDirectory(prefix="gpusim-compare-") as folder:
-        summary = trace_opened(opened.source, opened.launch_file, Path(folder) / "trace")
+        summary = trace_opened(opened.source, opened.launch_file, Path(folder) / "trace", conditions=conditions)
         counts = summary.executed
         del summary  # the final buffers, which nobody compares here
         trace = open_trace(Path(folder) / "trace")
@@ -259,8 +262,8 @@ class OpenedMeasurements:
     overrides: Overrides
     compile_options: Sequence[str]
 
-    def rows(self, options: RunOptions) -> Iterator[Comparison]:
-        """Simulate the kernel of every row. Raises GpusimError where a kernel cannot be run."""
+    def rows(self, options: RunOptions, conditions: Conditions = DEFAULTS) -> Iterator[Comparison]:
+        """Execute the kernel of every row as `conditions` say, and simulate it. Raises GpusimError where that fails."""
         from gpusim.compatibility import code_for
         from gpusim.inputs import load_source
 
@@ -269,8 +272,14 @@ class OpenedMeasurements:
             launch = self.path.parent / row["launch"] if row.get("launch") else None
             source = beside if beside.exists() else row["trace"]
             config = load_config(self.config or row["card"], self.overrides)
-            compile_options = self.compile_options
-            trace = load_source(source, launch, code_for(config), check=options.warn, compile_options=compile_options)
+            trace = load_source(
+                source,
+                launch,
+                code_for(config),
+                check=options.warn,
+                conditions=conditions,
+                compile_options=self.compile_options,
+            )
             yield compare_measurement(self.path, row, trace, config, options)
 
 

@@ -208,7 +208,7 @@ spells it; empty cells are forms that the compiler was not seen to emit for that
 - **own**: executed, with a test of its own.
 - **kernel**: executed, and part of a kernel of `traces/kernels` whose results are compared with NumPy.
 - **executed**: executed, without a test of its own.
-- **refused**: refused by name, with its place: textures and surfaces, barriers of Hopper's asynchronous copies, and
+- **refused**: refused by name, with its place: layered textures and cubes, barriers of Hopper's asynchronous copies, and
   a few whose meaning is not known well enough.
 
 {len(forms)} forms, {total} on the four architectures together: {counts['random']} random, {counts['own']} own,

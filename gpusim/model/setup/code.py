@@ -52,6 +52,8 @@ IN_SHARED = {
     Kind.GLOBAL_REDUCTION: (Kind.SHARED_ATOMIC, "shared_atomic"),
 }
 """What a generic access is where its address is shared memory, and its row of the memory latencies."""
+TEXTURE = "texture"
+"""Class of reads and writes through textures and surfaces."""
 WIDE_ATOMICS = frozenset({"F32", "F16x2", "BF16x2", "F64", "64", "U64", "S64"})
 """Modifiers of atomics on floating-point numbers or 64 bits; each operation is a packet of its own."""
 COUNTER_LIST = 255
@@ -264,7 +266,8 @@ class CodeBuilder:
         instruction = self.instructions[index]
         base = info.opcode.split(".")[0]
         row.space, row.access_bytes = instruction.space, instruction.access_bytes
-        row.uniform_address = all(o.register == RZ for o in self._operands(index, OperandKind.MEMORY))
+        addressed = info.latency_class != TEXTURE
+        row.uniform_address = addressed and all(o.register == RZ for o in self._operands(index, OperandKind.MEMORY))
         row.kind, table = self._memory_kind(index, base, info, latency)
         if row.kind == Kind.BARRIER:
             self._barrier(row, index, info)
@@ -282,6 +285,8 @@ class CodeBuilder:
         )
         row.long_owner = long
         row.throttle = Stall.LG_THROTTLE if long else Stall.MIO_THROTTLE
+        if info.latency_class == TEXTURE:
+            row.throttle = Stall.TEX_THROTTLE
         modifiers = info.opcode.split(".")
         row.packet_per_lane = not WIDE_ATOMICS.isdisjoint(modifiers)
         l2 = self.config.l2
@@ -316,6 +321,9 @@ class CodeBuilder:
                 if base.startswith("ST")
                 else (Kind.SHARED_LOAD, latency.shared_load)
             )
+        if name == TEXTURE and self.instructions[index].space == MemorySpace.GLOBAL:
+            stores = base == "SUST"
+            return (Kind.GLOBAL_STORE, latency.global_store) if stores else (Kind.GLOBAL_LOAD, latency.texture)
         if name in ("memory_global", "memory_local"):
             if base.startswith("ATOM"):
                 return Kind.GLOBAL_ATOMIC, latency.global_load
