@@ -526,18 +526,40 @@ API Status cuGraphLaunch(GraphExec *exec, Stream *stream) { RETURN(graph_launch(
 API Status cuGraphUpload(GraphExec *exec, Stream *stream) { (void)exec, (void)stream; RETURN(SUCCESS); }
 API Status cuGraphExecDestroy(GraphExec *exec) { RETURN(exec_destroy(exec)); }
 
-/* Programs that were built with an older toolkit's names. */
-ALIAS(cuDeviceTotalMem, cuDeviceTotalMem_v2);
+
+/* The same under the plain names, for those who ask the loader. */
 ALIAS(cuCtxCreate, cuCtxCreate_v2);
 ALIAS(cuCtxDestroy, cuCtxDestroy_v2);
-ALIAS(cuMemAlloc, cuMemAlloc_v2);
-ALIAS(cuMemFree, cuMemFree_v2);
-ALIAS(cuMemcpyHtoD, cuMemcpyHtoD_v2);
-ALIAS(cuMemcpyDtoH, cuMemcpyDtoH_v2);
-ALIAS(cuModuleGetGlobal, cuModuleGetGlobal_v2);
-ALIAS(cuStreamDestroy, cuStreamDestroy_v2);
-ALIAS(cuEventDestroy, cuEventDestroy_v2);
+ALIAS(cuCtxPopCurrent, cuCtxPopCurrent_v2);
+ALIAS(cuCtxPushCurrent, cuCtxPushCurrent_v2);
 ALIAS(cuDevicePrimaryCtxRelease, cuDevicePrimaryCtxRelease_v2);
+ALIAS(cuDevicePrimaryCtxReset, cuDevicePrimaryCtxReset_v2);
+ALIAS(cuDevicePrimaryCtxSetFlags, cuDevicePrimaryCtxSetFlags_v2);
+ALIAS(cuDeviceTotalMem, cuDeviceTotalMem_v2);
+ALIAS(cuEventDestroy, cuEventDestroy_v2);
+ALIAS(cuMemAlloc, cuMemAlloc_v2);
+ALIAS(cuMemAllocHost, cuMemAllocHost_v2);
+ALIAS(cuMemAllocPitch, cuMemAllocPitch_v2);
+ALIAS(cuMemFree, cuMemFree_v2);
+ALIAS(cuMemGetAddressRange, cuMemGetAddressRange_v2);
+ALIAS(cuMemGetInfo, cuMemGetInfo_v2);
+ALIAS(cuMemHostGetDevicePointer, cuMemHostGetDevicePointer_v2);
+ALIAS(cuMemHostRegister, cuMemHostRegister_v2);
+ALIAS(cuMemcpyDtoD, cuMemcpyDtoD_v2);
+ALIAS(cuMemcpyDtoDAsync, cuMemcpyDtoDAsync_v2);
+ALIAS(cuMemcpyDtoH, cuMemcpyDtoH_v2);
+ALIAS(cuMemcpyDtoHAsync, cuMemcpyDtoHAsync_v2);
+ALIAS(cuMemcpyHtoD, cuMemcpyHtoD_v2);
+ALIAS(cuMemcpyHtoDAsync, cuMemcpyHtoDAsync_v2);
+ALIAS(cuModuleGetGlobal, cuModuleGetGlobal_v2);
+ALIAS(cuStreamBeginCapture, cuStreamBeginCapture_v2);
+ALIAS(cuStreamDestroy, cuStreamDestroy_v2);
+ALIAS(cuMemsetD8, cuMemsetD8_v2);
+ALIAS(cuMemsetD2D8, cuMemsetD2D8_v2);
+ALIAS(cuMemsetD16, cuMemsetD16_v2);
+ALIAS(cuMemsetD2D16, cuMemsetD2D16_v2);
+ALIAS(cuMemsetD32, cuMemsetD32_v2);
+ALIAS(cuMemsetD2D32, cuMemsetD2D32_v2);
 
 /* ---- what is documented and not there */
 

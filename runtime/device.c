@@ -109,7 +109,7 @@ Status request(enum Request kind, const Part *parts, int count, void **reply, si
     } else
         free(data);
     Status status = (Status)answer[0];
-    if (kind == LAUNCH && (status == ILLEGAL_ADDRESS || (status >= ASSERT && status <= LAUNCH_FAILURE)))
+    if (kind == LAUNCH && (status == ILLEGAL_ADDRESS || status == LAUNCH_TIMEOUT || (status >= ASSERT && status <= LAUNCH_FAILURE)))
         sticky = status; /* as on a card: the context is lost, and every later call says so */
     return status;
 }

@@ -56,14 +56,14 @@ def test_the_rate_of_tracing_leaves_compiling_out(files, monkeypatch):
 
 
 @pytest.mark.parametrize("command", ["run", "trace"])
-def test_a_line_says_which_launch_is_traced(files, tmp_path, monkeypatch, capsys, command):
+def test_a_line_says_which_launch_is_executed(files, tmp_path, monkeypatch, capsys, command):
     monkeypatch.setattr("gpusim.cli.progress.LOG_SECONDS", 0.0)
     source, launch = map(str, files)
     more = ["--config", "a6000", "--set", "sms=2"] if command == "run" else ["-o", str(tmp_path / "t")]
     assert cli.main([command, source, "--launch", launch, *more]) == 0
-    lines = [line for line in capsys.readouterr().err.splitlines() if line.startswith("tracing ")]
-    assert [line.split(":")[0] for line in lines] == [f"tracing launch {k}/3 adds" for k in (1, 2, 3)]
-    assert lines[1].startswith("tracing launch 2/3 adds: CTA 2 of 2, 6 warp instr. in all, ")
+    lines = [line for line in capsys.readouterr().err.splitlines() if line.startswith("executing ")]
+    assert [line.split(":")[0] for line in lines] == [f"executing launch {k}/3 adds" for k in (1, 2, 3)]
+    assert lines[1].startswith("executing launch 2/3 adds: CTA 2 of 2, 6 warp instr. in all, ")
 
 
 def test_lines_are_seldom(capsys):

@@ -7,7 +7,7 @@ import json
 import sys
 from typing import TYPE_CHECKING
 
-from gpusim.cli.arguments import add_cta_limit, add_sample, positive
+from gpusim.cli.arguments import add_cta_limit, add_lenient, add_sample, positive
 from gpusim.cli.deliver import deliver
 from gpusim.cli.exits import EXIT_INTERRUPTED
 from gpusim.errors import GpusimError
@@ -49,6 +49,7 @@ def add_program_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--threads", type=positive, metavar="N", help="processors to use (default: all); same result")
     add_sample(parser)
     add_cta_limit(parser)
+    add_lenient(parser)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -64,6 +65,7 @@ def run_command(args: argparse.Namespace, command: list[str]) -> int:
     from gpusim.cli.progress import ProgressView, TraceProgress
     from gpusim.compatibility import code_for
     from gpusim.config import load_config
+    from gpusim.emulator.conditions import Conditions
     from gpusim.programs.launches import Chosen, Launcher
     from gpusim.programs.running import DEFAULT_CARD
     from gpusim.programs.session import run_program
@@ -85,7 +87,7 @@ def run_command(args: argparse.Namespace, command: list[str]) -> int:
             _options(args, progress) if args.config else None,
             writer,
             TraceProgress(),
-            args.cta_limit,
+            Conditions(args.cta_limit, lenient=args.lenient, warn=progress.warn),
         )
         stopped, code = None, EXIT_INTERRUPTED
         try:

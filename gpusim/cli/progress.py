@@ -28,7 +28,7 @@ class TraceProgress:
         if now - self._last >= (TERMINAL_SECONDS if sys.stderr.isatty() else LOG_SECONDS):
             self._last = now
             print(
-                f"tracing launch {step.launch + 1}/{step.launches} {step.kernel}: CTA {step.ctas_done:,} of "
+                f"executing launch {step.launch + 1}/{step.launches} {step.kernel}: CTA {step.ctas_done:,} of "
                 f"{step.ctas:,}, {step.warp_instructions:,} warp instr. in all, {step.rate:,.0f} /CPU s",
                 file=sys.stderr,
             )

@@ -202,10 +202,12 @@ def sel(R: Registers, a: Row, b: Row, in0: Mask) -> None:
 
 @njit
 def lea(R: Registers, i: Decoded, a: Row, b: Row, in0: Mask) -> Mask:
-    """(a << x) + b + carry; y counts inverted negated terms. p is the carry out."""
+    """(a << x) + b + carry; z: a << x is inverted; y counts inverted negated terms. p is the carry out."""
     p = np.int64(0)
     for lane in range(32):
-        total = ((np.int64(R[a, lane]) << i.x) & ALL_LANES) + np.int64(R[b, lane]) + i.y + ((in0 >> lane) & 1)
+        shifted = (np.int64(R[a, lane]) << i.x) & ALL_LANES
+        shifted = shifted ^ ALL_LANES if i.z else shifted
+        total = shifted + np.int64(R[b, lane]) + i.y + ((in0 >> lane) & 1)
         R[0, lane] = total
         p |= np.int64(total >= (1 << 32)) << lane
     return p

@@ -16,6 +16,7 @@ from gpusim.emulator.state import (
     CHANGES,
     CHANGES_SEEN,
     CLOCK,
+    CLOCK_READ,
     FIRST_READ,
     FIRST_REGISTER_ROW,
     INDEX_USED,
@@ -144,6 +145,8 @@ def stuck(m: Machine) -> bool:
     c[LOOKED_CLOCK] = c[CLOCK]
     c[PASSES] += 1
     value = state_hash(m)
+    if c[CLOCK_READ]:  # what runs next depends on the time
+        value, c[CLOCK_READ] = mix(value, c[CLOCK]), 0
     if c[PASSES] > 1 and value == c[STATE_HASH]:
         return True
     if c[PASSES] == c[NEXT_KEPT]:

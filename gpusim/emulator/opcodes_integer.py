@@ -119,14 +119,15 @@ def sel(i: Instruction) -> None:
 
 def lea(i: Instruction) -> None:
     high, extended, sign = i.flag("HI"), i.flag("X"), i.flag("SX32")
-    i.set(op=integer.LEA_HI if high else integer.LEA, z=int(sign))
+    less = not high and bool(i.sources) and i.bare_sign(0)
+    i.set(op=integer.LEA_HI if high else integer.LEA, z=int(sign or less))
     i.destination()
     i.predicate_destinations()
-    i.source("a", "plain" if high else "int")
+    i.source("a")
     negated = i.source("b", "inverted")
     if high and not sign:
         i.source("c")
-    i.set(x=i.immediate() & 31, y=int(negated and not extended))
+    i.set(x=i.immediate() & 31, y=int((negated or less) and not extended))
     i.predicate("in0", default=False)
 
 

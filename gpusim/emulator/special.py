@@ -13,6 +13,7 @@ from gpusim.emulator.state import (
     BLOCK_Y,
     BLOCK_Z,
     CLOCK,
+    CLOCK_READ,
     CTA,
     GRID_X,
     GRID_Y,
@@ -95,10 +96,9 @@ def warp_value(m: Machine, w: Warp, code: SpecialRegister) -> Number:
         return g[BLOCK_X + code - 7]
     if 10 <= code <= 12:
         return g[GRID_X + code - 10]
-    if code == 19:
-        return m.control[CLOCK]
-    if code == 20:
-        return m.control[CLOCK] >> 32
+    if code == 19 or code == 20:
+        m.control[CLOCK_READ] = 1
+        return m.control[CLOCK] if code == 19 else m.control[CLOCK] >> 32
     if code == 21:  # SR_VIRTID carries the SM number in bits 16 and up; CTAs go to SMs in turn
         return (m.control[CTA] % g[SM_COUNT]) << 16
     if code == 24:

@@ -130,7 +130,8 @@ IDLE_PASSES = 31  # passes, one after the other, in which the CTA's warps did no
 IDLE_LIMIT = 32  # such passes after which another CTA may have its turn
 MISSED = 33  # lanes of the running instruction that read outside every buffer
 MISSED_ADDRESS = 34  # where the last of them did
-CONTROL_WORDS = 35
+CLOCK_READ = 35  # 1: a warp has read the clock since the CTA's state was last looked at
+CONTROL_WORDS = 36
 
 POLL_PC, POLL_ADDRESS, POLL_COUNT, NEW_READS, READ_CLOCK, WARP_CLOCK = range(6)
 """Columns of `polls`: the last read that was a poll, and how many polls came one after the other; the warp's reads that

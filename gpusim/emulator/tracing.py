@@ -448,19 +448,24 @@ def _execute(
                 executed += np.bincount(chunk.index, minlength=len(executed))
                 total += chunk.warp_instructions
         counts.append(executed)
-        for told in missed_reads(prepared, memory):
-            conditions.warn(told)
         polling.append(int(prepared.machine.control[state.POLLING]))
-        if polling[-1] >= TOLD_POLLING * executed.sum():
-            conditions.warn(_about_polling(job.program.name, polling[-1], int(executed.sum())))
+        for told in remarks(prepared, memory, int(executed.sum())):
+            conditions.warn(told)
     return TraceSummary(len(jobs), total, clock.cpu_seconds, tuple(counts), tuple(polling), memory.contents())
 
 
-def _about_polling(kernel: str, polling: int, executed: int) -> str:
-    return (
-        f"kernel {kernel}: {polling:,} of {executed:,} warp instructions poll memory until another warp changes it; "
-        "on a card their number is a matter of time, which is not known when a kernel is executed"
-    )
+def remarks(prepared: Prepared, memory: DeviceMemory, executed: int) -> Iterator[str]:
+    """What a user should hear of a launch that has ended: reads outside every buffer, and much polling.
+
+    executed: warp instructions.
+    """
+    yield from missed_reads(prepared, memory)
+    polling = int(prepared.machine.control[state.POLLING])
+    if polling >= max(TOLD_POLLING * executed, 1):
+        yield (
+            f"kernel {prepared.program.name}: {polling:,} of {executed:,} warp instructions poll memory until another "
+            "warp changes it; on a card their number is a matter of time, which is not known when a kernel is executed"
+        )
 
 
 def _teller(

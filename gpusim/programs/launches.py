@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 import gpusim
+from gpusim.compiling import Stopwatch
 from gpusim.emulator import state
-from gpusim.emulator.conditions import Write, to_stdout
+from gpusim.emulator.conditions import DEFAULTS, Conditions, Write, to_stdout
 from gpusim.emulator.machine import Prepared, check_launch, prepare
-from gpusim.emulator.tracing import Progress, Sink, TraceStep, run
+from gpusim.emulator.tracing import Progress, Sink, TraceStep, remarks, run
 from gpusim.errors import GpusimError
 from gpusim.limits import extent_problem
 from gpusim.programs.memory import SharedMemory
@@ -91,13 +92,15 @@ class Launcher:
         options: RunOptions | None = None,
         writer: TraceWriter | None = None,
         progress: Progress | None = None,
-        cta_limit: int | None = None,
+        conditions: Conditions = DEFAULTS,
         replace: Callable[[Kernel, LaunchRequest], Replacement | None] | None = None,
     ) -> None:
-        """replace: says what is executed, and traced, in place of a launch; None, or where it returns None: itself."""
+        """conditions: how kernels are executed; a CTA has no limit unless they set one. replace: says what is executed,
+        and traced, in place of a launch; None, or where it returns None: itself."""
         self.replace = replace
         self.chosen, self.card, self.writer = chosen, card, writer
-        self.progress, self.cta_limit = progress, cta_limit or NO_LIMIT
+        self.progress, self.conditions = progress, conditions
+        self._told: set[str] = set()
         self.totals = Totals()
         self.provenance: dict[str, str] = {"gpusim_version": gpusim.__version__}
         self._simulation = _simulation(card, options) if card else None
@@ -125,8 +128,8 @@ class Launcher:
             return 0.0
         prepared = prepare(
             program, request.grid, request.block, request.dynamic_shared, request.packed, memory,
-            kernel.module.globals_address, self.cta_limit, kernel.written(), kernel.decoded, textures,
-            request.cooperative,
+            kernel.module.globals_address, self._cta_limit, kernel.written(), kernel.decoded, textures,
+            request.cooperative, lenient=self.conditions.lenient,
         )  # fmt: skip
         kernel.decoded = prepared.decoded
         self.totals.launches += 1
@@ -156,31 +159,48 @@ class Launcher:
         """Execute another program in place of a launch, and hand its trace over."""
         prepared = prepare(
             replacement.program, request.grid, request.block, request.dynamic_shared, request.packed, memory,
-            kernel.module.globals_address, self.cta_limit, replacement.written, None, textures,
+            kernel.module.globals_address, self._cta_limit, replacement.written, None, textures,
+            request.cooperative, lenient=self.conditions.lenient,
         )  # fmt: skip
         self.totals.launches += 1
         spool = Spool()
+        self._traced(prepared, memory, spool, write)
+        replacement.done(spool.launches[0])
+
+    def _traced(self, prepared: Prepared, memory: SharedMemory, spool: Spool | None, write: Write) -> None:
+        """Execute with the trace going to the spool and the writer, those that there are."""
+        before = self.totals.warp_instructions
         with self._sinks(prepared, spool) as sinks:
             for chunk in run(prepared, memory, tell=self._teller(prepared), write=write):
                 self.totals.warp_instructions += chunk.warp_instructions
                 for sink in sinks:
                     sink.add(chunk)
-        replacement.done(spool.launches[0])
+        self._remark(prepared, memory, self.totals.warp_instructions - before)
+
+    @property
+    def _cta_limit(self) -> int:
+        return self.conditions.cta_limit or NO_LIMIT
+
+    def _remark(self, prepared: Prepared, memory: SharedMemory, executed: int) -> None:
+        """Warn of what is worth it, once for each kernel or instruction."""
+        for told in remarks(prepared, memory, executed):
+            about = told.partition(":")[0]
+            if about not in self._told:
+                self._told.add(about)
+                self.conditions.warn(told)
 
     def _only_run(self, prepared: Prepared, memory: SharedMemory, write: Write) -> None:
         for _ in run(prepared, memory, tell=self._teller(prepared), write=write, keep=False):
             pass
-        self.totals.warp_instructions += int(prepared.machine.control[state.CLOCK])
+        executed = int(prepared.machine.control[state.CLOCK])
+        self.totals.warp_instructions += executed
+        self._remark(prepared, memory, executed)
 
     def _execute(self, prepared: Prepared, memory: SharedMemory, write: Write) -> float | None:
         """Execute a chosen launch with its trace; returns its nanoseconds if it is simulated."""
-        self.totals.chosen += 1
         spool = Spool() if self._simulation else None
-        with self._sinks(prepared, spool) as sinks:
-            for chunk in run(prepared, memory, tell=self._teller(prepared), write=write):
-                self.totals.warp_instructions += chunk.warp_instructions
-                for sink in sinks:
-                    sink.add(chunk)
+        self._traced(prepared, memory, spool, write)
+        self.totals.chosen += 1
         if not (spool and self.card):
             return None
         return self._simulate(spool.launches[0]) * 1000 / self.card.clocks.core_mhz
@@ -223,10 +243,11 @@ class Launcher:
         if not progress:
             return None
         number, before, name = self.totals.launches, self.totals.warp_instructions, prepared.program.name
-        ctas = math.prod(prepared.grid)
+        ctas, clock = math.prod(prepared.grid), Stopwatch()
 
         def tell(done: int, executed: int) -> None:
-            progress(TraceStep(name, number - 1, number, done, ctas, before + executed, 0.0))
+            rate = executed / max(clock.cpu_seconds, 1e-9)
+            progress(TraceStep(name, number - 1, number, done, ctas, before + executed, rate))
 
         return tell
 

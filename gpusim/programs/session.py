@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from gpusim.programs.launches import Launcher
 
 _PR_SET_PDEATHSIG = 1
+_ADDR_NO_RANDOMIZE = 0x0040000
+"""personality(2)."""
 SECONDS_TO_END = 2.0
 """Between a program's SIGTERM and its SIGKILL."""
 
@@ -52,7 +54,7 @@ def run_program(
     with _listening() as (listener, name):
         sys.stdout.flush()
         process = subprocess.Popen(
-            [str(path), *command[1:]], env=environment(name, os.environ), stdout=stdout, preexec_fn=_die_with_parent
+            [str(path), *command[1:]], env=environment(name, os.environ), stdout=stdout, preexec_fn=_prepare
         )
         session = _Session(listener, process, card, launcher, architecture)
         try:
@@ -63,9 +65,12 @@ def run_program(
     return code if code >= 0 else 128 - code
 
 
-def _die_with_parent() -> None:
-    """In the program before it begins: the system ends it with the simulator, however that goes."""
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+def _prepare() -> None:
+    """In the program before it begins: the system ends it with the simulator, however that goes, and keeps the
+    addresses of device memory free, which it may else give to something by chance."""
+    libc = ctypes.CDLL(None)
+    libc.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+    libc.personality(_ADDR_NO_RANDOMIZE)  # where that is forbidden, one start in some twenty fails with a message
 
 
 @contextmanager

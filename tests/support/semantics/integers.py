@@ -112,6 +112,10 @@ def lea(d: Draw) -> Drawn:
             lambda lane: Wrote((((a(lane) << n) + b(lane)) & MASK,), p=((a(lane) << n) & MASK) + b(lane) > MASK),
         ),
         Drawn(
+            f"LEA R16, P3, -R8, {b}, {n:#x}",  # b - (a << n): the carry says that nothing was borrowed
+            lambda lane: Wrote(((b(lane) - (lane.words[0] << n)) & MASK,), p=b(lane) >= (lane.words[0] << n) & MASK),
+        ),
+        Drawn(
             f"LEA.HI R16, {a}, {b}, {c}, {n:#x}",
             lambda lane: Wrote(((((c(lane) << 32 | a(lane)) << n >> 32) + b(lane)) & MASK,)),
         ),
