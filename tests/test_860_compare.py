@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from cli_cases import call, refused
-from profile_cases import CARD, FakeLaunch, blob, install
+from profile_cases import CARD, LAUNCH, METRICS, SOURCE, FakeLaunch, blob, install
 from sass_cases import needs_tools
 
 from gpusim.config import load_config
@@ -19,36 +19,8 @@ from gpusim.hardware.compare import Comparison, Figures, mean_absolute_error, re
 from gpusim.report.compare import markdown
 from gpusim.sass.reports import Report
 
-SOURCE = """
-extern "C" __global__ void add(const float *a, const float *b, float *c, int n) {
-    int i = blockIdx.x * blockDim.x + threadIdx.x;
-    if (i < n) c[i] = a[i] + b[i];
-}
-"""
-LAUNCH = """
-buffers:
-  a: {dtype: float32, shape: [1000], fill: random, seed: 1}
-  b: {dtype: float32, shape: [1000], fill: random, seed: 2}
-  c: {dtype: float32, shape: [1000]}
-launches:
-  - arguments: [{buffer: a}, {buffer: b}, {buffer: c}, {int32: 1000}]
-"""
 OWN_LAUNCH = LAUNCH.replace("- arguments", "- grid: [4]\n    block: [256]\n    arguments")
 OTHER = "report: {repository: a/b, commit: 41754e2, path: x/other.ncu-rep}\n"
-METRICS = {
-    "gpc__cycles_elapsed.max": 3000.0,
-    "sm__cycles_active.avg": 400.0,
-    "smsp__inst_executed.sum": 512.0,
-    "l1tex__t_sectors_pipe_lsu_mem_global_op_ld.sum": 250.0,
-    "l1tex__t_sectors_pipe_lsu_mem_global_op_ld_lookup_hit.sum": 50.0,
-    "lts__t_sectors_srcunit_tex_op_read.sum": 0.0,
-    "lts__t_sectors_srcunit_tex_op_read_lookup_hit.sum": 0.0,
-    "gpc__cycles_elapsed.avg.per_second": 1.2e9,
-    "dram__cycles_elapsed.avg.per_second": 6.5e9,
-    "smsp__average_warps_issue_stalled_wait_per_issue_active.ratio": 2.5,
-    "smsp__average_warps_issue_stalled_selected_per_issue_active.ratio": 1.0,
-    "sm__inst_executed_pipe_cbu.avg.pct_of_peak_sustained_active": 0.1,
-}
 
 
 @pytest.fixture

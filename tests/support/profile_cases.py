@@ -21,6 +21,34 @@ CARD = {
 }  # fmt: skip
 """Attributes of a small Ampere card."""
 FIRST_PC = 0x7F0000001000
+SOURCE = """
+extern "C" __global__ void add(const float *a, const float *b, float *c, int n) {
+    int i = blockIdx.x * blockDim.x + threadIdx.x;
+    if (i < n) c[i] = a[i] + b[i];
+}
+"""
+LAUNCH = """
+buffers:
+  a: {dtype: float32, shape: [1000], fill: random, seed: 1}
+  b: {dtype: float32, shape: [1000], fill: random, seed: 2}
+  c: {dtype: float32, shape: [1000]}
+launches:
+  - arguments: [{buffer: a}, {buffer: b}, {buffer: c}, {int32: 1000}]
+"""
+METRICS = {
+    "gpc__cycles_elapsed.max": 3000.0,
+    "sm__cycles_active.avg": 400.0,
+    "smsp__inst_executed.sum": 512.0,
+    "l1tex__t_sectors_pipe_lsu_mem_global_op_ld.sum": 250.0,
+    "l1tex__t_sectors_pipe_lsu_mem_global_op_ld_lookup_hit.sum": 50.0,
+    "lts__t_sectors_srcunit_tex_op_read.sum": 0.0,
+    "lts__t_sectors_srcunit_tex_op_read_lookup_hit.sum": 0.0,
+    "gpc__cycles_elapsed.avg.per_second": 1.2e9,
+    "dram__cycles_elapsed.avg.per_second": 6.5e9,
+    "smsp__average_warps_issue_stalled_wait_per_issue_active.ratio": 2.5,
+    "smsp__average_warps_issue_stalled_selected_per_issue_active.ratio": 1.0,
+    "sm__inst_executed_pipe_cbu.avg.pct_of_peak_sustained_active": 0.1,
+}
 
 
 class FakeMetric:
