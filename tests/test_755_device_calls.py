@@ -105,9 +105,15 @@ def test_the_heap_is_used_again() -> None:
     assert heap.allocate(128) == first
 
 
+def test_the_heap_keeps_what_lies_before_an_aligned_part() -> None:
+    heap = DeviceHeap(0x1010, 256)
+    assert [heap.allocate(16, 64), heap.allocate(48), heap.allocate(16)] == [0x1040, 0x1010, 0x1050]
+    assert heap.allocate(16, 4096) == 0
+
+
 def test_functions_have_addresses_of_their_own() -> None:
     addresses = [runtime_address(name) for name in (*RUNTIME_FUNCTIONS, "cudaDeviceSynchronize")]
-    assert addresses == [NOWHERE - 16 * k for k in (1, 2, 3, 4, 0)]
+    assert addresses == [NOWHERE - 16 * k for k in (1, 2, 3, 4, 5, 0)]
 
 
 PRINTS = """
@@ -165,6 +171,20 @@ def test_device_code_allocates_and_frees(tmp_path: Path, architecture: int) -> N
     x = summary.buffers["x"]
     assert x[:32].tolist() == [4 * i + 6 for i in range(32)]
     assert int(x[32:].sum()) == HEAP_BYTES // (3 << 20)
+
+
+def test_types_keep_their_alignment_on_the_heap(tmp_path: Path) -> None:
+    code = """
+    struct alignas(64) Wide { int value[20]; };
+    extern "C" __global__ void wide(int* x) {
+        Wide* one = new Wide;
+        one->value[19] = threadIdx.x;
+        x[threadIdx.x] = (unsigned long long)one % 64 + one->value[19];
+        delete one;
+    }
+    """
+    _, summary, _ = run(tmp_path, code)
+    assert summary.buffers["x"][:32].tolist() == list(range(32))
 
 
 def test_what_is_freed_twice_is_named(tmp_path: Path) -> None:

@@ -6,12 +6,12 @@
     interpreter                 the compiled loop: CTAs, warps, groups of lanes; it calls the operations in
                                 control, integer, float32, float64, half, convert, special, tensor,
                                 memory, atomics, texture, warpwide
-    device_calls, printf, heap      functions of the CUDA runtime that device code calls: printf, malloc, free, assert
+    device_calls, printf, heap  functions of the CUDA runtime that device code calls: printf, malloc, free, assert
     bits, rows, types           numbers as 32-bit words, operands as rows of 32 lanes, what numbers in signatures mean
     turns                       CTAs that wait for each other, one after another
     livelock                    CTAs that would never end
     trace_log, tracing          what was executed as chunks of a Trace; the entries: `trace_kernel`, `trace_in_memory`
-    conditions                      what holds for all launches of a file: limits, where printed text goes
+    conditions                  what holds for all launches of a file: limits, where printed text goes
     check                       buffers against what a launch file expects
 
 In that order. docs/emulator.md says in which order instructions of many warps and lanes happen.

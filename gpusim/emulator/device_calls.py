@@ -38,6 +38,7 @@ class DeviceCalls:
             "malloc": self._malloc,
             "free": self._free,
             "__assertfail": self._assert_failed,
+            "__cuda_syscall_aligned_malloc": self._aligned_malloc,
         }
 
     def answer(self) -> None:
@@ -86,6 +87,13 @@ class DeviceCalls:
         heap = self._memory.heap()
         for lane in lanes:
             self._result(warp, lane, heap.allocate(self._argument(warp, lane, 0)), 2)
+
+    def _aligned_malloc(self, warp: int, lanes: list[int]) -> None:
+        """What `new` of a type with an alignment of its own calls: size and alignment."""
+        heap = self._memory.heap()
+        for lane in lanes:
+            size, alignment = (self._argument(warp, lane, k) for k in range(2))
+            self._result(warp, lane, heap.allocate(size, alignment), 2)
 
     def _free(self, warp: int, lanes: list[int]) -> None:
         heap = self._memory.heap()

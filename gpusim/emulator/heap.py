@@ -16,14 +16,18 @@ class DeviceHeap:
         self._free = [(address, size)] if size else []  # start and bytes, by start
         self._taken: dict[int, int] = {}
 
-    def allocate(self, size: int) -> int:
-        """The address of so many bytes, a multiple of 16; 0 where there is no room."""
+    def allocate(self, size: int, alignment: int = ALIGNMENT) -> int:
+        """The address of so many bytes, a multiple of 16 and of `alignment`; 0 where there is no room."""
         whole = max(-(-size // ALIGNMENT) * ALIGNMENT, ALIGNMENT)
+        alignment = max(alignment, ALIGNMENT)
         for k, (start, room) in enumerate(self._free):
-            if room >= whole:
-                self._free[k : k + 1] = [(start + whole, room - whole)] if room > whole else []
-                self._taken[start] = whole
-                return start
+            address = -(-start // alignment) * alignment
+            left = start + room - address - whole
+            if left >= 0:
+                parts = (start, address - start), (address + whole, left)
+                self._free[k : k + 1] = [part for part in parts if part[1]]
+                self._taken[address] = whole
+                return address
         return 0
 
     def release(self, address: int) -> bool:

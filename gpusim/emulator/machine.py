@@ -164,6 +164,10 @@ def check_launch(program: Program, grid: Sequence[int], block: Sequence[int], dy
     require_memory(3 * local, f"{origin}: kernel {program.name}: the local memory of a CTA takes", "use less of it")
 
 
+ALLOCATE = frozenset({"malloc", "__cuda_syscall_aligned_malloc"})
+"""Functions of the CUDA runtime that take from the heap."""
+
+
 def external_functions(program: Program) -> list[str]:
     """Functions of the CUDA runtime that the program's file calls."""
     return program.provenance.get("external_functions", "").split()
@@ -211,7 +215,7 @@ def prepare(
     workspace = memory.grid_workspace() if cooperative else 0
     banks = constant_banks(program, grid, block, arguments, globals_address, written, workspace)
     decoded = (known.bound(banks) if known else None) or decode(program, banks)
-    if "malloc" in external_functions(program):
+    if not ALLOCATE.isdisjoint(external_functions(program)):
         memory.heap()  # takes its place in memory before the launch begins
     start = memory.settle()
     threads, warps = math.prod(block), warps_of(block)

@@ -14,7 +14,7 @@ CONSTANT_BANKS = (2, 3, 4)
 """Banks with initial contents: literals and jump tables, __constant__ data, addresses of globals."""
 NOWHERE = (1 << 64) - 16
 """Address given to functions of the CUDA runtime that nobody stands in for: calling one is an error of the run."""
-RUNTIME_FUNCTIONS = ("vprintf", "malloc", "free", "__assertfail")
+RUNTIME_FUNCTIONS = ("vprintf", "malloc", "free", "__assertfail", "__cuda_syscall_aligned_malloc")
 """Functions of the CUDA runtime that are stood in for, which `new`, `delete` and `assert` call too: the k-th has the
 address NOWHERE - 16 * (k + 1)."""
 
