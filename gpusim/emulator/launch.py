@@ -17,6 +17,10 @@ with its line and, for an unknown key, the nearest one that exists.
           - {float32: 2.5}
           - {buffer: x}          # its address; `offset: 4` moves it by elements
           - {buffer: out}
+          - {struct: [{int32: 4}, {float32: 0.5}, {buffer: x}]}   # by value, laid out as C does; members may be structs
+          - {bytes: 0400 0000 0000 003f}                          # or byte by byte, in hexadecimal
+    variables:                   # optional: __constant__ and __device__ variables, written before the first launch
+      weights: {float32: [3, 3, 3, 3]}
     expected:                    # optional: what buffers must hold after all launches
       - {buffer: out, file: out.npy, relative: 1e-6, absolute: 0}
 
@@ -34,9 +38,9 @@ beside the launch file).
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -46,6 +50,7 @@ from pydantic import Field, ValidationInfo, field_validator, model_validator
 from gpusim import yamlfile
 from gpusim.errors import GpusimError, nearest
 from gpusim.limits import extent_problem
+from gpusim.sass.program import Program
 from gpusim.schema import Strict, load
 from gpusim.yamlfile import Document, KeyPath
 
@@ -188,7 +193,18 @@ class Argument(Strict):
     float32: float | None = None
     float64: float | None = None
     buffer: str | None = None
+    struct: Annotated[tuple[Argument, ...], Field(min_length=1)] | None = None
+    bytes: Annotated[str, Field(min_length=1)] | None = None  # hexadecimal
     offset: Annotated[int, Field(ge=0)] | None = None  # elements
+
+    @field_validator("bytes")
+    @classmethod
+    def _hexadecimal(cls, text: str | None) -> str | None:
+        try:
+            bytearray.fromhex(text or "")
+        except ValueError:
+            raise ValueError(f"'{text}' is not hexadecimal, two digits a byte") from None
+        return text
 
     @model_validator(mode="after")
     def _one_value(self) -> Argument:
@@ -203,10 +219,39 @@ class Argument(Strict):
 
     @property
     def dtype(self) -> str:
-        """Name of the scalar type, or `buffer`."""
+        """Name of the scalar type, `buffer`, `struct` or `bytes`."""
         return next(name for name in self.model_fields_set if name != "offset")
 
+    @property
+    def alignment(self) -> int:
+        """Of its place in a struct, in bytes, as C has it."""
+        if self.struct is not None:
+            return max(member.alignment for member in self.struct)
+        return 8 if self.buffer is not None else 1 if self.bytes is not None else np.dtype(self.dtype).itemsize
+
+    def leaves(self) -> Iterator[Argument]:
+        """Itself, or of a struct its innermost members."""
+        for member in self.struct or ():
+            yield from member.leaves()
+        if self.struct is None:
+            yield self
+
+    def packed(self, address: Callable[[Argument], int]) -> bytearray:
+        """Its bytes; `address` gives that of a buffer."""
+        if self.struct is not None:
+            data = bytearray()
+            for member in self.struct:
+                data += bytearray(-len(data) % member.alignment) + member.packed(address)
+            return data + bytearray(-len(data) % self.alignment)
+        if self.buffer is not None:
+            return bytearray(address(self).to_bytes(8, "little"))
+        if self.bytes is not None:
+            return bytearray.fromhex(self.bytes)
+        return bytearray(np.array(getattr(self, self.dtype), self.dtype).tobytes())
+
     def __str__(self) -> str:
+        if self.struct is not None:
+            return f"struct ({', '.join(map(str, self.struct))})"
         extra = f"+{self.offset}" if self.offset else ""
         return f"{self.dtype} {getattr(self, self.dtype)}{extra}"
 
@@ -248,12 +293,43 @@ class ReportSource(Strict):
     path: str
 
 
+class Variable(Strict):
+    """Values of a variable of the program, all of one type."""
+
+    int8: tuple[int, ...] | None = None
+    uint8: tuple[int, ...] | None = None
+    int16: tuple[int, ...] | None = None
+    uint16: tuple[int, ...] | None = None
+    int32: tuple[int, ...] | None = None
+    uint32: tuple[int, ...] | None = None
+    int64: tuple[int, ...] | None = None
+    uint64: tuple[int, ...] | None = None
+    float16: tuple[float, ...] | None = None
+    float32: tuple[float, ...] | None = None
+    float64: tuple[float, ...] | None = None
+
+    @model_validator(mode="after")
+    def _one_type(self) -> Variable:
+        given = list(self.model_fields_set)
+        if len(given) != 1 or not getattr(self, given[0]):
+            raise ValueError("a variable has values of one type, such as {float32: [3, 4]}")
+        for value in getattr(self, given[0]):
+            check_fits(given[0], "the value", value, special=True)
+        return self
+
+    def packed(self) -> bytes:
+        """The values, one after another."""
+        (dtype,) = self.model_fields_set
+        return np.array(getattr(self, dtype), dtype).tobytes()
+
+
 class Description(Strict):
     """A whole launch file."""
 
     report: ReportSource | None = None
     buffers: dict[str, Buffer] = Field(default_factory=dict)
     launches: Annotated[tuple[KernelLaunch, ...], Field(min_length=1)]
+    variables: dict[str, Variable] = Field(default_factory=dict)
     expected: tuple[ExpectedBuffer, ...] = ()
 
 
@@ -267,6 +343,7 @@ class LaunchFile:
     places: tuple[str, ...]
     expected: tuple[ExpectedBuffer, ...] = ()
     report: ReportSource | None = None
+    variables: Mapping[str, Variable] = field(default_factory=dict)
 
     @contextmanager
     def meant_for(self, source: Path) -> Iterator[None]:
@@ -313,6 +390,7 @@ def load_launch(path: Path | str, *, profiled: bool = False) -> LaunchFile:
         _places(document, len(description.launches)),
         description.expected,
         description.report,
+        description.variables,
     )
 
 
@@ -326,7 +404,8 @@ def _buffer_problems(description: Description) -> Iterator[tuple[KeyPath, str]]:
         (("expected", k), each.buffer, 0) for k, each in enumerate(description.expected)
     ]
     for k, launch in enumerate(description.launches):
-        named += [(("launches", k, "arguments", j), a.buffer, a.offset or 0) for j, a in enumerate(launch.arguments)]
+        for j, argument in enumerate(launch.arguments):
+            named += [(("launches", k, "arguments", j), a.buffer, a.offset or 0) for a in argument.leaves()]
     for place, buffer, offset in named:
         if buffer is None:
             continue
@@ -349,3 +428,30 @@ def _geometry(description: Description, profiled: bool) -> Iterator[tuple[KeyPat
                 yield place, f"{' and '.join(missing)} missing; only a profile gives them itself"
             if launch.launch is not None:
                 yield place, "'launch' is the index in a profile; this is not for one"
+
+
+def with_variables(program: Program, launch_file: LaunchFile) -> Program:
+    """The program with the launch file's values in its __constant__ and __device__ variables.
+
+    Raises GpusimError for a variable that it does not have, or that is smaller than its values.
+    """
+    if not launch_file.variables:
+        return program
+    symbols = {symbol.name: symbol for symbol in program.globals.symbols}
+    constants = {bank: bytearray(image) for bank, image in program.constants.items()}
+    image = bytearray(program.globals.image)
+    for name, variable in launch_file.variables.items():
+        symbol, data, origin = symbols.get(name), variable.packed(), f"{launch_file.path}: variables.{name}"
+        if symbol is None:
+            known = ", ".join(symbols) or "none"
+            raise GpusimError(f"{origin}: the program has no such variable{nearest(name, symbols)}; it has {known}")
+        if len(data) > symbol.size:
+            raise GpusimError(f"{origin}: {len(data)} bytes of values, the variable has {symbol.size}")
+        target = image if symbol.bank < 0 else constants[symbol.bank]
+        target.extend(bytes(max(symbol.offset + len(data) - len(target), 0)))
+        target[symbol.offset : symbol.offset + len(data)] = data
+    return replace(
+        program,
+        constants={bank: bytes(data) for bank, data in constants.items()},
+        globals=replace(program.globals, image=bytes(image)),
+    )

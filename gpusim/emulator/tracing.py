@@ -19,7 +19,7 @@ from gpusim.emulator import state
 from gpusim.emulator.buffers import DeviceMemory, GlobalMemory, check_npy, fill_buffer
 from gpusim.emulator.conditions import DEFAULTS, Conditions, Write, to_stdout
 from gpusim.emulator.device_calls import DeviceCalls
-from gpusim.emulator.launch import Argument, KernelLaunch, LaunchFile, load_launch
+from gpusim.emulator.launch import Argument, KernelLaunch, LaunchFile, load_launch, with_variables
 from gpusim.emulator.machine import Prepared, check_launch, explain, grow_log, missed_reads, prepare
 from gpusim.emulator.sources import OpenedSource, open_source
 from gpusim.emulator.turns import Turns
@@ -255,10 +255,11 @@ _LARGEST_MEMBER = 8
 
 
 def _argument_bytes(argument: Argument, memory: GlobalMemory, launch_file: LaunchFile) -> bytes:
-    if argument.buffer is not None:
-        item = np.dtype(launch_file.buffers[argument.buffer].dtype).itemsize
-        return (memory.address(argument.buffer) + item * (argument.offset or 0)).to_bytes(8, "little")
-    return np.array(getattr(argument, argument.dtype), argument.dtype).tobytes()
+    def address(buffer: Argument) -> int:
+        name = str(buffer.buffer)
+        return memory.address(name) + np.dtype(launch_file.buffers[name].dtype).itemsize * (buffer.offset or 0)
+
+    return bytes(argument.packed(address))
 
 
 def _pack(program: Program, arguments: Sequence[tuple[str, bytes]], origin: str) -> bytes:
@@ -373,8 +374,7 @@ def check_arguments(source: OpenedSource, launch_file: LaunchFile) -> None:
     for launch, origin in zip(launch_file.launches, launch_file.places):
         program, geometry = _chosen(source, launch, origin)
         check_launch(program, *geometry, origin)
-        sizes = [8 if a.buffer is not None else np.dtype(a.dtype).itemsize for a in launch.arguments]
-        _pack(program, [(str(a), bytes(size)) for a, size in zip(launch.arguments, sizes)], origin)
+        _pack(program, [(str(a), bytes(a.packed(lambda _: 0))) for a in launch.arguments], origin)
     for name, spec in launch_file.buffers.items():
         if spec.fill == "npy":
             check_npy(name, launch_file.path.parent / spec.file, np.dtype(spec.dtype), tuple(spec.shape))
@@ -384,6 +384,7 @@ def _described_job(
     source: OpenedSource, launch: KernelLaunch, origin: str, launch_file: LaunchFile, memory: GlobalMemory
 ) -> _Job:
     program, geometry = _chosen(source, launch, origin)
+    program = with_variables(program, launch_file)
     values = [(str(a), _argument_bytes(a, memory, launch_file)) for a in launch.arguments]
     arguments = ", ".join(text for text, _ in values)
     return _Job(program, *geometry, _pack(program, values, origin), arguments, launch.cooperative)
