@@ -174,7 +174,7 @@ launches:
         "scale.yaml:3: buffers.y.shape[0]: 0 is not allowed (allowed: integer, 1 to 2147483647)",
         "scale.yaml:3: buffers.y.fil: unknown key (did you mean 'fill'?)",
         "scale.yaml:4: buffers.z.fill: 'randon' is not allowed (did you mean 'random'?) "
-        "(allowed: one of arange, constant, cycle, mersenne, npy, permutation, random, zeros)",
+        "(allowed: one of addresses, arange, constant, cycle, mersenne, npy, permutation, random, zeros)",
         "scale.yaml:8: launches[0].block: 2048 in x: a block has 1 to 1024 there",
         "scale.yaml:9: launches[0].arguments[1].int32: 4294967296 is not allowed "
         "(allowed: integer, -2147483648 to 2147483647)",

@@ -20,6 +20,7 @@ extern "C" __global__ void scaled(Box b, float *x) {
   int i = threadIdx.x;
   x[i] = b.s * (float)(b.w + (int)b.n) + b.c + b.inner.k + (float)b.inner.d + b.p[i];
 }
+extern "C" __global__ void batched(float **rows) { rows[blockIdx.x][threadIdx.x] += 1.0f; }
 extern "C" __global__ void line(float *x) {
   x[threadIdx.x] = weights[0] + x[threadIdx.x] * weights[1] + offsets[threadIdx.x];
 }
@@ -82,6 +83,28 @@ def test_variables_are_written_before_the_launches(source: Path) -> None:
 def test_what_does_not_fit_is_named(source: Path, text: str, message: str) -> None:
     with pytest.raises(GpusimError, match=message):
         execute(source, launched(source, text))
+
+
+BATCHED = """
+buffers:
+  x: {dtype: float32, shape: [64], fill: arange}
+  rows: {dtype: uint64, shape: [2], fill: addresses, of: [{buffer: x, offset: 32}, {buffer: z}]}
+  z: {dtype: float32, shape: [32]}
+launches: [{kernel: batched, grid: [2], block: [32], arguments: [{buffer: rows}]}]
+"""
+
+
+@needs_tools
+def test_a_buffer_holds_pointers(source: Path) -> None:
+    after = execute(source, launched(source, BATCHED))
+    assert after["x"].tolist() == [*range(32), *range(33, 65)]
+    assert after["z"].tolist() == [1] * 32
+    with pytest.raises(GpusimError, match="2 addresses for 3 elements"):
+        load_launch(launched(source, BATCHED.replace("[2], fill: addr", "[3], fill: addr")))
+    with pytest.raises(GpusimError, match=r"rows\.of.*offset 65 lies beyond buffer 'x'"):
+        load_launch(launched(source, BATCHED.replace("offset: 32", "offset: 65")))
+    with pytest.raises(GpusimError, match="an address is that of a buffer"):
+        load_launch(launched(source, BATCHED.replace("{buffer: z}]", "{int32: 4}]")))
 
 
 def test_launch_files_without_variables_have_none(source: Path) -> None:

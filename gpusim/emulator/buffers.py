@@ -159,7 +159,7 @@ def fill_buffer(name: str, spec: Any, folder: Path) -> np.ndarray:
     Raises GpusimError for an unusable .npy file.
     """
     dtype, shape, count = np.dtype(spec.dtype), tuple(spec.shape), spec.count
-    if spec.fill == "zeros":
+    if spec.fill in ("zeros", "addresses"):  # addresses are known when all buffers have their places
         return np.zeros(shape, dtype)
     if spec.fill == "constant":
         return np.full(shape, spec.value, dtype)

@@ -32,7 +32,7 @@ Fills: zeros; constant (value); arange (start, step); random (seed, low, high: f
 to high - 1); mersenne (seed, low, high: float32 numbers that a C++ program draws from std::mt19937 through
 std::uniform_real_distribution<float> of GNU libstdc++, as many host programs fill their inputs); permutation and cycle
 (seed, scale: a random order of 0..n-1, or one random cycle through them for pointer chases, times scale); npy (file,
-beside the launch file).
+beside the launch file); addresses (uint64: `of: [{buffer: x}, {buffer: x, offset: 64}]`, a pointer for each element).
 """
 
 from __future__ import annotations
@@ -175,9 +175,6 @@ class Npy(_Fill):
     file: str
 
 
-Buffer = Annotated[Zeros | Constant | Arange | RandomFill | Mersenne | Permutation | Npy, Field(discriminator="fill")]
-
-
 class Argument(Strict):
     """One kernel argument: exactly one typed value, or a buffer's address."""
 
@@ -293,6 +290,25 @@ class ReportSource(Strict):
     path: str
 
 
+class Addresses(_Fill):
+    fill: Literal["addresses"]
+    dtype: Literal["uint64"]
+    of: tuple[Argument, ...]
+
+    @model_validator(mode="after")
+    def _one_each(self) -> Addresses:
+        if len(self.of) != self.count:
+            raise ValueError(f"{len(self.of)} addresses for {self.count} elements")
+        if any(each.buffer is None for each in self.of):
+            raise ValueError("an address is that of a buffer, such as {buffer: x, offset: 4}")
+        return self
+
+
+Buffer = Annotated[
+    Zeros | Constant | Arange | RandomFill | Mersenne | Permutation | Npy | Addresses, Field(discriminator="fill")
+]
+
+
 class Variable(Strict):
     """Values of a variable of the program, all of one type."""
 
@@ -406,6 +422,9 @@ def _buffer_problems(description: Description) -> Iterator[tuple[KeyPath, str]]:
     for k, launch in enumerate(description.launches):
         for j, argument in enumerate(launch.arguments):
             named += [(("launches", k, "arguments", j), a.buffer, a.offset or 0) for a in argument.leaves()]
+    for name, spec in description.buffers.items():
+        if isinstance(spec, Addresses):
+            named += [(("buffers", name, "of", k), each.buffer, each.offset or 0) for k, each in enumerate(spec.of)]
     for place, buffer, offset in named:
         if buffer is None:
             continue

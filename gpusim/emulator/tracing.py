@@ -255,11 +255,13 @@ _LARGEST_MEMBER = 8
 
 
 def _argument_bytes(argument: Argument, memory: GlobalMemory, launch_file: LaunchFile) -> bytes:
-    def address(buffer: Argument) -> int:
-        name = str(buffer.buffer)
-        return memory.address(name) + np.dtype(launch_file.buffers[name].dtype).itemsize * (buffer.offset or 0)
+    return bytes(argument.packed(lambda pointer: _address(pointer, memory, launch_file)))
 
-    return bytes(argument.packed(address))
+
+def _address(pointer: Argument, memory: GlobalMemory, launch_file: LaunchFile) -> int:
+    """Where a pointer into a buffer points."""
+    name = str(pointer.buffer)
+    return memory.address(name) + np.dtype(launch_file.buffers[name].dtype).itemsize * (pointer.offset or 0)
 
 
 def _pack(program: Program, arguments: Sequence[tuple[str, bytes]], origin: str) -> bytes:
@@ -343,8 +345,12 @@ def _jobs(source: OpenedSource, launch_file: LaunchFile | None, memory: GlobalMe
     drawn = max((FILL_BYTES * spec.count for spec in specs if spec.fill != "zeros"), default=0)
     what = f"{launch_file.path}: buffers of {in_words(total)} take, with the copies that running on them makes,"
     require_memory(BUFFER_COPIES * total + drawn, what, "make them smaller")
+    filled = {name: fill_buffer(name, spec, launch_file.path.parent) for name, spec in launch_file.buffers.items()}
+    for name, contents in filled.items():
+        memory.add(name, contents)
     for name, spec in launch_file.buffers.items():
-        memory.add(name, fill_buffer(name, spec, launch_file.path.parent))
+        if spec.fill == "addresses":  # memory takes the contents over at the first launch
+            filled[name].reshape(-1)[:] = [_address(each, memory, launch_file) for each in spec.of]
     pairs = zip(launch_file.launches, launch_file.places)
     return [_described_job(source, launch, place, launch_file, memory) for launch, place in pairs]
 
