@@ -8,7 +8,9 @@ import pytest
 from sass_cases import needs_tools
 
 from gpusim.api import execute
+from gpusim.emulator.conditions import Conditions
 from gpusim.emulator.launch import Argument, load_launch
+from gpusim.emulator.tracing import run_in_memory
 from gpusim.errors import GpusimError
 
 SOURCE = """
@@ -109,3 +111,27 @@ def test_a_buffer_holds_pointers(source: Path) -> None:
 
 def test_launch_files_without_variables_have_none(source: Path) -> None:
     assert not load_launch(launched(source, LINE)).variables
+
+
+def test_constants_that_nobody_wrote_are_told_once(tmp_path: Path) -> None:
+    source, launch, told = tmp_path / "k.cu", tmp_path / "k.yaml", []
+    source.write_text("""
+__constant__ float weights[4];
+__constant__ float ready[1] = {5};
+extern "C" __global__ void line(float *x) { x[threadIdx.x] = weights[0] + ready[0] + x[threadIdx.x] * weights[1]; }
+""")
+    text = """
+buffers: {x: {dtype: float32, shape: [32], fill: constant, value: 2}}
+launches:
+  - {grid: [1], block: [32], arguments: [{buffer: x}]}
+  - {grid: [1], block: [32], arguments: [{buffer: x}]}
+"""
+    launch.write_text(text)
+    run_in_memory(source, launch, conditions=Conditions(warn=told.append))
+    assert told == [
+        "kernel line reads __constant__ data that is zero, for nothing has written it: weights; give it in the launch "
+        "file (variables:)"
+    ]
+    launch.write_text("variables: {weights: {float32: [0, 0, 0, 0]}}\n" + text)
+    run_in_memory(source, launch, conditions=Conditions(warn=told.append))
+    assert len(told) == 1

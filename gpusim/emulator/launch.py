@@ -50,7 +50,7 @@ from pydantic import Field, ValidationInfo, field_validator, model_validator
 from gpusim import yamlfile
 from gpusim.errors import GpusimError, nearest
 from gpusim.limits import extent_problem
-from gpusim.sass.program import Program
+from gpusim.sass.program import OperandKind, Program
 from gpusim.schema import Strict, load
 from gpusim.yamlfile import Document, KeyPath
 
@@ -447,6 +447,25 @@ def _geometry(description: Description, profiled: bool) -> Iterator[tuple[KeyPat
                 yield place, f"{' and '.join(missing)} missing; only a profile gives them itself"
             if launch.launch is not None:
                 yield place, "'launch' is the index in a profile; this is not for one"
+
+
+_VARIABLES_BANK = 3
+"""Constant bank of __constant__ variables."""
+
+
+def unwritten(program: Program, launch_file: LaunchFile | None) -> list[str]:
+    """__constant__ variables that a kernel may read, that its file leaves zero, and that nothing writes."""
+    operands = program.operands
+    if not ((operands.kind == OperandKind.CONSTANT) & (operands.bank == _VARIABLES_BANK)).any():
+        return []
+    data, written = program.constants.get(_VARIABLES_BANK, b""), launch_file.variables if launch_file else {}
+    return [
+        symbol.name
+        for symbol in program.globals.symbols
+        if symbol.bank == _VARIABLES_BANK
+        and symbol.name not in written
+        and not any(data[symbol.offset : symbol.offset + symbol.size])
+    ]
 
 
 def with_variables(program: Program, launch_file: LaunchFile) -> Program:

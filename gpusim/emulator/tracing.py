@@ -19,7 +19,7 @@ from gpusim.emulator import state
 from gpusim.emulator.buffers import DeviceMemory, GlobalMemory, check_npy, fill_buffer
 from gpusim.emulator.conditions import DEFAULTS, Conditions, Write, to_stdout
 from gpusim.emulator.device_calls import DeviceCalls
-from gpusim.emulator.launch import Argument, KernelLaunch, LaunchFile, load_launch, with_variables
+from gpusim.emulator.launch import Argument, KernelLaunch, LaunchFile, load_launch, unwritten, with_variables
 from gpusim.emulator.machine import Prepared, check_launch, explain, grow_log, missed_reads, prepare
 from gpusim.emulator.sources import OpenedSource, open_source
 from gpusim.emulator.turns import Turns
@@ -441,6 +441,12 @@ def _execute(
     clock, total = Stopwatch(), 0
     counts: list[np.ndarray] = []
     polling: list[int] = []
+    for program in {job.program.name: job.program for job in jobs}.values():
+        if names := unwritten(program, launch_file):
+            conditions.warn(
+                f"kernel {program.name} reads __constant__ data that is zero, for nothing has written it: "
+                f"{', '.join(names)}; give it in the launch file (variables:)"
+            )
     for k, job in enumerate(jobs):
         prepared = prepare(
             job.program, job.grid, job.block, job.dynamic_shared, job.packed, memory, globals_at.get(k, 0),
