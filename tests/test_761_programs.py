@@ -243,3 +243,13 @@ def test_without_the_simulator_a_program_says_how_to_start_it(built):
         [built("endings"), "exit"], env={"LD_LIBRARY_PATH": str(folder)}, capture_output=True, text=True, check=False
     )
     assert "gpusim: no simulator: start this program with `gpusim exec -- PROGRAM`" in done.stderr
+
+
+def test_a_program_of_this_folder_starts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    script = tmp_path / "here"
+    script.write_text("#!/bin/sh\nexit 7\n")
+    script.chmod(0o755)
+    monkeypatch.chdir(tmp_path)
+    run = gpusim.execute(["./here"])
+    assert not isinstance(run, dict)
+    assert run.exit_code == 7

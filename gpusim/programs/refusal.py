@@ -20,9 +20,12 @@ _RUNTIME_INSIDE = b"cudaErrorInvalidChannelDescriptor"
 
 
 def find_program(name: str) -> Path:
-    """The file that a command names, as a shell finds it. Raises GpusimError where there is none that can run."""
+    """The path of the file that a command names, as a shell finds it; absolute, so that starting it finds it, too.
+
+    Raises GpusimError where there is none that can run.
+    """
     if found := shutil.which(name):
-        return Path(found)
+        return Path(found).absolute()
     if Path(name).is_file():
         raise GpusimError(f"{name}: may not be executed; allow it with chmod +x, or name the program that it is for")
     hint = f"; if it is in this folder, write ./{name}" if os.sep not in name and Path(name).exists() else ""
