@@ -298,11 +298,20 @@ Status release(void *address, MemoryKind kind)
     for (Allocation **link = &allocations; *link; link = &(*link)->next)
         if ((*link)->start == address) {
             int host = (*link)->kind == HOST_MEMORY;
-            if (host != (kind == HOST_MEMORY))
+            if (host != (kind == HOST_MEMORY) || (*link)->kind == VARIABLE_MEMORY)
                 return INVALID_VALUE;
             return forget(link);
         }
     return INVALID_VALUE;
+}
+
+void know_variable(void *start, size_t bytes)
+{
+    if (!bytes || allocation_of(start))
+        return;
+    Allocation *variable = calloc(1, sizeof *variable);
+    *variable = (Allocation){start, bytes, VARIABLE_MEMORY, 0, NULL, allocations};
+    allocations = variable;
 }
 
 Allocation *allocation_of(const void *address)
@@ -321,7 +330,7 @@ size_t allocated_bytes(void)
 {
     size_t sum = 0;
     for (Allocation *each = allocations; each; each = each->next)
-        sum += each->kind == HOST_MEMORY || each->kind == REGISTERED_MEMORY ? 0 : each->bytes;
+        sum += each->kind == DEVICE_MEMORY || each->kind == MANAGED_MEMORY || each->kind == ARRAY_MEMORY ? each->bytes : 0;
     return sum;
 }
 

@@ -18,7 +18,7 @@ typedef struct {
     int64_t attributes[MOST_ATTRIBUTES];
 } DeviceFacts;
 
-typedef enum { DEVICE_MEMORY, HOST_MEMORY, MANAGED_MEMORY, ARRAY_MEMORY, REGISTERED_MEMORY } MemoryKind;
+typedef enum { DEVICE_MEMORY, HOST_MEMORY, MANAGED_MEMORY, ARRAY_MEMORY, REGISTERED_MEMORY, VARIABLE_MEMORY } MemoryKind;
 typedef struct Allocation {
     char *start;
     size_t bytes;
@@ -42,6 +42,8 @@ const DeviceFacts *facts(void);
 double device_time(void);
 Status allocate(size_t bytes, MemoryKind kind, unsigned flags, void **address);
 Status release(void *address, MemoryKind kind);
+/* Notes where a variable of a module lies, so that it may be copied as other memory is. */
+void know_variable(void *start, size_t bytes);
 /* The allocation that holds an address; NULL for ordinary host memory. */
 Allocation *allocation_of(const void *address);
 size_t allocated_bytes(void);

@@ -152,6 +152,7 @@ Status find_symbol(Module *module, const char *name, void **address, size_t *byt
     if (status == SUCCESS) {
         *address = (void *)reply[0];
         *bytes = reply[1];
+        know_variable(*address, *bytes);
     }
     free(reply);
     return status;

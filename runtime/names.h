@@ -44,6 +44,7 @@
 #pragma redefine_extname graph_nodes gpusim_graph_nodes
 #pragma redefine_extname graph_update gpusim_graph_update
 #pragma redefine_extname image_bytes gpusim_image_bytes
+#pragma redefine_extname know_variable gpusim_know_variable
 #pragma redefine_extname last_error gpusim_last_error
 #pragma redefine_extname leave gpusim_leave
 #pragma redefine_extname load_managed gpusim_load_managed

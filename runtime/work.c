@@ -197,6 +197,8 @@ Status event_record(Event *event, Stream *stream)
     if (!event)
         return INVALID_RESOURCE_HANDLE;
     event->captured = known(stream)->capturing;
+    if (event->captured)
+        return SUCCESS; /* it orders what is captured, and is no node of its own */
     return submit(stream, (Work){.kind = WORK_RECORD, .of.event = event});
 }
 

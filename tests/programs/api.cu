@@ -129,6 +129,11 @@ static void code()
     size_t bytes;
     OK(cudaGetSymbolSize(&bytes, table));
     CHECK("size", bytes == sizeof values);
+    void *place;
+    OK(cudaGetSymbolAddress(&place, counter));
+    OK(cudaMemcpy(&read, place, sizeof read, cudaMemcpyDeviceToHost));
+    CHECK("symbol's address", read == 10 && cudaFree(place) == cudaErrorInvalidValue);
+    cudaGetLastError();
     structs<<<1, 1>>>(out, Pair{20, 3.5}, 4);
     OK(cudaMemcpy(host, out, sizeof(int), cudaMemcpyDeviceToHost));
     CHECK("struct by value", host[0] == 27);
