@@ -36,6 +36,7 @@ DEFAULT_STACK_BYTES = 1024
 """Stack per thread where the compiler cannot tell it (recursion): the CUDA runtime's default cudaLimitStackSize."""
 
 _FORMAT_SIZED = 4
+_KPARAM_INFO_V2 = 0x45
 _PARAM_CBANK, _KPARAM_INFO, _FRAME_SIZE, _MIN_STACK_SIZE, _REGCOUNT, _NUM_BARRIERS = 0x0A, 0x17, 0x11, 0x12, 0x2F, 0x4C
 _STT_FUNC = "STT_FUNC"
 _UNKNOWN_STACK = 0xFFFFFFFF
@@ -199,6 +200,9 @@ def _parameters(cubin: CubinFile, kernel: str) -> tuple[int, tuple[Parameter, ..
         elif attribute.number == _KPARAM_INFO:
             _, ordinal, offset, packed = _unpacked("<IHHI", attribute, origin)
             parameters.append((ordinal, Parameter(offset, packed >> 18)))
+        elif attribute.number == _KPARAM_INFO_V2:  # where all together are more than 4 KB
+            _, ordinal, offset, size = _unpacked("<IHHI", attribute, origin)
+            parameters.append((ordinal, Parameter(offset, size)))
     end = base + max((parameter.offset + parameter.size for _, parameter in parameters), default=0)
     if end > limits.CONSTANT_BYTES:
         raise GpusimError(f"{origin}: parameters end at byte {end} of a bank of {limits.CONSTANT_BYTES}: damaged")

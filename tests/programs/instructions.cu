@@ -31,6 +31,10 @@ __global__ void same_work(float *sum, const float *x)
         sum[threadIdx.x] += x[k];
 }
 
+// Parameters of more than 4 KB lie elsewhere in the constant bank.
+struct Large { int values[4000]; };
+__global__ void large_parameter(const __grid_constant__ Large large, int *out, int i) { *out = large.values[i] + large.values[3999]; }
+
 int main()
 {
     float before[16], after[16], *x;
@@ -70,6 +74,14 @@ int main()
     cudaMemcpy(total, to, sizeof total, cudaMemcpyDeviceToHost);
     for (float each : total)
         wrong += each != 64;
+    static Large large;
+    int seen = 0, *place;
+    for (int i = 0; i < 4000; i++)
+        large.values[i] = 3 * i;
+    cudaMalloc(&place, sizeof seen);
+    large_parameter<<<1, 1>>>(large, place, 1234);
+    cudaMemcpy(&seen, place, sizeof seen, cudaMemcpyDeviceToHost);
+    wrong += seen != 3 * 1234 + 3 * 3999;
     printf(wrong ? "%d wrong\n" : "all passed\n", wrong);
     return wrong;
 }
