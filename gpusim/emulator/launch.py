@@ -379,7 +379,7 @@ class LaunchFile:
 
 
 OTHER_REPORT = "names another report"
-_NO_TEXTURES = "textures and surfaces are not supported; read global memory instead"
+_NO_TEXTURES = "a launch file gives no textures; run the whole program, which makes them (gpusim exec)"
 _HINTS = dict.fromkeys(("texture", "surface", "texture_object", "surface_object"), _NO_TEXTURES)
 
 
