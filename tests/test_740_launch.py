@@ -323,7 +323,7 @@ def test_a_check_file_runs_only_when_asked_for(tmp_path: Path, capsys: pytest.Ca
     [
         (("grid: [8]\n", "\n"), "grid missing; only a profile gives them itself"),
         (("kernel: scale", "launch: 1"), "'launch' is the index in a profile"),
-        (("{int32: 900}", "{texture: x}"), "textures and surfaces are not supported"),
+        (("{int32: 900}", "{texture: x}"), "a launch file gives no textures; run the whole program"),
         (("launches:", "expected: [{buffer: q, file: a.npy}]\nlaunches:"), r"expected\[0\]: there is no buffer 'q'"),
         (("launches:", "expected: [{buffer: x, fil: a.npy}]\nlaunches:"), "did you mean 'file'"),
     ],
