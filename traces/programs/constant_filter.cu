@@ -29,9 +29,10 @@ static long differing(const std::vector<float>& image, const float (&host)[SIDE]
     for (int y = 0; y < HEIGHT; y++)
         for (int x = 0; x < WIDTH; x++) {
             double sum = 0;
-            for (int j = 0; j < SIDE; j++)
-                for (int i = 0; i < SIDE; i++)
-                    sum += (double)host[j][i] * image[held(y + j - RADIUS, HEIGHT) * WIDTH + held(x + i - RADIUS, WIDTH)];
+            for (int j = 0; j < SIDE; j++) {
+                const float* row = &image[held(y + j - RADIUS, HEIGHT) * WIDTH];
+                for (int i = 0; i < SIDE; i++) sum += (double)host[j][i] * row[held(x + i - RADIUS, WIDTH)];
+            }
             wrong += !close_to(out[y * WIDTH + x], sum, 1e-5);
         }
     return wrong;

@@ -31,7 +31,8 @@ __global__ void make(int** rows)
     if (row) row[threadIdx.x] = sum; // null where the heap is full
     if (threadIdx.x == 0) {
         rows[blockIdx.x] = row;
-        printf("block %d of %s: %.2f MB asked for\n", blockIdx.x, row ? "the grid" : "none", THREADS * sizeof *row / 1e6);
+        const double kilobytes = THREADS * sizeof *row / 1e3;
+        printf("block %u: %s of %.3f kB, %d threads\n", blockIdx.x, row ? "row" : "no row", kilobytes, THREADS);
     }
 }
 
@@ -45,8 +46,9 @@ __global__ void take(int** rows, int* out)
 
 int main()
 {
-    OK(cudaDeviceSetLimit(cudaLimitMallocHeapSize, 16 << 20));
+    const size_t asked = 16 << 20;
     size_t heap = 0;
+    OK(cudaDeviceSetLimit(cudaLimitMallocHeapSize, asked));
     OK(cudaDeviceGetLimit(&heap, cudaLimitMallocHeapSize));
     int **rows, *device_out;
     OK(cudaMalloc(&rows, BLOCKS * sizeof *rows));
@@ -57,7 +59,7 @@ int main()
     std::vector<int> out(ALL);
     OK(cudaMemcpy(out.data(), device_out, ALL * sizeof(int), cudaMemcpyDeviceToHost));
 
-    long wrong = heap < 16 << 20;
+    long wrong = heap < asked;
     for (int i = 0; i < ALL; i++) {
         const int k = i % 7;
         wrong += out[i] != k * (k + 1) * (2 * k + 1) / 6; // sum of the squares of 1 to k

@@ -11,7 +11,8 @@ __global__ void histogram(const unsigned char* bytes, int n, unsigned* bins)
     __shared__ unsigned own[BINS];
     for (int bin = threadIdx.x; bin < BINS; bin += blockDim.x) own[bin] = 0;
     __syncthreads();
-    for (int i = blockIdx.x * blockDim.x + threadIdx.x; i < n; i += gridDim.x * blockDim.x) atomicAdd(own + bytes[i], 1u);
+    const int all = gridDim.x * blockDim.x;
+    for (int i = blockIdx.x * blockDim.x + threadIdx.x; i < n; i += all) atomicAdd(own + bytes[i], 1u);
     __syncthreads();
     for (int bin = threadIdx.x; bin < BINS; bin += blockDim.x)
         if (own[bin]) atomicAdd(bins + bin, own[bin]);

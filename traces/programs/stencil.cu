@@ -15,7 +15,7 @@ __global__ void step(const float* from, float* to, int n)
     to[i] = i == 0 || i == n - 1 ? from[i] : 0.25f * from[i - 1] + 0.5f * from[i] + 0.25f * from[i + 1];
 }
 
-// A block's worth of a sum of all cells, added by one atomic for each warp.
+// Sum of all cells: shuffles within a warp, one atomic for each.
 __global__ void add_up(const float* cells, int n, double* sum)
 {
     int i = blockIdx.x * blockDim.x + threadIdx.x;
@@ -33,12 +33,12 @@ int main()
     OK(cudaMallocHost(&out, N * sizeof *out));
     OK(cudaMalloc(&all, N * sizeof *all));
     OK(cudaMalloc(&sum, sizeof *sum));
-    OK(cudaMemset(sum, 0, sizeof *sum));
     std::vector<float> expected(N), next(N);
     for (int i = 0; i < N; i++) expected[i] = in[i] = scrambled(i) % 4096 / 16.0f;
 
     cudaStream_t last;
     OK(cudaStreamCreateWithFlags(&last, cudaStreamNonBlocking));
+    OK(cudaMemsetAsync(sum, 0, sizeof *sum, last));
     for (int strip = 0; strip < STRIPS; strip++) {
         cudaStream_t stream;
         cudaEvent_t done;
@@ -62,14 +62,14 @@ int main()
         OK(cudaFreeAsync(to, stream));
         OK(cudaEventRecord(done, stream));
         OK(cudaStreamWaitEvent(last, done, 0));
-        OK(cudaStreamDestroy(stream)); // once its work is done
+        OK(cudaEventDestroy(done)); // both go when their work is done
+        OK(cudaStreamDestroy(stream));
     }
     add_up<<<(N + 255) / 256, 256, 0, last>>>(all, N, sum);
-    double total;
+    double total, exact = 0;
     OK(cudaMemcpyAsync(&total, sum, sizeof total, cudaMemcpyDeviceToHost, last));
     OK(cudaStreamSynchronize(last));
 
-    double exact = 0;
     for (int k = 0; k < STEPS; k++) {
         next = expected;
         for (int i = 1; i < N - 1; i++)
