@@ -160,6 +160,8 @@ def _parse_brackets(text: str, context: Context) -> Operand | None:
     if match := _CONSTANT.fullmatch(text):
         operand = Operand(OperandKind.CONSTANT, bank=int(match["bank"], 0))
         _parse_address(operand, match["address"], wide=False)
+        if operand.immediate < 0 and operand.register == RZ and operand.uniform == URZ:
+            operand.immediate += 1 << 16  # nvdisasm prints the upper half of a bank with a sign
     elif match := _BINDLESS.fullmatch(text):
         descriptor = _register(match["descriptor"])[1]
         operand = Operand(OperandKind.CONSTANT, bank=BINDLESS_BANK, descriptor=descriptor)

@@ -32,8 +32,8 @@ __global__ void same_work(float *sum, const float *x)
 }
 
 // Parameters of more than 4 KB lie elsewhere in the constant bank.
-struct Large { int values[4000]; };
-__global__ void large_parameter(const __grid_constant__ Large large, int *out, int i) { *out = large.values[i] + large.values[3999]; }
+struct Large { int values[8000]; };
+__global__ void large_parameter(const __grid_constant__ Large large, int *out, int i) { *out = large.values[i] + large.values[7999]; }
 
 int main()
 {
@@ -76,12 +76,12 @@ int main()
         wrong += each != 64;
     static Large large;
     int seen = 0, *place;
-    for (int i = 0; i < 4000; i++)
+    for (int i = 0; i < 8000; i++)
         large.values[i] = 3 * i;
     cudaMalloc(&place, sizeof seen);
     large_parameter<<<1, 1>>>(large, place, 1234);
     cudaMemcpy(&seen, place, sizeof seen, cudaMemcpyDeviceToHost);
-    wrong += seen != 3 * 1234 + 3 * 3999;
+    wrong += seen != 3 * 1234 + 3 * 7999;
     printf(wrong ? "%d wrong\n" : "all passed\n", wrong);
     return wrong;
 }
