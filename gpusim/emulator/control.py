@@ -294,6 +294,7 @@ def release_cta_barrier(m: Machine, b: CtaBarrier) -> bool:
             release(m, w, here)
             m.warps[w].status = READY
             m.warps[w].barrier_result = reduction_result(m, b)
+            m.warps[w].begun = 0
     m.barriers[b, :] = 0
     m.control[CHANGES] += 1
     return True

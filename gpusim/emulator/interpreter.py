@@ -375,8 +375,8 @@ def next_group(m: Machine, w: Warp) -> tuple[Index, Mask]:
 def run_slice(m: Machine, w: Warp) -> ErrorCode:
     """Run groups of a warp's lanes until none can run or the time slice is over; returns an error code.
 
-    The first turn ends before the first write to global memory: the warps of a CTA begin at the same time, so what all
-    of them read at first, they read before any of them has changed it.
+    The first turn, and the first behind a CTA barrier, ends before the first write to global or shared memory: the
+    warps go on together there, so what all of them read at first, they read before any of them has changed it.
     """
     if m.control[SEGMENTS_USED] >= m.segments.shape[0]:
         return LOG_FULL
@@ -399,7 +399,7 @@ def run_slice(m: Machine, w: Warp) -> ErrorCode:
         if (
             first_turn
             and (i.op == memory.STORE or i.op == memory.ATOMIC)
-            and (i.access == GLOBAL or i.access == GENERIC)
+            and (i.access == GLOBAL or i.access == GENERIC or i.access == SHARED)
         ):
             break
         mask = active & predicate(m.predicates[w], i.guard, i.guard_negate)

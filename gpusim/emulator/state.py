@@ -85,7 +85,7 @@ WARP_DTYPE = np.dtype(
         ("yields", "i4"),  # YIELDs executed since another subset of lanes ran
         ("next_lane", "i4"),  # a lane of the subset to go on with, -1 for the one with the lowest program counter
         ("barrier_result", "u4"),  # what BAR.RED left for B2R.RESULT
-        ("begun", "i4"),  # 1: its first turn in the CTA is over
+        ("begun", "i4"),  # 1: its first turn in the CTA, or behind a CTA barrier, is over
     ],
     align=True,
 )
